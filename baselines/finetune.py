@@ -1,0 +1,41 @@
+"""No distillation: the student learns the task's own supervised objective, without a teacher.
+
+    L = CE(y, z) for classification; for sentence embeddings the contrastive loss on NLI triplets, or on pairs that
+    differ by dropout where a track has no triplets (Gao et al. 2021, https://arxiv.org/abs/2104.08821)
+
+The zero line of every comparison: same student initialisation, same number of updates, no teacher signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bench.inputs import Batch
+from bench.method import Losses, Method, Optimiser, Run, Stage
+from bench.signals import Signals
+
+
+class Finetune(Method):
+    """The supervised stage alone."""
+
+    title = "Fine-tuning without a teacher"
+    citation = "Gao, Yao, Chen. SimCSE. EMNLP 2021 (for sentence embeddings)"
+
+    @dataclass(frozen=True)
+    class Settings:
+        lr: float = 5e-5  # NLI fine-tuning in the official code of DisCo
+
+    def __init__(self, settings: Settings, run: Run) -> None:
+        super().__init__(settings, run)
+        self.objective = run.task.objective()
+
+    def stages(self) -> Iterable[Stage]:
+        track = self.run.track
+        yield Stage("supervised", "supervised", self.supervised, track.updates, track.batch_size, self.optimiser())
+
+    def optimiser(self) -> Optimiser:
+        return Optimiser(lr=self.settings.lr)
+
+    def supervised(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
+        return self.objective(student, batch)

@@ -1,0 +1,208 @@
+"""The command line. Every command imports what it needs when it runs, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from bench import __version__
+from bench.errors import BenchError, RequestError
+
+app = typer.Typer(
+    name="bench",
+    help="Distil a student, measure it beside its teacher, publish the board.",
+    epilog="Start with:  bench run --task sts --method disco   then:  bench site build",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+site_app = typer.Typer(help="Turn records into a static leaderboard.", no_args_is_help=True, rich_markup_mode=None)
+store_app = typer.Typer(help="The teacher store and unfinished runs.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(site_app, name="site")
+app.add_typer(store_app, name="store")
+
+Results = Annotated[Path, typer.Option("--results", help="Folder of records.", show_default=True)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else, on standard output.")]
+
+
+def main() -> None:
+    """Entry point: errors become one sentence and an exit status."""
+    try:
+        app(standalone_mode=False)
+    except BenchError as error:
+        fail(str(error), error.exit_status)
+    except (typer.Abort, KeyboardInterrupt):
+        fail("interrupted; the same command goes on from the last checkpoint", 1)
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in ("click", "typer"):
+            raise
+        usage(error)
+
+
+def usage(error: Any) -> NoReturn:
+    """A wrong command line, told by the parser."""
+    hint = "; see bench --help" if getattr(error, "ctx", None) is None else f"; see {error.ctx.command_path} --help"
+    fail(error.format_message().rstrip(".") + hint, 2)
+
+
+def fail(sentence: str, status: int) -> NoReturn:
+    print(f"bench: {sentence}", file=sys.stderr)
+    sys.exit(status)
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"bench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True)] = False) -> None:
+    pass
+
+
+@app.command(
+    "list",
+    epilog="Examples:  bench list    bench list methods    bench list --json",
+)
+def list_(
+    what: Annotated[str, typer.Argument(help="tasks, methods, students, teachers; all when left out.")] = "",
+    as_json: Json = False,
+) -> None:
+    """What there is, and which methods fit which tasks (and why the others do not)."""
+    from bench.catalogue import catalogue
+    from bench.errors import unknown
+
+    parts = catalogue()
+    if what and what not in parts:
+        raise unknown("list", what, parts)
+    chosen = {what: parts[what]} if what else parts
+    if as_json:
+        print(json.dumps(chosen, indent=1))
+        return
+    from bench.tables import print_catalogue
+
+    print_catalogue(chosen)
+
+
+@app.command(
+    epilog="Examples:  bench run --task sts --method disco    "
+    "bench run --task sts --method kd --method ./mine.py --student bert:3 --student bow --seeds 0,1,2    "
+    "bench run --task sts --method disco --set disco.queue=4096 --dry-run"
+)
+def run(
+    task: Annotated[list[str], typer.Option(help="Task or family; may be repeated.")],
+    method: Annotated[list[str], typer.Option(help="Method by name or path (./mine.py); may be repeated.")],
+    student: Annotated[
+        list[str] | None, typer.Option(help="family:size, as in bert:3; may be repeated. Default: the task's.")
+    ] = None,
+    teacher: Annotated[
+        str, typer.Option(help="Short name, folder, or Hub id (owner/name[@revision]); #cls chooses the pooling.")
+    ] = "",
+    track: Annotated[str, typer.Option(help="mini: packaged data; lite, full: official data.")] = "mini",
+    seeds: Annotated[str, typer.Option(help="Comma-separated; a row on the board wants three.")] = "0",
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Official data on disk (lite, full); the Hub when left out.")
+    ] = None,
+    results: Results = Path("results"),
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE: a method's setting, or track.updates, bert.init ...; may be repeated."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run; run nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Distil under the standard protocol and leave a record. Finished runs are skipped, interrupted ones resume."""
+    from bench.console import Console
+    from bench.spec import Request, resolve
+    from bench.sweep import describe, run_all
+
+    if device not in ("auto", "cpu", "cuda"):
+        raise RequestError(f"--device {device}: there are auto, cpu and cuda")
+    request = Request(task, method, student or [], teacher, track, parse_seeds(seeds), data_dir, settings or [])
+    specs = resolve(request)
+    if dry_run:
+        planned = [describe(s, "planned") | {"spec": dict(s.values)} for s in specs]
+        print(json.dumps({"runs": planned}, indent=1) if as_json else "\n".join(f"{s.run_id}  {s.label}" for s in specs))
+        return
+    outcomes, status = run_all(specs, results, device, Console())
+    if as_json:
+        print(json.dumps({"runs": outcomes}, indent=1))
+    elif len(outcomes) > 1 or status:
+        from bench.tables import print_outcomes
+
+        print_outcomes(outcomes)
+    sys.exit(status)
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`0,1,2` -> numbers. RequestError: something else, a negative one, or one given twice."""
+    try:
+        seeds = [int(s) for s in text.split(",")]
+    except ValueError:
+        raise RequestError(f"--seeds {text}: give whole numbers separated by commas, as in 0,1,2") from None
+    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise RequestError(f"--seeds {text}: seeds are different numbers from 0 on")
+    return seeds
+
+
+@site_app.command("build", epilog="Example:  bench site build --results results --out _site")
+def site_build(
+    results: Results = Path("results"),
+    out: Annotated[Path, typer.Option("--out", help="Folder of the site.")] = Path("_site"),
+) -> None:
+    """Write the leaderboard of all records as static pages."""
+    from bench.render import build
+
+    pages = build(results, out)
+    print(f"{len(pages)} files; open {(out / 'index.html').resolve().as_uri()}")
+
+
+@app.command()
+def doctor(results: Results = Path("results"), as_json: Json = False) -> None:
+    """Check what this machine can do: versions, packaged data, folders, devices."""
+    from bench.doctor import examine
+
+    checks = examine(results)
+    if as_json:
+        print(json.dumps({"ok": all(c["ok"] for c in checks), "checks": checks}, indent=1))
+    else:
+        for check in checks:
+            print(f"{'ok  ' if check['ok'] else 'FAIL'}  {check['name']}: {check['detail']}")
+    sys.exit(0 if all(c["ok"] for c in checks) else 1)
+
+
+@store_app.command("ls")
+def store_ls(as_json: Json = False) -> None:
+    """What is stored, its size and last use."""
+    from bench import store
+
+    found = store.entries()
+    if as_json:
+        rows = [{"kind": e.kind, "key": e.key, "detail": e.detail, "bytes": e.size, "used": e.used} for e in found]
+        print(json.dumps({"root": str(store.root()), "entries": rows}, indent=1))
+        return
+    from bench.tables import print_store
+
+    print_store(store.root(), found)
+
+
+@store_app.command("rm", epilog="Examples:  bench store rm 3f2a    bench store rm --all")
+def store_rm(
+    keys: Annotated[list[str] | None, typer.Argument(help="Keys, or their unambiguous beginnings.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything.")] = False,
+) -> None:
+    """Delete stored signals and kept runs; records are not touched."""
+    from bench import store
+
+    if bool(keys) == everything:
+        raise RequestError("name what to delete, or say --all")
+    freed = store.remove([e.key for e in store.entries()] if everything else keys or [])
+    print(f"freed {freed / 1e6:.1f} MB")

@@ -1,0 +1,112 @@
+"""Training inputs as flat arrays: example groups, token arrays, and the order in which batches come."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A training set: a pool of raw inputs, and groups of them by index.
+
+    `groups` is (N, K): K=1 for single inputs, 2 for (anchor, positive), 3 for (anchor, positive, negative).
+    `labels` is (N,) or None. Teacher and student tokenise the pool on their own; batches are keyed by pool index.
+    """
+
+    inputs: Sequence[str]
+    groups: np.ndarray
+    labels: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    @cached_property
+    def digest(self) -> str:
+        """Content key of the pool: the teacher store files signals under it."""
+        return digest_texts(self.inputs)
+
+
+def digest_texts(texts: Sequence[str]) -> str:
+    """sha256 over texts and their boundaries."""
+    digest = hashlib.sha256()
+    for text in texts:
+        data = text.encode()
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+@dataclass
+class Batch:
+    """One training batch. Signals come flattened column by column: B anchors, then B positives, then B negatives."""
+
+    rows: Tensor  # (B,) example numbers
+    columns: int
+    labels: Tensor | None = None
+
+    def split(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(K*B, ...) -> K tensors (B, ...)."""
+        return x.chunk(self.columns)
+
+
+class TokenArrays:
+    """Tokenised text in one flat array with offsets: no Python objects per sentence, no tokenizer in the loop."""
+
+    def __init__(self, token_ids: Sequence[Sequence[int]], pad: int) -> None:
+        self.lengths = np.fromiter((len(t) for t in token_ids), np.int64, len(token_ids))
+        self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
+        self.flat = np.fromiter((i for t in token_ids for i in t), np.int64, int(self.offsets[-1]))
+        self.pad = pad
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batch(self, rows: np.ndarray) -> dict[str, Tensor]:
+        """`input_ids` and `attention_mask`, both (B, L) int64, L the longest of these rows."""
+        lengths = self.lengths[rows]
+        mask = np.arange(lengths.max(initial=1)) < lengths[:, None]
+        ids = np.full(mask.shape, self.pad, np.int64)
+        ids[mask] = np.concatenate([self.flat[self.offsets[r] : self.offsets[r + 1]] for r in rows])
+        return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask.astype(np.int64))}
+
+
+BUCKET = 20  # batches that are sorted by length together: large enough to save padding, small enough to stay random
+
+
+def epoch_order(lengths: np.ndarray, batch_size: int, seed: Sequence[int], bucketed: bool) -> np.ndarray:
+    """(batches, batch_size) example numbers of one epoch; the rest that does not fill a batch waits for another epoch.
+
+    Bucketed: shuffle, cut into runs of BUCKET batches, sort each run by length, shuffle the batches. Depends on the
+    lengths, the seed and nothing else, so that every method of one student sees the same order and a resumed run
+    finds its place by counting.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(lengths))
+    if len(order) < batch_size:  # a set smaller than one batch: repeat it
+        order = np.resize(order, batch_size)
+    if bucketed:
+        run = BUCKET * batch_size
+        parts = [order[i : i + run] for i in range(0, len(order), run)]
+        order = np.concatenate([p[np.argsort(lengths[p], kind="stable")] for p in parts])
+    batches = order[: len(order) // batch_size * batch_size].reshape(-1, batch_size)
+    return rng.permutation(batches) if bucketed else batches
+
+
+def batch_order(
+    lengths: np.ndarray, batch_size: int, seed: Sequence[int], start: int, stop: int, bucketed: bool = True
+) -> Iterator[np.ndarray]:
+    """Example numbers of the batches `start` to `stop`, epoch after epoch."""
+    per_epoch = max(1, len(lengths) // batch_size)
+    epoch, order = -1, np.empty((0, 0), np.int64)
+    for step in range(start, stop):
+        if step // per_epoch != epoch:
+            epoch = step // per_epoch
+            order = epoch_order(lengths, batch_size, (*seed, epoch), bucketed)
+        yield order[step % per_epoch]

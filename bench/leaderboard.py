@@ -1,0 +1,346 @@
+"""The leaderboard as data: records grouped into boards and rows. Every number of the board is computed here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import shlex
+import statistics
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bench.errors import RequestError
+from bench.records import Data, Interval, Record
+
+Z = 1.96
+ENOUGH_SEEDS = 3
+ALWAYS = ("finetune", "kd")  # the rows that a board needs to mean anything, beside the teacher
+TRACK_ORDER = ("mini", "lite", "full")
+
+
+class Spec(BaseModel):
+    """What the board reads of a record's spec; other keys are kept and compared too."""
+
+    model_config = ConfigDict(extra="allow")
+
+    task: str
+    track: str
+    method: str
+    student: str
+    teacher: str
+    seed: int
+    settings: dict[str, dict[str, Any]]
+    versions: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    record: Record
+    spec: Spec
+
+
+@dataclass(frozen=True, order=True)
+class Hardware:
+    """What must be equal for two timings to share a column."""
+
+    device: str
+    threads: int
+    scope: str  # what is inside the clock
+
+
+@dataclass(frozen=True)
+class Score:
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Range:
+    """Smallest and largest over the runs of a row; equal unless a student's size depends on its seed."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Means over the runs that were measured on one hardware."""
+
+    latency_ms: float | None  # scenario `single`, p50
+    offline_per_s: float | None
+    speedup: Score | None  # mean of the values; low and high span the intervals of all runs
+    seconds: float | None  # to distil: training and the teacher's forwards, whether or not a store served them
+    noisy: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """A teacher (no method), or one method with one student over its seeds."""
+
+    method: str
+    student: str
+    teacher: str
+    score: Score | None
+    retention: float | None
+    parameters: Range
+    active: Range
+    disk_bytes: Range
+    speed: Mapping[Hardware, Speed]
+    runs: tuple[tuple[int, str], ...] = ()  # (seed, run id)
+    differs: tuple[str, ...] = ()  # settings in which rows of this board differ, in words
+    updates: float | None = None
+    teacher_forwards: float | None = None
+
+    @property
+    def few_seeds(self) -> bool:
+        return 0 < len(self.runs) < ENOUGH_SEEDS
+
+    @property
+    def name(self) -> str:
+        """The row in words."""
+        words = (self.method, self.student, *self.differs) if self.method else ("teacher", self.teacher)
+        return " ".join(words)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A row that the protocol asks for and nobody has run, with the command that makes it."""
+
+    method: str
+    students: tuple[str, ...]
+    command: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """Rows that can be compared: one task, track, data, task version and main metric."""
+
+    task: str
+    track: str
+    identity: str
+    version: str
+    metric: str
+    dataset: str
+    data: Data
+    hardware: tuple[Hardware, ...]
+    rows: tuple[Row, ...]
+    missing: tuple[Missing, ...] = field(default=())
+
+    @property
+    def slug(self) -> str:
+        """A name that is safe in a URL, the same for the same board."""
+        key = json.dumps([self.task, self.track, self.identity, self.version, self.metric, self.dataset])
+        words = re.sub(r"[^a-z0-9]+", "-", f"{self.task} {self.track}".lower()).strip("-")[:60]
+        return f"{words}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+
+
+def rows(records: Iterable[Record]) -> list[Board]:
+    """The boards, by task and track. RequestError: a record whose spec does not say what was run, or is there twice."""
+    runs = sorted((Run(r, spec_of(r)) for r in records), key=lambda run: run.record.run_id)
+    boards = [_board(group) for group in _grouped(runs, _board_key)]
+    return sorted(boards, key=lambda b: (b.task, _place(b.track), b.version, b.identity, b.metric, b.dataset))
+
+
+def spec_of(record: Record, where: str = "") -> Spec:
+    """The record's spec, checked. `where`: what an error calls the record."""
+    try:
+        return Spec.model_validate(record.spec)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(p) for p in ("spec", *first["loc"]))
+        raise RequestError(f"{where or record.run_id} is not a valid record: {key}: {first['msg']}") from None
+
+
+def combined(scores: Sequence[Interval]) -> Score:
+    """Mean over seeds with its 95% interval; of a single run, its own bootstrap interval.
+
+        half = 1.96 sqrt(var_seeds / n + mean(var_bootstrap))        var_bootstrap = ((high - low) / (2 * 1.96))^2
+
+    var_seeds is the sample variance of the n values. All seeds are scored on the same test examples, so the bootstrap
+    part, which is the luck of the examples, does not shrink with n.
+    """
+    if len(scores) == 1:
+        return Score(scores[0].value, *scores[0].ci95)
+    values = [s.value for s in scores]
+    bootstrap = statistics.fmean(((s.ci95[1] - s.ci95[0]) / (2 * Z)) ** 2 for s in scores)
+    half = Z * math.sqrt(statistics.variance(values) / len(values) + bootstrap)
+    mean = statistics.fmean(values)
+    return Score(mean, mean - half, mean + half)
+
+
+def spanned(scores: Sequence[Interval]) -> Score:
+    """Mean of the values, and the span of all their intervals: for ratios, which are not combined."""
+    return Score(statistics.fmean(s.value for s in scores), min(s.ci95[0] for s in scores), max(s.ci95[1] for s in scores))
+
+
+def differing(prefix: str, own: Mapping[str, Any], peers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """`key=value` for each key that is not the same in all peers; own is one of them."""
+    keys = sorted({key for peer in peers for key in peer})
+    split = [k for k in keys if len({json.dumps(peer.get(k), sort_keys=True) if k in peer else "" for peer in peers}) > 1]
+    return [f"{prefix}{k}={in_words(own[k])}" if k in own else f"{prefix}{k} not set" for k in split]
+
+
+def in_words(value: Any) -> str:
+    """A setting as `--set` takes it."""
+    if isinstance(value, str):
+        return value
+    return "none" if value is None else json.dumps(value, sort_keys=True)
+
+
+def _grouped(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> list[list[Run]]:
+    groups: dict[Hashable, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(key(run), []).append(run)
+    return list(groups.values())
+
+
+def _board_key(run: Run) -> Hashable:
+    main = run.record.metrics.main
+    version = in_words(run.spec.versions.get("task", ""))
+    return run.spec.task, run.spec.track, run.record.data.identity, version, main.name, main.dataset
+
+
+def _row_key(run: Run) -> Hashable:
+    return json.dumps(run.spec.model_dump(exclude={"seed"}), sort_keys=True)
+
+
+def _place(track: str) -> tuple[int, str]:
+    return (TRACK_ORDER.index(track) if track in TRACK_ORDER else len(TRACK_ORDER)), track
+
+
+def _board(runs: list[Run]) -> Board:
+    first = runs[0].record
+    groups = _grouped(runs, _row_key)
+    specs = [group[0].spec for group in groups]
+    teachers = _grouped(runs, lambda r: (r.spec.teacher, r.record.teacher.identity))
+    students = [_row(group, specs) for group in groups]
+    task, track, identity, version, metric, dataset = _board_key(runs[0])  # type: ignore[misc]
+    return Board(
+        task, track, identity, version, metric, dataset, first.data,
+        hardware=tuple(sorted({_hardware(r) for r in runs})),
+        rows=(*_ranked(_teacher_row(t, len(teachers)) for t in teachers), *_ranked(students)),
+        missing=tuple(_missing(runs[0], students)),
+    )  # fmt: skip
+
+
+def _ranked(found: Iterable[Row]) -> list[Row]:
+    return sorted(found, key=lambda r: (-r.score.value if r.score else math.inf, r.name, r.teacher, r.runs))
+
+
+def _row(runs: list[Run], specs: Sequence[Spec]) -> Row:
+    records = [r.record for r in runs]
+    seeds = sorted((r.spec.seed, r.record.run_id) for r in runs)
+    for (seed, one), (other, two) in zip(seeds, seeds[1:], strict=False):
+        if seed == other:
+            raise RequestError(f"the records {one} and {two} are of the same run (seed {seed}): `bench check` says which is wrong")
+    spec = runs[0].spec
+    return Row(
+        spec.method, spec.student, spec.teacher,
+        score=combined([r.metrics.main for r in records]),
+        retention=_mean(r.metrics.retention for r in records),
+        parameters=_range(r.efficiency.parameters.total for r in records),
+        active=_range(r.efficiency.parameters.active for r in records),
+        disk_bytes=_range(r.efficiency.disk_bytes for r in records),
+        speed={_hardware(group[0]): _speed(group) for group in _grouped(runs, _hardware)},
+        runs=tuple(seeds),
+        differs=_differences(spec, specs),
+        updates=_mean(r.cost.student_updates for r in records),
+        teacher_forwards=_mean(r.cost.teacher_forwards + r.cost.teacher_forwards_reused for r in records),
+    )  # fmt: skip
+
+
+def _teacher_row(runs: list[Run], teachers: int) -> Row:
+    """Its score is the same in every record but for rounding on other devices; the interval covers all of them."""
+    records = [r.record for r in runs]
+    mains = [t.main for r in records if (t := r.teacher).main.name == r.metrics.main.name]
+    score = spanned(mains) if mains else None
+    return Row(
+        "", "", runs[0].spec.teacher, score,
+        retention=1.0 if score and score.value else None,
+        parameters=_range(r.teacher.parameters.total for r in records),
+        active=_range(r.teacher.parameters.active for r in records),
+        disk_bytes=_range(r.teacher.disk_bytes for r in records),
+        speed={_hardware(group[0]): _teacher_speed(group) for group in _grouped(runs, _hardware)},
+        differs=(records[0].teacher.identity,) if teachers > 1 else (),
+    )  # fmt: skip
+
+
+def _hardware(run: Run) -> Hardware:
+    e = run.record.efficiency
+    return Hardware(e.device, e.threads, e.scope)
+
+
+def _speed(runs: list[Run]) -> Speed:
+    measured, costs = [r.record.efficiency for r in runs], [r.record.cost for r in runs]
+    return Speed(
+        latency_ms=_mean(e.latency.get("single", {}).get("p50_ms") for e in measured),
+        offline_per_s=_mean(e.throughput.get("offline_per_s") for e in measured),
+        speedup=spanned([e.speedup for e in measured]),
+        seconds=_mean(c.train_seconds + c.teacher_seconds + c.teacher_seconds_reused for c in costs),
+        noisy=any(e.noisy for e in measured),
+    )
+
+
+def _teacher_speed(runs: list[Run]) -> Speed:
+    teachers = [r.record.teacher for r in runs]
+    return Speed(
+        latency_ms=_mean(t.latency_single.get("p50_ms") for t in teachers),
+        offline_per_s=_mean(t.throughput_offline_per_s for t in teachers),
+        speedup=None,
+        seconds=None,
+        noisy=any(r.record.efficiency.noisy for r in runs),
+    )
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """None when one of them is unknown: a mean over the others would stand for all."""
+    found = list(values)
+    known = [v for v in found if v is not None]
+    return statistics.fmean(known) if known and len(known) == len(found) else None
+
+
+def _range(values: Iterable[float]) -> Range:
+    found = list(values)
+    return Range(min(found), max(found))
+
+
+def _differences(spec: Spec, others: Sequence[Spec]) -> tuple[str, ...]:
+    """Methods are compared with the same method, students with the same student, all else with the whole board."""
+    methods = [o for o in others if o.method == spec.method]
+    students = [o for o in others if o.student == spec.student]
+    teachers = [o for o in others if o.teacher == spec.teacher]
+    family = spec.student.partition(":")[0]
+    words = []
+    for part, prefix, peers in (("method", "", methods), ("student", f"{family}.", students), ("track", "track.", others)):
+        words += differing(prefix, spec.settings.get(part, {}), [o.settings.get(part, {}) for o in peers])
+    for part, peers in (("method", methods), ("student", students), ("teacher", teachers)):
+        versions = [{k: v for k, v in o.versions.items() if k == part} for o in peers]
+        words += differing("version of ", {k: v for k, v in spec.versions.items() if k == part}, versions)
+    return tuple(words + differing("", _flat(spec.model_extra or {}), [_flat(o.model_extra or {}) for o in others]))
+
+
+def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """{a: {b: 1}} -> {a.b: 1}, one level, which is as deep as a spec goes outside its settings."""
+    return {f"{k}.{n}": v for k, part in tree.items() if isinstance(part, dict) for n, v in part.items()} | {
+        k: v for k, v in tree.items() if not isinstance(v, dict)
+    }
+
+
+def _missing(run: Run, found: Sequence[Row]) -> Iterable[Missing]:
+    """The rows without which a student's score cannot be judged."""
+    students = sorted({row.student for row in found})
+    teachers = sorted({row.teacher for row in found})
+    for method in ALWAYS:
+        lacking = [s for s in students if not any(r.method == method and r.student == s for r in found)]
+        if lacking:
+            words = ["bench", "run", "--task", run.spec.task, "--track", run.spec.track, "--method", method]
+            words += [w for student in lacking for w in ("--student", student)]
+            words += ["--teacher", teachers[0]] if len(teachers) == 1 else []
+            words += ["--data-dir", "DIR"] if run.record.data.source == "directory" else []
+            yield Missing(method, tuple(lacking), shlex.join([*words, "--seeds", "0,1,2"]))

@@ -1,0 +1,46 @@
+"""The contract of anything that runs forward: teachers, students, assistants."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.signals import Signals
+
+
+class Encoded(Protocol):
+    """Inputs made ready for one network, once: tokenised text, images in one tensor."""
+
+    lengths: np.ndarray  # (N,) the work an input costs (tokens); batches are bucketed by it
+
+    def batch(self, rows: np.ndarray) -> dict[str, Tensor]:
+        """The tensors of these rows, padded to the longest of them."""
+
+
+class Network(nn.Module):
+    """A model that turns raw inputs into `Signals`. Teacher and student may differ in tokenizer, width and depth."""
+
+    offers: frozenset[str]  # the signals that forward can return
+    width: int  # of `embedding`, D
+    origin: str = "random"  # where the initial weights came from; kept in the record
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @abstractmethod
+    def encode(self, inputs: Sequence[str], max_length: int | None = None) -> Encoded:
+        """Tokenise raw inputs once, cut to `max_length` tokens (None: the network's own limit)."""
+
+    @abstractmethod
+    def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
+        """The wanted signals (and the mask) of one batch made by `Encoded.batch`."""
+
+    def embedding_parameters(self) -> int:
+        """How many parameters are look-up tables: counted apart, because a forward pass reads few of their rows."""
+        return sum(p.numel() for m in self.modules() if isinstance(m, nn.Embedding) for p in m.parameters(False))

@@ -1,0 +1,91 @@
+"""The three places data comes from: a package that ships it, a directory, the Hugging Face Hub. Never a silent switch."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import RequestError
+
+
+class DataError(RequestError):
+    """Data is missing, empty or malformed; the sentence names the file, the line and what to do."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a task reads from: `packaged`, `directory` (with its folder) or `hub`."""
+
+    kind: str
+    folder: Path | None = None
+
+
+def choose(track: str, data_dir: Path | None) -> Source:
+    """mini reads packaged data alone; lite and full read the directory when it is given, else the Hub."""
+    if track == "mini":
+        if data_dir is not None:
+            raise RequestError("the mini track uses packaged data alone: leave out --data-dir, or add --track lite")
+        return Source("packaged")
+    if data_dir is None:
+        return Source("hub")
+    if not data_dir.is_dir():
+        raise DataError(f"--data-dir {data_dir} is not a folder")
+    return Source("directory", data_dir.resolve())
+
+
+def package_file(package: str, relative: str) -> Path:
+    """A file shipped by an installed package, found without importing it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError(f"the package '{package}' is not installed: pip install {package.replace('_', '-')}")
+    path = Path(next(iter(spec.submodule_search_locations))) / relative
+    if not path.exists():
+        raise DataError(f"the package '{package}' {importlib.metadata.version(package)} does not ship {relative}")
+    return path
+
+
+def find_folder(folder: Path, candidates: Sequence[str], marker: str, what: str) -> Path:
+    """The first of `folder/candidate` that holds `marker`: the official layout itself, or a folder of such folders."""
+    for candidate in candidates:
+        if (folder / candidate / marker).exists():
+            return folder / candidate
+    places = ", ".join(str(folder / c) for c in candidates)
+    raise DataError(f"no {what} in {folder}: looked for {marker} under {places}")
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 file, line ends cut off (only `\\n` and `\\r\\n` count: text may hold other separators)."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise DataError(f"{path}, line {line}: not UTF-8 text") from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    return lines[:-1] if lines and not lines[-1] else lines
+
+
+def hub_rows(
+    repo: str, revision: str, split: str, config: str | None = None, data_files: Mapping[str, str] | None = None
+) -> Any:
+    """A split of a Hub data set at a pinned revision, as a `datasets.Dataset`."""
+    try:
+        from datasets import load_dataset
+        from datasets.utils.logging import disable_progress_bar, set_verbosity_error
+    except ImportError:
+        raise RequestError("reading from the Hugging Face Hub needs the 'hub' extra: pip install 'bench[hub]'") from None
+    disable_progress_bar()
+    set_verbosity_error()
+    try:
+        return load_dataset(repo, config, split=split, revision=revision, data_files=data_files)
+    except Exception as error:  # the libraries below raise a dozen unrelated types; all mean: not to be had
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise DataError(
+            f"cannot load {repo}@{revision[:7]} from the Hub ({type(error).__name__}: {reason}); "
+            "check the network, or give the files with --data-dir"
+        ) from error

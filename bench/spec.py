@@ -1,0 +1,182 @@
+"""What to run: names resolved, settings checked, everything that decides a result in one hashable place."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from bench import plugins, teaching
+from bench.errors import RequestError, unknown
+from bench.fit import why_not
+from bench.sources import choose
+from bench.task import Task, Track
+
+TRACKS = ("mini", "lite", "full")
+FIXED = ("teacher", "student")  # of a track: chosen with their own options
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command line of `bench run`, before anything is looked up."""
+
+    tasks: Sequence[str]
+    methods: Sequence[str]
+    students: Sequence[str]
+    teacher: str = ""
+    track: str = "mini"
+    seeds: Sequence[int] = (0,)
+    data_dir: Path | None = None
+    settings: Sequence[str] = ()  # KEY=VALUE
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One run, resolved. `values` is what the run id is a hash of, and what the record keeps."""
+
+    values: Mapping[str, Any]
+    task: Task
+    track: Track
+    method: plugins.Plugin
+    method_settings: Any
+    student: plugins.Plugin
+    student_settings: Any
+    size: str
+    place: teaching.Place
+    seed: int
+
+    @property
+    def run_id(self) -> str:
+        text = json.dumps(self.values, sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        v = self.values
+        return f"{v['task']} {v['track']}  {v['method']}  {v['student']}  seed {v['seed']}"
+
+
+def resolve(request: Request) -> list[Spec]:
+    """The product of tasks, methods, students and seeds. RequestError: anything in it that cannot be run."""
+    if request.track not in TRACKS:
+        raise unknown("track", request.track, TRACKS)
+    given = parse_settings(request.settings)
+    specs, used = [], set()
+    for task in open_tasks(request):
+        track = override(task.track, "track", (), given, used, skip=FIXED)
+        for method in (plugins.find("method", m) for m in request.methods):
+            for student in request.students or [task.track.student]:
+                specs += _specs(request, task, track, method, student, given, used)
+    check_used(given, used, specs)
+    return specs
+
+
+def open_tasks(request: Request) -> list[Task]:
+    """The named tasks; a family of several data sets stands for all of them."""
+    source = choose(request.track, request.data_dir)
+    tasks = []
+    for name in request.tasks:
+        family, _, dataset = name.partition("/") if not name.endswith(".py") else (name, "", "")
+        plugin = plugins.find("task", family)
+        cls = plugins.load(plugin)
+        if request.track not in cls.tracks:
+            raise RequestError(f"the task '{name}' has no {request.track} track: there are {', '.join(cls.tracks)}")
+        if dataset and dataset not in cls.datasets:
+            raise unknown("task", name, [f"{family}/{d}" for d in cls.datasets] or [family])
+        for chosen in [dataset] if dataset else cls.datasets or [""]:
+            task = cls(source, request.track, chosen)
+            task.name = plugin.name + (f"/{chosen}" if chosen else "")
+            tasks.append(task)
+    return tasks
+
+
+def _specs(
+    request: Request, task: Task, track: Track, method: plugins.Plugin, student: str, given: dict, used: set
+) -> Iterable[Spec]:
+    family, _, size = student.partition(":") if not student.endswith(".py") else (student, "", "")
+    plugin = plugins.find("student", family)
+    misfit = why_not(method.declares, task.kind, plugin.declares)
+    if misfit:
+        raise RequestError(f"the method '{method.name}' does not fit {task.name} with the student '{student}': {misfit}")
+    method_class, student_class = plugins.load(method), plugins.load(plugin)
+    size = student_class.check(size)
+    settings = override(method_class.Settings(), method.name, ("",), given, used)
+    build = override(student_class.Settings(), plugin.name, (), given, used)
+    place = teaching.locate(request.teacher or task.track.teacher, task)
+    name = f"{plugin.name}:{size}" if size else plugin.name
+    for seed in request.seeds:
+        values = {
+            "task": task.name, "track": request.track, "method": method.name, "student": name,
+            "teacher": place.name, "seed": seed,
+            "data": {"source": task.source.kind, "identity": task.identity()},
+            "settings": {
+                "track": {k: v for k, v in dataclasses.asdict(track).items() if k not in FIXED},
+                "method": dataclasses.asdict(settings), "student": dataclasses.asdict(build),
+            },
+            "versions": {
+                "teacher": place.identity, "task": task.version,
+                "method": method.digest or method_class.version, "student": plugin.digest or student_class.version,
+            },
+        }  # fmt: skip
+        yield Spec(values, task, track, method, settings, plugin, build, size, place, seed)
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, str]:
+    """KEY=VALUE pairs; a key may be prefixed by what it belongs to: `disco.queue`, `bert.init`, `track.updates`."""
+    given = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key.strip():
+            raise RequestError(f"--set takes KEY=VALUE, not '{setting}'")
+        if key.strip() in given:
+            raise RequestError(f"--set {key.strip()} is given twice")
+        given[key.strip()] = value.strip()
+    return given
+
+
+def override(base: Any, owner: str, extra: Sequence[str], given: dict, used: set, skip: Sequence[str] = ()) -> Any:
+    """`base` with the given values that belong to `owner`: keys `owner.name`, and bare names where extra holds ""."""
+    hints = get_type_hints(type(base), include_extras=True)
+    names = [f.name for f in dataclasses.fields(base) if f.name not in skip]
+    changes = {}
+    for key, text in given.items():
+        prefix, _, name = key.rpartition(".")
+        if (prefix == owner or (not prefix and (prefix in extra or owner == "track"))) and name in names:
+            changes[name] = parse_value(key, text, hints[name])
+            used.add((key, owner))
+    return dataclasses.replace(base, **changes)
+
+
+def parse_value(key: str, text: str, hint: Any) -> Any:
+    """A value of the field's type. RequestError: it is not one, or not finite."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        value = TypeAdapter(hint).validate_python(None if text == "none" else text)
+    except ValidationError as error:
+        raise RequestError(f"--set {key}={text}: {error.errors()[0]['msg']}") from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RequestError(f"--set {key}={text}: not a finite number")
+    return value
+
+
+def check_used(given: dict[str, str], used: set, specs: Sequence[Spec]) -> None:
+    """Every key must belong to something, and a bare one to every method of the command."""
+    methods = {s.method.name: s.method_settings for s in specs}
+    students = {s.student.name: s.student_settings for s in specs}
+    track = [f.name for f in dataclasses.fields(Track) if f.name not in FIXED]
+    owners = {**methods, **students}
+    known = track + [f"{o}.{f.name}" for o, s in owners.items() for f in dataclasses.fields(s)]
+    known += [f.name for s in methods.values() for f in dataclasses.fields(s)]
+    for key in given:
+        takers = {owner for k, owner in used if k == key}
+        if not takers:
+            raise unknown("setting", key, set(known))
+        if "." not in key and "track" not in takers and takers != set(methods):
+            lacking = ", ".join(sorted(set(methods) - takers))
+            raise RequestError(f"--set {key}: {lacking} has no such setting; write {sorted(takers)[0]}.{key}")

@@ -1,0 +1,131 @@
+"""The store: teacher signals and run checkpoints on disk, keyed by content.
+
+    <cache>/signals/<key>/{meta.json, embedding.npy}     teacher signals, read through memory maps
+    <cache>/runs/<run id>/checkpoint.safetensors         an unfinished run; student.safetensors once it is done
+
+A folder appears under its final name only when it is complete, so an interrupted write is never read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from bench.errors import BenchError, RequestError
+
+
+def root() -> Path:
+    """BENCH_CACHE, else `bench` in the user's cache folder."""
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "bench"
+    return Path(os.environ.get("BENCH_CACHE", default))
+
+
+def content_key(**parts: Any) -> str:
+    """A short hash of everything that decides a value."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """One process at a time; the others wait. The lock dies with its process."""
+    folder = root() / "locks"
+    make_folder(folder)
+    with FileLock(folder / f"{name}.lock"):
+        yield
+
+
+def make_folder(folder: Path) -> Path:
+    """Create a folder, or say in one sentence why it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"cannot create the folder {folder}: {error.strerror}") from None
+    return folder
+
+
+def signals(key: str, meta: dict[str, Any], compute: Callable[[], dict[str, np.ndarray]]) -> tuple[dict, dict]:
+    """Stored arrays by signal name (memory-mapped) and their meta data; computed and stored when they are not there.
+
+    `meta["fresh"]` says whether this call computed them.
+    """
+    folder = root() / "signals" / key
+    with locked(key):
+        fresh = not (folder / "meta.json").exists()
+        if fresh:
+            write_folder(folder, meta, compute)
+        os.utime(folder / "meta.json")  # last use, shown by `bench store ls`
+    arrays = {p.stem: np.load(p, mmap_mode="r") for p in sorted(folder.glob("*.npy"))}
+    return arrays, json.loads((folder / "meta.json").read_text()) | {"fresh": fresh}
+
+
+def write_folder(folder: Path, meta: dict[str, Any], compute: Callable[[], dict[str, np.ndarray]]) -> None:
+    """Compute arrays and put them in place in one rename. A full disk leaves nothing behind."""
+    make_folder(folder.parent)
+    started = time.perf_counter()
+    arrays = compute()
+    meta = meta | {"seconds": time.perf_counter() - started, "rows": len(next(iter(arrays.values())))}
+    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+    try:
+        for name, array in arrays.items():
+            np.save(temporary / f"{name}.npy", array, allow_pickle=False)
+        (temporary / "meta.json").write_text(json.dumps(meta, indent=1))
+        temporary.replace(folder)
+    except OSError as error:
+        raise BenchError(f"cannot write the teacher store in {folder.parent}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in the store, as `bench store ls` shows it."""
+
+    kind: str  # signals | run
+    key: str
+    detail: str
+    size: int  # bytes
+    used: float  # last use, seconds since the epoch
+    path: Path
+
+
+def entries() -> list[Entry]:
+    """Everything in the store, newest use first."""
+    found = [_entry("signals", p) for p in (root() / "signals").glob("[!.]*") if p.is_dir()]
+    found += [_entry("run", p) for p in (root() / "runs").glob("[!.]*") if p.is_dir()]
+    return sorted(found, key=lambda e: -e.used)
+
+
+def _entry(kind: str, path: Path) -> Entry:
+    files = [f for f in path.iterdir() if f.is_file()]
+    used = max((f.stat().st_mtime for f in files), default=path.stat().st_mtime)
+    detail = ", ".join(sorted(f.name for f in files))
+    if kind == "signals" and (path / "meta.json").exists():
+        meta = json.loads((path / "meta.json").read_text())
+        detail = f"{meta['teacher']}: {meta['rows']} x {', '.join(meta['signals'])}"
+    return Entry(kind, path.name, detail, sum(f.stat().st_size for f in files), used, path)
+
+
+def remove(keys: list[str]) -> int:
+    """Delete entries by key or unambiguous beginning; bytes freed. RequestError: no such key, or several."""
+    chosen = []
+    for key in keys:
+        matches = [e for e in entries() if e.key.startswith(key)]
+        if len(matches) != 1:
+            raise RequestError(f"'{key}' names {len(matches) or 'no'} entries of the store: see bench store ls")
+        chosen.append(matches[0])
+    for entry in chosen:
+        with locked(entry.key):
+            shutil.rmtree(entry.path)
+    return sum(e.size for e in chosen)

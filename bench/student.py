@@ -1,0 +1,37 @@
+"""The contract of a student: an architecture family that builds networks of many sizes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bench.network import Network
+from bench.task import Task
+
+
+class Student(ABC):
+    """One family is one module in `students/`; `family:size` on the command line. Class attributes are literals."""
+
+    offers: ClassVar[set[str] | frozenset[str]]  # signals its networks can expose
+    kinds: ClassVar[set[str] | frozenset[str]]  # kinds of task it can be built for
+    sizes: ClassVar[str] = ""  # the grammar of `size`, for help and errors
+    default: ClassVar[str] = ""  # the size when none is given
+    version: ClassVar[int] = 1
+
+    @dataclass(frozen=True)
+    class Settings:
+        """Choices beside the size. Set with `--set family.name=value`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @classmethod
+    @abstractmethod
+    def check(cls, size: str) -> str:
+        """The size in its canonical form. RequestError: it is malformed."""
+
+    @abstractmethod
+    def build(self, size: str, task: Task, teacher: Network) -> Network:
+        """A new network for this task. Random numbers are seeded by the caller; the teacher may lend weights,
+        tokenizer and pooling, and is left as it is."""

@@ -1,0 +1,87 @@
+"""Many runs: skip what is done, carry out the rest, lose nothing when one fails."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import records, store
+from bench.console import Console
+from bench.errors import BenchError, RequestError
+from bench.spec import Spec
+
+
+def run_all(specs: Sequence[Spec], results: Path, device: str, console: Console) -> tuple[list[dict[str, Any]], int]:
+    """Outcome of each run as `bench run --json` prints it, and the exit status: 0, 1 (a run failed) or 2."""
+    check_writable(results)
+    outcomes, status = [], 0
+    for number, spec in enumerate(specs, 1):
+        console(f"[{number}/{len(specs)}] {spec.label}  ({spec.run_id})")
+        try:
+            outcome = run_one(spec, results, device, console)
+        except BenchError as error:
+            outcome = describe(spec, "failed") | {"error": str(error)}
+            status = max(status, error.exit_status)
+            console(f"  failed: {error}")
+        except Exception as error:  # one broken run must not lose the others
+            log = store.make_folder(store.root() / "runs" / spec.run_id) / "error.txt"
+            log.write_text(traceback.format_exc())
+            outcome = describe(spec, "failed") | {"error": f"{type(error).__name__}: {error}", "log": str(log)}
+            status = max(status, 1)
+            console(f"  failed: {type(error).__name__}: {error} (details: {log})")
+        outcomes.append(outcome)
+    return outcomes, status
+
+
+def run_one(spec: Spec, results: Path, device: str, console: Console) -> dict[str, Any]:
+    """Carry out one run unless its record is there. Another process that is at the same run is waited for."""
+    path = records.path_of(results, spec.values, spec.run_id)
+    status = "skipped"
+    if not path.exists():
+        with store.locked(f"run-{spec.run_id}"):
+            if not path.exists():
+                from bench.protocol import carry_out
+
+                path, status = carry_out(spec, results, choose_device(device), console), "done"
+    record = records.read(path)
+    outcome = describe(spec, status) | {
+        "record": str(path),
+        "metric": record.metrics.main.name,
+        "value": record.metrics.main.value,
+        "retention": record.metrics.retention,
+    }
+    low, high = record.metrics.main.ci95
+    kept = "" if record.metrics.retention is None else f"  retention {record.metrics.retention:.1%}"
+    value, name = 100 * record.metrics.main.value, record.metrics.main.name
+    console(f"  {status}: {name} {value:.2f} [{100 * low:.2f}, {100 * high:.2f}]{kept}  {path}")
+    return outcome
+
+
+def describe(spec: Spec, status: str) -> dict[str, Any]:
+    values = {key: spec.values[key] for key in ("task", "method", "student", "seed")}
+    empty = {"record": None, "metric": None, "value": None, "retention": None}
+    return {"run_id": spec.run_id} | values | {"status": status} | empty
+
+
+def check_writable(results: Path) -> None:
+    """RequestError before any work is done, rather than a lost record after it."""
+    store.make_folder(results)
+    probe = results / f".writable-{id(results)}"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise RequestError(f"cannot write into the results folder {results}: {error.strerror}") from None
+
+
+def choose_device(name: str) -> Any:
+    """auto: the GPU where there is one."""
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RequestError("--device cuda: torch sees no CUDA device here; leave it out to run on the CPU")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

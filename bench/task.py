@@ -1,0 +1,131 @@
+"""The contract of a task: where its data comes from, how it is split, what is measured."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from bench.errors import BenchError, RequestError
+from bench.inputs import Examples
+from bench.sources import Source
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# {data set: {"prediction": (N,), "gold": (N,), "units": (N, k) ids of what was sampled, optional}}
+Predictions = dict[str, dict[str, np.ndarray]]
+Scores = dict[str, dict[str, float]]  # {data set: {metric: value}}
+
+
+@dataclass(frozen=True)
+class Track:
+    """How much data and compute: the part of the protocol that a task fixes for every method alike."""
+
+    updates: int  # student updates of a method's main stage
+    batch_size: int
+    examples: int | None = None  # at most this many training inputs; None: all
+    evaluations: int = 4  # how often dev is read in a stage, its end included
+    max_length: int = 64  # tokens a training input is cut to, where the network reads tokens
+    batching: Literal["bucketed", "plain"] = "bucketed"  # by length, or in plain shuffled order
+    teacher: str = ""
+    student: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("updates", "batch_size", "examples", "evaluations", "max_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise RequestError(f"{name} must be at least 1, not {value}")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a reader must know of the data; copied into every record."""
+
+    title: str
+    source: str
+    revision: str
+    licence: str
+    citation: str
+    splits: Mapping[str, str]  # split -> what it is
+    sizes: Mapping[str, int]  # split or training set -> examples
+    notes: Sequence[str] = field(default=())
+
+
+class TestSealed(BenchError):
+    """The test split was asked for before the final evaluation."""
+
+    __test__ = False  # not a pytest class
+
+
+class Task(ABC):
+    """One unit of distillation. A family is one module in `tasks/`; it holds one subclass.
+
+    Class attributes are literals, so that `bench list` can read them without importing the module.
+    """
+
+    title: ClassVar[str] = ""
+    kind: ClassVar[str]  # embed, classify, regress ... : see bench.signals
+    datasets: ClassVar[tuple[str, ...]] = ()  # `family/dataset` names; empty: the family is one task
+    main_metric: ClassVar[str]
+    version: ClassVar[int] = 1  # raise it when the same data would give other numbers
+    teachers: ClassVar[Mapping[str, str]] = {}  # short names of teachers, see bench.teaching.locate
+    tracks: ClassVar[Mapping[str, Track]]
+
+    name: str = ""  # family, or family/dataset; set by the engine from the module's name
+
+    def __init__(self, source: Source, track: str, dataset: str = "") -> None:
+        self.source, self.track_name, self.dataset = source, track, dataset
+        self.track = self.tracks[track]
+        self._sealed = True
+
+    @abstractmethod
+    def identity(self) -> str:
+        """Content key of the data: pinned revisions of the Hub, a hash of what was read elsewhere."""
+
+    @abstractmethod
+    def card(self) -> Card:
+        """Where the data came from, its licence, splits and sizes."""
+
+    @abstractmethod
+    def examples(self, purpose: str) -> Examples:
+        """Training inputs: `distil` (what the student and the teacher both read), `supervised` (with labels or pairs)."""
+
+    @abstractmethod
+    def objective(self) -> nn.Module:
+        """The supervised loss as a module (it may own parameters): forward(student, batch) -> named losses."""
+
+    @abstractmethod
+    def inputs(self, split: str) -> Sequence[str]:
+        """Raw inputs of `dev` or `test`; `predict` reads the network's outputs in this order."""
+
+    @abstractmethod
+    def predict(self, outputs: np.ndarray, split: str) -> Predictions:
+        """Outputs (N, D) over `inputs(split)` -> predictions beside their gold values. Call `open_split` first."""
+
+    @staticmethod
+    @abstractmethod
+    def score(predictions: Predictions) -> Scores:
+        """Metrics from predictions alone, so that a stored record can be scored again without the data."""
+
+    def open_split(self, split: str) -> None:
+        """Raise TestSealed when test labels are asked for before `unseal`."""
+        if split == "test" and self._sealed:
+            raise TestSealed("the test split is read once, after training; choices are made on dev")
+
+    def seal(self) -> None:
+        """Called by the protocol before training."""
+        self._sealed = True
+
+    def unseal(self) -> None:
+        """Called by the protocol when training has ended."""
+        self._sealed = False
+
+
+def headline(scores: Scores, metric: str) -> tuple[str, float]:
+    """(data set, value) of the main metric: the only data set, or the unweighted mean over all."""
+    values = [float(s[metric]) for s in scores.values()]
+    return (next(iter(scores)) if len(values) == 1 else f"average of {len(values)}"), float(np.mean(values))

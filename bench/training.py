@@ -1,0 +1,257 @@
+"""The training loop. There is one, and it does not know which method it runs."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from bench import checkpoint
+from bench.console import Console
+from bench.errors import BenchError
+from bench.inference import to_device
+from bench.inputs import Batch, Examples, batch_order
+from bench.method import Method, Optimiser, Stage
+from bench.network import Network
+from bench.signals import OUTPUT, Signals
+from bench.task import Task, Track
+from bench.teaching import LiveSignals, Teacher
+
+READ_LOSSES = 20  # times a stage: reading a loss waits for the device, so it is not done in every step
+SAVE_SECONDS = 120  # a checkpoint at least this often
+
+
+@dataclass
+class Progress:
+    """Where training is; what a checkpoint keeps beside the tensors."""
+
+    stage: int = 0
+    step: int = 0
+    best: float | None = None  # dev score of the best checkpoint of this stage
+    updates: int = 0
+    seconds: float = 0.0  # in updates alone, without evaluation
+    curve: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Trainer:
+    """Runs a method's stages on a student; resumes from its checkpoint to the same result.
+
+    Every stage starts from, and ends with, the checkpoint that is best on dev; its start is a candidate too.
+    """
+
+    def __init__(
+        self,
+        student: Network,
+        method: Method,
+        teacher: Teacher,
+        evaluate: Callable[[Network], float],
+        path: Path,
+        console: Console,
+    ) -> None:
+        self.accelerator = Accelerator(cpu=teacher.device.type == "cpu")
+        if self.accelerator.num_processes > 1:
+            raise BenchError("one run on several processes is not supported; start bench without a launcher")
+        self.student, self.method, self.teacher = student.to(teacher.device), method.to(teacher.device), teacher
+        self.evaluate, self.path, self.console = evaluate, path, console
+        self.task, self.track, self.seed = method.run.task, method.run.track, method.run.seed
+        self.progress = Progress()
+        self.best: dict[str, Tensor] = {}
+        self.saved = time.monotonic()
+
+    def fit(self) -> Progress:
+        """Run, or go on with, all stages."""
+        kept = checkpoint.load(self.path)
+        if kept:
+            self._restore(*kept)
+        for index, stage in enumerate(self.method.stages()):
+            if index == self.progress.stage:
+                self._run(stage, kept[0] if kept else {})
+                kept = None
+                self._use_best()
+                self.progress.stage, self.progress.step, self.progress.best = index + 1, 0, None
+        return self.progress
+
+    def _run(self, stage: Stage, kept: dict[str, Tensor]) -> None:
+        feed = Feed(stage, self.task, self.track, self.student, self.teacher, counted=bool(kept))
+        optimiser = self.accelerator.prepare(make_optimiser(stage.optimiser, self.student, self.method))
+        if kept:
+            checkpoint.load_optimiser(optimiser, checkpoint.without_prefix("optimiser", kept))
+            checkpoint.set_random_state(checkpoint.without_prefix("random", kept))
+        else:
+            torch.manual_seed(derived_seed(self.seed, "stage", self.progress.stage))
+            self._judge(stage, {})
+        self._steps(stage, feed, optimiser)
+
+    def _steps(self, stage: Stage, feed: Feed, optimiser: Any) -> None:
+        """The inner loop: no device sync but where losses are read."""
+        p, o = self.progress, stage.optimiser
+        warmup = round(o.warmup * len(feed.examples) / stage.batch_size)
+        evaluate_at = {round(stage.updates * (k + 1) / self.track.evaluations) for k in range(self.track.evaluations)}
+        read_every = max(1, stage.updates // READ_LOSSES)
+        sums: dict[str, Tensor] = {}
+        order = feed.order((self.seed, p.stage), p.step)
+        started = time.perf_counter()
+        self.student.train(), self.method.train()
+        for rows in order:
+            set_rate(optimiser, o.lr * rate(o.schedule, p.step, stage.updates, warmup))
+            losses = self._losses(stage, feed, rows)
+            self._update(losses, optimiser, o.clip)
+            p.step += 1
+            p.updates += 1
+            self.console.progress(stage.name, p.step, stage.updates)
+            self.method.after_step(p.step / stage.updates)
+            for name, loss in losses.items():
+                sums[name] = sums.get(name, 0) + loss.detach()
+            if p.step % read_every == 0 or p.step in evaluate_at:
+                means = self._read(stage, sums, read_every)
+                p.seconds += time.perf_counter() - started
+                if p.step in evaluate_at:
+                    self._judge(stage, means)
+                self._save(optimiser, force=p.step in evaluate_at)
+                started = time.perf_counter()
+
+    def _losses(self, stage: Stage, feed: Feed, rows: np.ndarray) -> dict[str, Tensor]:
+        inputs, teacher, batch = feed.batch(rows, self.teacher.device)
+        with self.accelerator.autocast():
+            student = self.student(inputs, concrete(stage.wants, self.task.kind))
+            return stage.loss(student, teacher.detach(), batch)
+
+    def _update(self, losses: dict[str, Tensor], optimiser: Any, clip: float) -> None:
+        self.accelerator.backward(torch.stack(list(losses.values())).sum())
+        if clip:
+            self.accelerator.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], clip)
+        optimiser.step()
+        optimiser.zero_grad()
+
+    def _read(self, stage: Stage, sums: dict[str, Tensor], every: int) -> dict[str, float]:
+        """Mean losses since the last reading; stops a run whose loss is no number."""
+        p = self.progress
+        last = p.curve[-1]["step"] if p.curve and p.curve[-1]["stage"] == stage.name else 0
+        means = {name: float(total) / max(1, p.step - last) for name, total in sums.items()}
+        sums.clear()
+        if not all(math.isfinite(v) for v in means.values()):
+            raise BenchError(f"stage {stage.name}, update {p.step}: a loss is not finite ({means}); lower the rate")
+        p.curve.append({"stage": stage.name, "step": p.step, "losses": means})
+        return means
+
+    def _judge(self, stage: Stage, losses: dict[str, float]) -> None:
+        """Read dev, and keep this state if it is the best of the stage."""
+        p = self.progress
+        score = self.evaluate(self.student)
+        if not p.curve or (p.curve[-1]["stage"], p.curve[-1]["step"]) != (stage.name, p.step):
+            p.curve.append({"stage": stage.name, "step": p.step, "losses": losses})
+        p.curve[-1]["dev"] = score
+        if p.best is None or score > p.best:
+            p.best = score
+            self.best = {k: v.detach().clone() for k, v in self._state().items()}
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
+        self.console(f"  {stage.name} {p.step}/{stage.updates}  dev {score:.4f}  {shown}")
+
+    def _state(self) -> dict[str, Tensor]:
+        student = checkpoint.with_prefix("student", self.student.state_dict())
+        return student | checkpoint.with_prefix("method", self.method.state_dict())
+
+    def _use_best(self) -> None:
+        self._load(self.best)
+
+    def _load(self, tensors: dict[str, Tensor]) -> None:
+        self.student.load_state_dict(checkpoint.without_prefix("student", tensors))
+        self.method.load_state_dict(checkpoint.without_prefix("method", tensors))
+
+    def _save(self, optimiser: Any, force: bool) -> None:
+        if not force and time.monotonic() - self.saved < SAVE_SECONDS:
+            return
+        tensors = self._state() | checkpoint.with_prefix("best", self.best)
+        tensors |= checkpoint.with_prefix("optimiser", checkpoint.optimiser_tensors(optimiser))
+        tensors |= checkpoint.with_prefix("random", checkpoint.random_state())
+        costs = {"forwards": self.teacher.forwards, "teacher_seconds": self.teacher.seconds}
+        checkpoint.save(self.path, tensors, asdict(self.progress) | costs)
+        self.saved = time.monotonic()
+
+    def _restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        self.teacher.forwards, self.teacher.seconds = state.pop("forwards"), state.pop("teacher_seconds")
+        self.progress = Progress(**state)
+        self.best = checkpoint.without_prefix("best", tensors)
+        self._load(tensors)
+        self.console(f"  resumed after {self.progress.updates} updates")
+
+
+class Feed:
+    """The batches of one stage: student inputs, teacher signals and labels of the same examples."""
+
+    def __init__(
+        self, stage: Stage, task: Task, track: Track, student: Network, teacher: Teacher, counted: bool = False
+    ) -> None:
+        self.stage, self.track = stage, track
+        self.examples: Examples = task.examples(stage.data)
+        self.encoded = student.encode(self.examples.inputs, track.max_length)
+        self.signals: Any = None
+        if stage.needs:
+            names = concrete(stage.needs, task.kind)
+            if stage.noisy_teacher:
+                self.signals = LiveSignals(teacher, self.examples, names, track.max_length)
+            else:
+                use = "resumed" if counted else "train"  # a resumed stage has paid for its signals already
+                self.signals = teacher.signals(self.examples, names, track.max_length, use)
+
+    def order(self, seed: tuple[int, int], start: int) -> Any:
+        """Example numbers, batch by batch, from update `start` on."""
+        lengths = self.encoded.lengths[self.examples.groups].max(axis=1)
+        bucketed = self.track.batching == "bucketed"
+        return batch_order(lengths, self.stage.batch_size, seed, start, self.stage.updates, bucketed)
+
+    def batch(self, rows: np.ndarray, device: torch.device) -> tuple[dict[str, Tensor], Signals, Batch]:
+        """(student inputs, teacher signals, batch), flattened column by column."""
+        groups = self.examples.groups[rows]
+        flat = groups.T.reshape(-1)
+        labels = self.examples.labels
+        batch = Batch(
+            torch.from_numpy(rows).to(device),
+            groups.shape[1],
+            None if labels is None else torch.from_numpy(labels[rows]).to(device),
+        )
+        teacher = self.signals.rows(flat) if self.signals is not None else Signals()
+        return to_device(self.encoded.batch(flat), device), teacher, batch
+
+
+@cache
+def concrete(names: frozenset[str], kind: str) -> frozenset[str]:
+    """`output` replaced by the signal that this kind of task is evaluated on."""
+    return frozenset(OUTPUT[kind] if name == "output" else name for name in names)
+
+
+def make_optimiser(o: Optimiser, student: Network, method: Method) -> torch.optim.AdamW:
+    """AdamW over student and method; weight decay on matrices alone, as is usual for transformers."""
+    parameters = [p for m in (student, method) for p in m.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": o.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=o.lr, betas=o.betas, eps=o.eps, fused=True)
+
+
+def rate(schedule: str, step: int, updates: int, warmup: int) -> float:
+    """The share of the peak rate at this update."""
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    done = (step - warmup) / max(1, updates - warmup)
+    return {"cosine": 0.5 * (1 + math.cos(math.pi * done)), "linear": 1 - done, "constant": 1.0}[schedule]
+
+
+def set_rate(optimiser: Any, lr: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = lr
+
+
+def derived_seed(seed: int, *purpose: object) -> int:
+    """Independent random numbers for each purpose, the same in every process."""
+    return int(np.random.SeedSequence([seed, *(" ".join(map(str, purpose))).encode()]).generate_state(1)[0])

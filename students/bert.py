@@ -1,0 +1,131 @@
+"""Transformer encoders of any layers x width, initialised from chosen teacher layers, a checkpoint, or at random."""
+
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from bench.errors import RequestError
+from bench.network import Network
+from bench.student import Student
+from bench.task import Task
+
+SIZE = re.compile(r"(\d+)(?:x(\d+)(?:x(\d+))?)?")
+LAYER = re.compile(r"^(.*layer\.)(\d+)(\..*)$")  # encoder.layer.3.attention..., transformer.layer.3...
+
+
+class Bert(Student):
+    """The teacher's architecture with fewer layers or another width (TinyBERT, MiniLM, DistilBERT shapes)."""
+
+    offers = {"embedding", "hidden"}
+    kinds = {"embed"}
+    sizes = "LAYERS | LAYERSxWIDTH | LAYERSxWIDTHxHEADS, as in 3, 4x312, 2x128x2"
+    default = "3"
+
+    @dataclass(frozen=True)
+    class Settings:
+        """How the weights start."""
+
+        # auto: gap where the width is the teacher's, else random. A path or Hub id: that checkpoint.
+        init: str = "auto"
+        intermediate: int = 0  # feed-forward width; 0: four times the width (BERT)
+
+    @classmethod
+    def check(cls, size: str) -> str:
+        match = SIZE.fullmatch(size or cls.default)
+        if not match or not all(int(n) for n in match.groups() if n):
+            raise RequestError(f"'bert:{size}' is no size: give {cls.sizes}")
+        return match.group()
+
+    def build(self, size: str, task: Task, teacher: Network) -> Network:
+        from bench.transformer import TransformerNetwork
+
+        layers, width, heads = (int(n) if n else 0 for n in SIZE.fullmatch(size).groups())  # type: ignore[union-attr]
+        init = self.settings.init  # type: ignore[attr-defined]
+        if init not in ("auto", "random", *MATCHES):
+            return _from_checkpoint(init, layers, task)
+        if not isinstance(teacher, TransformerNetwork):
+            raise RequestError("a bert student takes its tokenizer from a transformers teacher; this teacher is none")
+        config = self._config(teacher.backbone.config, layers, width, heads)
+        return _from_teacher(teacher, config, init)
+
+    def _config(self, teacher: Any, layers: int, width: int, heads: int) -> Any:
+        config = copy.deepcopy(teacher)
+        config.num_hidden_layers = layers
+        if width and width != teacher.hidden_size or heads or self.settings.intermediate:  # type: ignore[attr-defined]
+            config.hidden_size = width or teacher.hidden_size
+            config.num_attention_heads = heads or default_heads(config.hidden_size)
+            config.intermediate_size = self.settings.intermediate or 4 * config.hidden_size  # type: ignore[attr-defined]
+        if config.hidden_size % config.num_attention_heads:
+            raise RequestError(
+                f"a width of {config.hidden_size} does not divide into {config.num_attention_heads} heads: "
+                "name the heads, as in bert:4x312x12"
+            )
+        return config
+
+
+def default_heads(width: int) -> int:
+    """12 where they divide the width (TinyBERT, MiniLM), else heads of 64 (BERT)."""
+    return 12 if width % 12 == 0 else max(1, width // 64)
+
+
+# Which teacher layers (0-based) a student of S layers starts from, of T. `gap` is the uniform mapping; unlike the
+# released code of 'KD of Transformer LMs Revisited' it spreads the rest when T is not a multiple of S, so that the
+# last student layer is always the teacher's last.
+MATCHES = {
+    "first": lambda s, t: list(range(s)),
+    "last": lambda s, t: list(range(t - s, t)),
+    "gap": lambda s, t: [(i + 1) * t // s - 1 for i in range(s)],
+}
+
+
+def _from_teacher(teacher: Any, config: Any, init: str) -> Network:
+    from transformers import AutoModel
+
+    from bench.transformer import TransformerNetwork, make_pooling
+
+    source = teacher.backbone
+    same = all(
+        getattr(config, key) == getattr(source.config, key)
+        for key in ("hidden_size", "num_attention_heads", "intermediate_size")
+    )
+    init = ("gap" if same else "random") if init == "auto" else init
+    backbone = AutoModel.from_config(config)
+    head = copy.deepcopy(list(teacher.head)) if same else [make_pooling("mean", config.hidden_size)]
+    width = teacher.width if same else config.hidden_size
+    if init != "random":
+        if not same:
+            raise RequestError(f"init={init} copies teacher layers, which needs the teacher's width and heads")
+        _copy_layers(source, backbone, init)
+    network = TransformerNetwork(backbone, head, teacher.tokenizer, teacher.max_length, width)
+    network.origin = init if init == "random" else f"teacher layers ({init})"
+    return network
+
+
+def _copy_layers(source: Any, target: Any, match: str) -> None:
+    """Everything outside the layers as it is, and each student layer from its teacher layer."""
+    s, t = target.config.num_hidden_layers, source.config.num_hidden_layers
+    if s > t:
+        raise RequestError(f"init={match} copies {s} layers of a teacher that has {t}")
+    chosen, weights = MATCHES[match](s, t), source.state_dict()
+
+    def origin(name: str) -> str:
+        found = LAYER.match(name)
+        return name if not found else f"{found[1]}{chosen[int(found[2])]}{found[3]}"
+
+    target.load_state_dict({name: weights[origin(name)] for name in target.state_dict()})
+
+
+def _from_checkpoint(reference: str, layers: int, task: Task) -> Network:
+    from bench import teaching
+    from bench.transformer import load
+
+    place = teaching.locate(reference, task)
+    network = load(place.path, place.pooling)
+    have = network.backbone.config.num_hidden_layers
+    if have != layers:
+        raise RequestError(f"init={reference} has {have} layers, the student asks for {layers}: say bert:{have}")
+    network.origin = place.identity
+    return network
