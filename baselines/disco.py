@@ -22,6 +22,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import NonNegativeInt, PositiveFloat
 from torch import Tensor, nn
 
 from bench.inputs import Batch
@@ -40,12 +41,12 @@ class Disco(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        lr: float = 2e-4  # CKD, official code
-        contrast_lr: float = 5e-5  # NLI stage, official code
-        queue: int = 65536  # official code
+        lr: PositiveFloat = 2e-4  # CKD, official code
+        contrast_lr: PositiveFloat = 5e-5  # NLI stage, official code
+        queue: NonNegativeInt = 65536  # official code
         theta: float = 1.0  # official code; alpha = exp(theta)
         stages: Literal["both", "ckd", "contrast"] = "both"
-        contrast_share: float = 0.11  # stage 2 updates / stage 1 updates, see above
+        contrast_share: PositiveFloat = 0.11  # stage 2 updates / stage 1 updates, see above
         projection: Literal["auto", "always"] = "auto"  # auto: only where the widths differ
         replicate: bool = False  # the teacher's dropout stays on in CKD, as in the official code
 

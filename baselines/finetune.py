@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pydantic import PositiveFloat
+
 from bench.inputs import Batch
 from bench.method import Losses, Method, Optimiser, Run, Stage
 from bench.signals import Signals
@@ -24,7 +26,7 @@ class Finetune(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        lr: float = 5e-5  # NLI fine-tuning in the official code of DisCo
+        lr: PositiveFloat = 5e-5  # NLI fine-tuning in the official code of DisCo
 
     def __init__(self, settings: Settings, run: Run) -> None:
         super().__init__(settings, run)

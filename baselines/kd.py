@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch.nn.functional as F
+from pydantic import PositiveFloat
 from torch import Tensor, nn
 
 from bench.inputs import Batch
@@ -32,7 +33,7 @@ class Kd(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        lr: float = 2e-4  # official code of DisCo, MSE-KD
+        lr: PositiveFloat = 2e-4  # official code of DisCo, MSE-KD
 
     def __init__(self, settings: Settings, run: Run) -> None:
         super().__init__(settings, run)

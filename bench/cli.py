@@ -52,7 +52,7 @@ def usage(error: Any) -> NoReturn:
 
 
 def fail(sentence: str, status: int) -> NoReturn:
-    print(f"bench: {sentence}", file=sys.stderr)
+    print("bench:", " ".join(sentence.split()), file=sys.stderr)
     sys.exit(status)
 
 
@@ -130,26 +130,37 @@ def run(
     specs = resolve(request)
     if dry_run:
         planned = [describe(s, "planned") | {"spec": dict(s.values)} for s in specs]
-        print(json.dumps({"runs": planned}, indent=1) if as_json else "\n".join(f"{s.run_id}  {s.label}" for s in specs))
+        print(
+            json.dumps({"runs": planned}, indent=1) if as_json else "\n".join(f"{s.run_id}  {s.label}" for s in specs)
+        )
         return
     outcomes, status = run_all(specs, results, device, Console())
     if as_json:
         print(json.dumps({"runs": outcomes}, indent=1))
-    elif len(outcomes) > 1 or status:
+    elif len(outcomes) > 1:
         from bench.tables import print_outcomes
 
         print_outcomes(outcomes)
-    sys.exit(status)
+    if status:
+        fail(failure(outcomes), status)
+
+
+def failure(outcomes: list[dict[str, Any]]) -> str:
+    """What went wrong, in one sentence."""
+    failed = [o for o in outcomes if o["status"] == "failed"]
+    if len(outcomes) > 1:
+        return f"{len(failed)} of {len(outcomes)} runs failed, the first one: {failed[0]['error']}"
+    return failed[0]["error"] + (f" (details: {failed[0]['log']})" if "log" in failed[0] else "")
 
 
 def parse_seeds(text: str) -> list[int]:
     """`0,1,2` -> numbers. RequestError: something else, a negative one, or one given twice."""
     try:
-        seeds = [int(s) for s in text.split(",")]
+        seeds = [int(s.encode("ascii")) for s in text.split(",")]  # no digits of other scripts
     except ValueError:
-        raise RequestError(f"--seeds {text}: give whole numbers separated by commas, as in 0,1,2") from None
-    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise RequestError(f"--seeds {text}: seeds are different numbers from 0 on")
+        raise RequestError(f"--seeds '{text}': give whole numbers separated by commas, as in 0,1,2") from None
+    if min(seeds) < 0 or max(seeds) >= 2**32 or len(set(seeds)) < len(seeds):
+        raise RequestError(f"--seeds {text}: seeds are different numbers from 0 to {2**32 - 1}")
     return seeds
 
 

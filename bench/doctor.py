@@ -74,7 +74,7 @@ def _packaged() -> str:
 def _folder(path: Path) -> str:
     """Writable, with its free space; not created when it is not there."""
     existing = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
-    if not os.access(existing, os.W_OK):
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise PermissionError(f"{path} cannot be written")
     return f"{path} ({shutil.disk_usage(existing).free / 1e9:.0f} GB free)"
 
@@ -83,4 +83,8 @@ def _hub() -> str:
     import importlib.util
 
     there = importlib.util.find_spec("datasets") is not None
-    return "datasets is installed" if there else "not installed: lite and full need --data-dir, or pip install 'bench[hub]'"
+    return (
+        "datasets is installed"
+        if there
+        else "not installed: lite and full need --data-dir, or pip install 'bench[hub]'"
+    )

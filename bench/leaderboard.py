@@ -10,6 +10,7 @@ import shlex
 import statistics
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -104,8 +105,8 @@ class Row:
     @property
     def name(self) -> str:
         """The row in words."""
-        words = (self.method, self.student, *self.differs) if self.method else ("teacher", self.teacher)
-        return " ".join(words)
+        words = (self.method, self.student) if self.method else ("teacher", self.teacher)
+        return " ".join([*words, *self.differs])
 
 
 @dataclass(frozen=True)
@@ -176,13 +177,17 @@ def combined(scores: Sequence[Interval]) -> Score:
 
 def spanned(scores: Sequence[Interval]) -> Score:
     """Mean of the values, and the span of all their intervals: for ratios, which are not combined."""
-    return Score(statistics.fmean(s.value for s in scores), min(s.ci95[0] for s in scores), max(s.ci95[1] for s in scores))
+    return Score(
+        statistics.fmean(s.value for s in scores), min(s.ci95[0] for s in scores), max(s.ci95[1] for s in scores)
+    )
 
 
 def differing(prefix: str, own: Mapping[str, Any], peers: Sequence[Mapping[str, Any]]) -> list[str]:
     """`key=value` for each key that is not the same in all peers; own is one of them."""
     keys = sorted({key for peer in peers for key in peer})
-    split = [k for k in keys if len({json.dumps(peer.get(k), sort_keys=True) if k in peer else "" for peer in peers}) > 1]
+    split = [
+        k for k in keys if len({json.dumps(peer.get(k), sort_keys=True) if k in peer else "" for peer in peers}) > 1
+    ]
     return [f"{prefix}{k}={in_words(own[k])}" if k in own else f"{prefix}{k} not set" for k in split]
 
 
@@ -200,7 +205,7 @@ def _grouped(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> list[list[R
     return list(groups.values())
 
 
-def _board_key(run: Run) -> Hashable:
+def _board_key(run: Run) -> tuple[str, str, str, str, str, str]:
     main = run.record.metrics.main
     version = in_words(run.spec.versions.get("task", ""))
     return run.spec.task, run.spec.track, run.record.data.identity, version, main.name, main.dataset
@@ -220,9 +225,8 @@ def _board(runs: list[Run]) -> Board:
     specs = [group[0].spec for group in groups]
     teachers = _grouped(runs, lambda r: (r.spec.teacher, r.record.teacher.identity))
     students = [_row(group, specs) for group in groups]
-    task, track, identity, version, metric, dataset = _board_key(runs[0])  # type: ignore[misc]
     return Board(
-        task, track, identity, version, metric, dataset, first.data,
+        *_board_key(runs[0]), first.data,
         hardware=tuple(sorted({_hardware(r) for r in runs})),
         rows=(*_ranked(_teacher_row(t, len(teachers)) for t in teachers), *_ranked(students)),
         missing=tuple(_missing(runs[0], students)),
@@ -236,9 +240,11 @@ def _ranked(found: Iterable[Row]) -> list[Row]:
 def _row(runs: list[Run], specs: Sequence[Spec]) -> Row:
     records = [r.record for r in runs]
     seeds = sorted((r.spec.seed, r.record.run_id) for r in runs)
-    for (seed, one), (other, two) in zip(seeds, seeds[1:], strict=False):
+    for (seed, one), (other, two) in pairwise(seeds):
         if seed == other:
-            raise RequestError(f"the records {one} and {two} are of the same run (seed {seed}): `bench check` says which is wrong")
+            raise RequestError(
+                f"the records {one} and {two} are of the same run (seed {seed}): `bench check` says which is wrong"
+            )
     spec = runs[0].spec
     return Row(
         spec.method, spec.student, spec.teacher,
@@ -317,12 +323,19 @@ def _differences(spec: Spec, others: Sequence[Spec]) -> tuple[str, ...]:
     teachers = [o for o in others if o.teacher == spec.teacher]
     family = spec.student.partition(":")[0]
     words = []
-    for part, prefix, peers in (("method", "", methods), ("student", f"{family}.", students), ("track", "track.", others)):
+    for part, prefix, peers in (
+        ("method", "", methods),
+        ("student", f"{family}.", students),
+        ("track", "track.", others),
+    ):
         words += differing(prefix, spec.settings.get(part, {}), [o.settings.get(part, {}) for o in peers])
     for part, peers in (("method", methods), ("student", students), ("teacher", teachers)):
-        versions = [{k: v for k, v in o.versions.items() if k == part} for o in peers]
-        words += differing("version of ", {k: v for k, v in spec.versions.items() if k == part}, versions)
+        words += differing("", _version(spec, part), [_version(o, part) for o in peers])
     return tuple(words + differing("", _flat(spec.model_extra or {}), [_flat(o.model_extra or {}) for o in others]))
+
+
+def _version(spec: Spec, part: str) -> dict[str, Any]:
+    return {f"{part} version": spec.versions[part]} if part in spec.versions else {}
 
 
 def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:

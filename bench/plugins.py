@@ -9,6 +9,7 @@ import ast
 import hashlib
 import importlib
 import importlib.util
+import re
 import sys
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,11 +18,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench.errors import RequestError, unknown
+from bench.errors import BenchError, RequestError, unknown
+from bench.signals import OUTPUT
 
 ROOMS = {"task": "tasks", "method": "baselines", "student": "students"}
 GROUPS = {"task": "bench.tasks", "method": "bench.methods", "student": "bench.students"}
 CONTRACTS = {"task": "Task", "method": "Method", "student": "Student"}
+NAME = re.compile(r"\w[\w-]{0,99}")  # what a file given by path may be called: a folder of records gets its name
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,10 @@ def found(kind: str) -> dict[str, Plugin]:
         if not path.stem.startswith("_"):
             plugins[path.stem] = _plugin(kind, path.stem, path, f"bench.{ROOMS[kind]}.{path.stem}")
     for entry in entry_points(group=GROUPS[kind]):
-        spec = importlib.util.find_spec(entry.module)
+        try:
+            spec = importlib.util.find_spec(entry.module)  # imports the packages around the module
+        except Exception:
+            spec = None
         if spec is None or spec.origin is None:
             raise RequestError(f"the entry point {entry.name} = {entry.value} names a module that is not there")
         plugin = _plugin(kind, entry.name, Path(spec.origin), entry.module)
@@ -79,6 +85,8 @@ def find(kind: str, name: str) -> Plugin:
         path = Path(name).expanduser().resolve()
         if not path.is_file():
             raise RequestError(f"no such {kind} file: {name}")
+        if not NAME.fullmatch(path.stem):
+            raise RequestError(f"{path.name}: the file's name is the {kind}'s name, so letters, digits, - and _ alone")
         if path.stem in found(kind) and found(kind)[path.stem].path != path:
             raise RequestError(
                 f"{name} has the name of the installed {kind} {found(kind)[path.stem].path}: give the file another name"
@@ -91,10 +99,17 @@ def find(kind: str, name: str) -> Plugin:
 
 def load(plugin: Plugin) -> type:
     """Import the plug-in and return its one class."""
-    module = importlib.import_module(plugin.module) if plugin.module else _load_file(plugin)
+    try:
+        module = importlib.import_module(plugin.module) if plugin.module else _load_file(plugin)
+    except BenchError:
+        raise  # says what to do, as for an extra that is not installed
+    except (Exception, SystemExit) as error:
+        raise RequestError(f"{plugin.path} cannot be imported: {type(error).__name__}: {error}") from error
     contract = getattr(importlib.import_module(f"bench.{plugin.kind}"), CONTRACTS[plugin.kind])
     classes = [
-        c for c in vars(module).values() if isinstance(c, type) and issubclass(c, contract) and c.__module__ == module.__name__
+        c
+        for c in vars(module).values()
+        if isinstance(c, type) and issubclass(c, contract) and c.__module__ == module.__name__
     ]
     if len(classes) != 1:
         names = ", ".join(c.__name__ for c in classes) or "none"
@@ -107,18 +122,21 @@ def _load_file(plugin: Plugin) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, plugin.path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+    try:  # from the source itself: cached bytecode may be that of an edit less than a second older
+        exec(compile(plugin.path.read_bytes(), plugin.path, "exec"), module.__dict__)
+    except BaseException:
         del sys.modules[name]
-        raise RequestError(f"{plugin.path} cannot be imported: {type(error).__name__}: {error}") from error
+        raise
     return module
 
 
 def _plugin(kind: str, name: str, path: Path, module: str) -> Plugin:
-    return Plugin(kind, name, path, module, declared(path, CONTRACTS[kind]))
+    declares = declared(path, CONTRACTS[kind])
+    if kind == "task" and declares.get("kind") not in OUTPUT:
+        raise RequestError(f"{path} must define a subclass of Task with a literal kind: one of {', '.join(OUTPUT)}")
+    return Plugin(kind, name, path, module, declares)
 
 
 def declared(path: Path, contract: str) -> dict[str, Any]:
@@ -127,9 +145,11 @@ def declared(path: Path, contract: str) -> dict[str, Any]:
     RequestError: the file is not Python, or an attribute that listing needs is not a literal.
     """
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (SyntaxError, UnicodeDecodeError) as error:
+        tree = ast.parse(path.read_text(encoding="utf-8"), path.name)
+    except (SyntaxError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, or null bytes
         raise RequestError(f"{path} is not valid Python: {error}") from None
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror}") from None
     values: dict[str, Any] = {"summary": (ast.get_docstring(tree) or "").split("\n")[0]}
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and any(_last_name(b) == contract for b in node.bases):
@@ -151,6 +171,6 @@ def _literals(node: ast.ClassDef) -> dict[str, Any]:
                 value = value.args[0]
             try:
                 values[target.id] = ast.literal_eval(value)
-            except ValueError:
+            except (ValueError, TypeError):
                 continue  # a computed attribute: nothing that listing reads
     return values

@@ -1,8 +1,9 @@
-"""The leaderboard as static pages: complete without JavaScript, from file://, the same records giving the same bytes."""
+"""The leaderboard as static pages: complete without JavaScript and from file://; same records, same bytes."""
 
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ OURS = re.compile(r"(style\.css|index\.html|about\.html|runs/[0-9a-f]{16}\.html)
 SHAPES, COLOURS = 5, 6  # of method marks in the charts; with 5 x 6 pairs the first 30 methods all differ
 CHARACTER = 6.4  # mean width of a chart label's character
 LABEL = 30  # characters of a chart label at most
-CURVE_ROWS = 600  # of a curve's table: keeps the page small
+WILD = 1e9  # beyond it a value is a mistake, which the table shows and a chart cannot
+CURVE_ROWS = 400  # of a curve's table: keeps the page small
+CURVE_DOTS = 60  # beyond it the line alone
 
 
 class Point(BaseModel):
@@ -60,9 +63,13 @@ def build(results: Path, out: Path) -> list[Path]:
 
 def load(results: Path) -> list[Source]:
     """All records below a folder, each checked. RequestError: none, or the file that is broken."""
-    first = "run `bench run --task sts --method finetune --method kd --seeds 0,1,2` first, or name another with --results"
+    first = (
+        "run `bench run --task sts --method finetune --method kd --seeds 0,1,2` first, or name another with --results"
+    )
     if not results.is_dir():
         raise RequestError(f"there is no results folder {results}: {first}")
+    if not os.access(results, os.R_OK | os.X_OK):
+        raise RequestError(f"the results folder {results} cannot be read: {first}")
     sources = [_source(results, path) for path in sorted(results.rglob("*.json"))]
     if not sources:
         raise RequestError(f"the results folder {results} holds no records: {first}")
@@ -118,14 +125,17 @@ def publish(out: Path, site: Mapping[str, str]) -> list[Path]:
             (out / name).unlink(missing_ok=True)
         _put(out / MANIFEST, "".join(f"{n}\n" for n in sorted(data)).encode())
     except OSError as error:
-        raise RequestError(f"cannot write the site to {out}: {error.strerror}: choose another folder with --out") from None
+        raise RequestError(
+            f"cannot write the site to {out}: {error.strerror}: choose another folder with --out"
+        ) from None
     return [out / name for name in sorted(data)]
 
 
 def _manifest(out: Path) -> set[str]:
     """Files that an earlier build made; a line that no build writes is no reason to touch a file."""
     path = out / MANIFEST
-    return {n for n in path.read_text(encoding="utf-8").splitlines() if OURS.fullmatch(n)} if path.exists() else set()
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    return {line for line in lines if OURS.fullmatch(line)}
 
 
 def _put(path: Path, data: bytes) -> None:
@@ -242,7 +252,7 @@ def scatter(board: Board, hardware: Hardware) -> dict[str, Any]:
     shown = []
     for row in board.rows:
         ms = row.speed[hardware].latency_ms if hardware in row.speed else None
-        if row.score and ms and ms > 0:
+        if row.score and abs(row.score.value) < WILD and ms and 1 / WILD < ms < WILD:
             shown.append((row, ms))
     if not shown:
         return {"marks": []}
@@ -255,7 +265,9 @@ def scatter(board: Board, hardware: Hardware) -> dict[str, Any]:
 
 
 def _placed(shown: Iterable[tuple[Row, float]], x: Axis, y: Axis, styles: Mapping[str, tuple[int, int]]) -> list[Mark]:
-    taken = [(x(ms) - 7, y(100 * r.score.value) - 7, x(ms) + 7, y(100 * r.score.value) + 7) for r, ms in shown if r.score]
+    taken = [
+        (x(ms) - 7, y(100 * r.score.value) - 7, x(ms) + 7, y(100 * r.score.value) + 7) for r, ms in shown if r.score
+    ]
     marks = []
     for row, ms in shown:
         if row.score:
@@ -267,7 +279,9 @@ def _placed(shown: Iterable[tuple[Row, float]], x: Axis, y: Axis, styles: Mappin
     return marks
 
 
-def _room(x: float, y: float, label: str, taken: list[tuple[float, float, float, float]]) -> tuple[float, float, str] | None:
+def _room(
+    x: float, y: float, label: str, taken: list[tuple[float, float, float, float]]
+) -> tuple[float, float, str] | None:
     """A place for the label beside its mark that overlaps nothing yet; boxes are (left, top, right, bottom)."""
     width = CHARACTER * len(label)
     for dy in (0, -14, 14, -26, 26):
@@ -281,21 +295,33 @@ def _room(x: float, y: float, label: str, taken: list[tuple[float, float, float,
 
 
 def curve_chart(curve: Sequence[Point]) -> dict[str, Any]:
-    """Dev score by update, one line a stage, and the table behind it; `line` is empty when dev was never read."""
-    offsets: dict[str, int] = {}
-    ends: dict[str, int] = {}
-    for point in curve:  # a stage counts its updates from 0
-        offsets.setdefault(point.stage, sum(ends.values()))
-        ends[point.stage] = max(ends.get(point.stage, 0), point.step)
-    table = [(p, offsets[p.stage] + p.step) for p in curve]
-    read = [(p.stage, update, 100 * p.dev) for p, update in table if p.dev is not None]
-    every = math.ceil(len(table) / CURVE_ROWS) if table else 1
-    chart: dict[str, Any] = {"table": table[::every], "every": every, "points": len(table), "lines": []}
+    """Dev score by update, one line a stage (none when dev was never read), and the table behind it."""
+    table = thinned(by_update(curve))
+    read = [(p.stage, u, 100 * p.dev) for p, u in table if p.dev is not None and abs(p.dev) < WILD]
+    chart: dict[str, Any] = {"table": table, "all": len(curve), "dots": len(read) <= CURVE_DOTS, "lines": []}
     if read:
         values = [dev for _, _, dev in read]
         margin = 0.08 * (max(values) - min(values)) or 1.0
         x = Axis(0, max(1, *(u for _, u, _ in read)), 56, 690)
         y = Axis(min(values) - margin, max(values) + margin, 216, 24)
-        lines = [(stage, [(x(u), y(dev)) for s, u, dev in read if s == stage]) for stage in offsets]
-        chart |= {"x": x, "y": y, "lines": [line for line in lines if line[1]]}
+        stages = dict.fromkeys(stage for stage, _, _ in read)
+        chart |= {"x": x, "y": y, "lines": [(t, [(x(u), y(dev)) for s, u, dev in read if s == t]) for t in stages]}
     return chart
+
+
+def by_update(curve: Sequence[Point]) -> list[tuple[Point, int]]:
+    """Points with their update of the run: a stage counts its own from 0."""
+    ends: dict[str, int] = {}
+    offsets: dict[str, int] = {}
+    for point in curve:
+        offsets.setdefault(point.stage, sum(ends.values()))
+        ends[point.stage] = max(ends.get(point.stage, 0), point.step)
+    return [(p, offsets[p.stage] + p.step) for p in curve]
+
+
+def thinned(table: list[tuple[Point, int]]) -> list[tuple[Point, int]]:
+    """At most CURVE_ROWS rows: those with a dev score before others, then evenly spaced, the last one kept."""
+    if len(table) > CURVE_ROWS:
+        table = [row for row in table if row[0].dev is not None] or table
+    every = math.ceil(len(table) / CURVE_ROWS) if table else 1
+    return table[::-1][::every][::-1]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -68,12 +70,22 @@ def resolve(request: Request) -> list[Spec]:
     given = parse_settings(request.settings)
     specs, used = [], set()
     for task in open_tasks(request):
-        track = override(task.track, "track", (), given, used, skip=FIXED)
-        for method in (plugins.find("method", m) for m in request.methods):
+        task.track = override(task.track, "track", (), given, used, skip=FIXED)
+        place = teaching.locate(request.teacher or task.track.teacher, task)
+        for method in find_all("method", request.methods):
             for student in request.students or [task.track.student]:
-                specs += _specs(request, task, track, method, student, given, used)
+                specs += _specs(request, task, place, method, student, given, used)
     check_used(given, used, specs)
-    return specs
+    return list({s.run_id: s for s in specs}.values())  # the same run asked for twice is one run
+
+
+def find_all(kind: str, names: Sequence[str]) -> list[plugins.Plugin]:
+    """The plug-ins of these names and paths. RequestError: two files of one name, whose records would be mixed up."""
+    found = [plugins.find(kind, name) for name in names]
+    for first, second in itertools.combinations(found, 2):
+        if first.name == second.name and first.path != second.path:
+            raise RequestError(f"two {kind}s are named '{first.name}': {first.path} and {second.path}")
+    return found
 
 
 def open_tasks(request: Request) -> list[Task]:
@@ -91,23 +103,25 @@ def open_tasks(request: Request) -> list[Task]:
         for chosen in [dataset] if dataset else cls.datasets or [""]:
             task = cls(source, request.track, chosen)
             task.name = plugin.name + (f"/{chosen}" if chosen else "")
+            task.version = plugin.digest or cls.version  # type: ignore[misc]  # of this instance alone
             tasks.append(task)
     return tasks
 
 
 def _specs(
-    request: Request, task: Task, track: Track, method: plugins.Plugin, student: str, given: dict, used: set
+    request: Request, task: Task, place: teaching.Place, method: plugins.Plugin, student: str, given: dict, used: set
 ) -> Iterable[Spec]:
     family, _, size = student.partition(":") if not student.endswith(".py") else (student, "", "")
     plugin = plugins.find("student", family)
-    misfit = why_not(method.declares, task.kind, plugin.declares)
-    if misfit:
-        raise RequestError(f"the method '{method.name}' does not fit {task.name} with the student '{student}': {misfit}")
     method_class, student_class = plugins.load(method), plugins.load(plugin)
-    size = student_class.check(size)
-    settings = override(method_class.Settings(), method.name, ("",), given, used)
-    build = override(student_class.Settings(), plugin.name, (), given, used)
-    place = teaching.locate(request.teacher or task.track.teacher, task)
+    misfit = why_not(declared(method_class), task.kind, declared(student_class))
+    if misfit:
+        raise RequestError(
+            f"the method '{method.name}' does not fit {task.name} with the student '{student}': {misfit}"
+        )
+    size = student_class.check(size or student_class.default)
+    settings = override(defaults(method, method_class), method.name, ("",), given, used)
+    build = override(defaults(plugin, student_class), plugin.name, (), given, used)
     name = f"{plugin.name}:{size}" if size else plugin.name
     for seed in request.seeds:
         values = {
@@ -115,7 +129,7 @@ def _specs(
             "teacher": place.name, "seed": seed,
             "data": {"source": task.source.kind, "identity": task.identity()},
             "settings": {
-                "track": {k: v for k, v in dataclasses.asdict(track).items() if k not in FIXED},
+                "track": {k: v for k, v in dataclasses.asdict(task.track).items() if k not in FIXED},
                 "method": dataclasses.asdict(settings), "student": dataclasses.asdict(build),
             },
             "versions": {
@@ -123,7 +137,24 @@ def _specs(
                 "method": method.digest or method_class.version, "student": plugin.digest or student_class.version,
             },
         }  # fmt: skip
-        yield Spec(values, task, track, method, settings, plugin, build, size, place, seed)
+        yield Spec(values, task, task.track, method, settings, plugin, build, size, place, seed)
+
+
+def declared(cls: type) -> dict[str, Any]:
+    """What the class itself says: inherited and computed attributes too, which its source alone may not show."""
+    return {name: getattr(cls, name) for name in ("needs", "kinds", "offers") if hasattr(cls, name)}
+
+
+def defaults(plugin: plugins.Plugin, cls: Any) -> Any:
+    """The plug-in's settings without any --set. RequestError: they are not what settings have to be."""
+    try:
+        settings = cls.Settings()
+        json.dumps(dataclasses.asdict(settings), allow_nan=False)
+        get_type_hints(type(settings))
+    except (TypeError, ValueError, NameError) as error:
+        needed = "a frozen dataclass whose fields all have a type and a default that JSON can hold"
+        raise RequestError(f"{plugin.path}: Settings must be {needed} ({error})") from None
+    return settings
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:
@@ -147,6 +178,8 @@ def override(base: Any, owner: str, extra: Sequence[str], given: dict, used: set
     for key, text in given.items():
         prefix, _, name = key.rpartition(".")
         if (prefix == owner or (not prefix and (prefix in extra or owner == "track"))) and name in names:
+            if name in changes:
+                raise RequestError(f"--set {name} and --set {owner}.{name} are the same setting: give one of them")
             changes[name] = parse_value(key, text, hints[name])
             used.add((key, owner))
     return dataclasses.replace(base, **changes)
@@ -156,8 +189,12 @@ def parse_value(key: str, text: str, hint: Any) -> Any:
     """A value of the field's type. RequestError: it is not one, or not finite."""
     from pydantic import TypeAdapter, ValidationError
 
+    adapter = TypeAdapter(hint)
     try:
-        value = TypeAdapter(hint).validate_python(None if text == "none" else text)
+        if text == "none":
+            with suppress(ValidationError):
+                return adapter.validate_python(None)
+        value = adapter.validate_python(text)
     except ValidationError as error:
         raise RequestError(f"--set {key}={text}: {error.errors()[0]['msg']}") from None
     if isinstance(value, float) and not math.isfinite(value):

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,15 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from bench.errors import BenchError, RequestError
 
 
 def root() -> Path:
     """BENCH_CACHE, else `bench` in the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "bench"
-    return Path(os.environ.get("BENCH_CACHE", default))
+    if os.environ.get("BENCH_CACHE"):
+        return Path(os.environ["BENCH_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bench"
 
 
 def content_key(**parts: Any) -> str:
@@ -38,12 +38,19 @@ def content_key(**parts: Any) -> str:
 
 
 @contextmanager
-def locked(name: str) -> Iterator[None]:
-    """One process at a time; the others wait. The lock dies with its process."""
-    folder = root() / "locks"
-    make_folder(folder)
-    with FileLock(folder / f"{name}.lock"):
+def locked(name: str, wait: bool = True) -> Iterator[None]:
+    """One process at a time; the others wait, or get a RequestError. The lock dies with its process."""
+    lock = FileLock(make_folder(root() / "locks") / f"{name}.lock")
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise RequestError(f"{name} is in use by another bench process") from None
+    except OSError as error:
+        raise RequestError(f"cannot lock {lock.lock_file}: {error.strerror}") from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def make_folder(folder: Path) -> Path:
@@ -62,22 +69,35 @@ def signals(key: str, meta: dict[str, Any], compute: Callable[[], dict[str, np.n
     """
     folder = root() / "signals" / key
     with locked(key):
-        fresh = not (folder / "meta.json").exists()
-        if fresh:
+        try:
+            arrays, kept = read_folder(folder)
+            fresh = False
+        except (OSError, ValueError, KeyError, TypeError, EOFError):  # not there, or damaged
             write_folder(folder, meta, compute)
+            arrays, kept = read_folder(folder)
+            fresh = True
         os.utime(folder / "meta.json")  # last use, shown by `bench store ls`
-    arrays = {p.stem: np.load(p, mmap_mode="r") for p in sorted(folder.glob("*.npy"))}
-    return arrays, json.loads((folder / "meta.json").read_text()) | {"fresh": fresh}
+    return arrays, kept | {"fresh": fresh}
+
+
+def read_folder(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """(memory-mapped arrays, meta data), all that was written."""
+    meta = json.loads((folder / "meta.json").read_text())
+    return {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in meta["arrays"]}, meta
 
 
 def write_folder(folder: Path, meta: dict[str, Any], compute: Callable[[], dict[str, np.ndarray]]) -> None:
-    """Compute arrays and put them in place in one rename. A full disk leaves nothing behind."""
+    """Compute arrays and put them in place in one rename; the caller holds the lock. A full disk leaves nothing."""
     make_folder(folder.parent)
     started = time.perf_counter()
     arrays = compute()
     meta = meta | {"seconds": time.perf_counter() - started, "rows": len(next(iter(arrays.values())))}
-    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+    meta["arrays"] = list(arrays)
+    temporary = folder.with_name(f".writing-{folder.name}")
+    for left in (folder, temporary):  # a damaged entry, an interrupted write
+        shutil.rmtree(left, ignore_errors=True)
     try:
+        temporary.mkdir()
         for name, array in arrays.items():
             np.save(temporary / f"{name}.npy", array, allow_pickle=False)
         (temporary / "meta.json").write_text(json.dumps(meta, indent=1))
@@ -92,7 +112,7 @@ def write_folder(folder: Path, meta: dict[str, Any], compute: Callable[[], dict[
 class Entry:
     """One thing in the store, as `bench store ls` shows it."""
 
-    kind: str  # signals | run
+    kind: str  # signals | run | unfinished: a write that was interrupted, or goes on
     key: str
     detail: str
     size: int  # bytes
@@ -103,6 +123,7 @@ class Entry:
 def entries() -> list[Entry]:
     """Everything in the store, newest use first."""
     found = [_entry("signals", p) for p in (root() / "signals").glob("[!.]*") if p.is_dir()]
+    found += [_entry("unfinished", p) for p in (root() / "signals").glob(".writing-*") if p.is_dir()]
     found += [_entry("run", p) for p in (root() / "runs").glob("[!.]*") if p.is_dir()]
     return sorted(found, key=lambda e: -e.used)
 
@@ -111,21 +132,24 @@ def _entry(kind: str, path: Path) -> Entry:
     files = [f for f in path.iterdir() if f.is_file()]
     used = max((f.stat().st_mtime for f in files), default=path.stat().st_mtime)
     detail = ", ".join(sorted(f.name for f in files))
-    if kind == "signals" and (path / "meta.json").exists():
-        meta = json.loads((path / "meta.json").read_text())
-        detail = f"{meta['teacher']}: {meta['rows']} x {', '.join(meta['signals'])}"
-    return Entry(kind, path.name, detail, sum(f.stat().st_size for f in files), used, path)
+    if kind == "signals":
+        try:
+            meta = json.loads((path / "meta.json").read_text())
+            detail = f"{meta['teacher']}: {meta['rows']} x {', '.join(meta['signals'])}"
+        except (OSError, ValueError, KeyError, TypeError):
+            detail = "damaged; it will be computed again"
+    return Entry(kind, path.name.removeprefix(".writing-"), detail, sum(f.stat().st_size for f in files), used, path)
 
 
 def remove(keys: list[str]) -> int:
-    """Delete entries by key or unambiguous beginning; bytes freed. RequestError: no such key, or several."""
-    chosen = []
+    """Delete entries by key or unambiguous beginning; bytes freed. RequestError: no such key, several, or in use."""
+    present, chosen = entries(), {}
     for key in keys:
-        matches = [e for e in entries() if e.key.startswith(key)]
-        if len(matches) != 1:
+        matches = [e for e in present if e.key == key] or [e for e in present if key and e.key.startswith(key)]
+        if len({e.key for e in matches}) != 1:
             raise RequestError(f"'{key}' names {len(matches) or 'no'} entries of the store: see bench store ls")
-        chosen.append(matches[0])
-    for entry in chosen:
-        with locked(entry.key):
-            shutil.rmtree(entry.path)
-    return sum(e.size for e in chosen)
+        chosen |= {e.path: e for e in matches}
+    for entry in chosen.values():
+        with locked(f"run-{entry.key}" if entry.kind == "run" else entry.key, wait=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+    return sum(e.size for e in chosen.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,27 +16,30 @@ from bench.spec import Spec
 
 def run_all(specs: Sequence[Spec], results: Path, device: str, console: Console) -> tuple[list[dict[str, Any]], int]:
     """Outcome of each run as `bench run --json` prints it, and the exit status: 0, 1 (a run failed) or 2."""
+    chosen = choose_device(device)
     check_writable(results)
+    check_writable(store.root())
     outcomes, status = [], 0
+    tell = console if len(specs) > 1 else Console(quiet=True)  # of one run the command's last line says why
     for number, spec in enumerate(specs, 1):
         console(f"[{number}/{len(specs)}] {spec.label}  ({spec.run_id})")
         try:
-            outcome = run_one(spec, results, device, console)
+            outcome = run_one(spec, results, chosen, console)
         except BenchError as error:
             outcome = describe(spec, "failed") | {"error": str(error)}
             status = max(status, error.exit_status)
-            console(f"  failed: {error}")
+            tell(f"  failed: {error}")
         except Exception as error:  # one broken run must not lose the others
             log = store.make_folder(store.root() / "runs" / spec.run_id) / "error.txt"
             log.write_text(traceback.format_exc())
             outcome = describe(spec, "failed") | {"error": f"{type(error).__name__}: {error}", "log": str(log)}
             status = max(status, 1)
-            console(f"  failed: {type(error).__name__}: {error} (details: {log})")
+            tell(f"  failed: {type(error).__name__}: {error} (details: {log})")
         outcomes.append(outcome)
     return outcomes, status
 
 
-def run_one(spec: Spec, results: Path, device: str, console: Console) -> dict[str, Any]:
+def run_one(spec: Spec, results: Path, device: Any, console: Console) -> dict[str, Any]:
     """Carry out one run unless its record is there. Another process that is at the same run is waited for."""
     path = records.path_of(results, spec.values, spec.run_id)
     status = "skipped"
@@ -44,7 +48,7 @@ def run_one(spec: Spec, results: Path, device: str, console: Console) -> dict[st
             if not path.exists():
                 from bench.protocol import carry_out
 
-                path, status = carry_out(spec, results, choose_device(device), console), "done"
+                path, status = carry_out(spec, results, device, console), "done"
     record = records.read(path)
     outcome = describe(spec, status) | {
         "record": str(path),
@@ -65,15 +69,15 @@ def describe(spec: Spec, status: str) -> dict[str, Any]:
     return {"run_id": spec.run_id} | values | {"status": status} | empty
 
 
-def check_writable(results: Path) -> None:
+def check_writable(folder: Path) -> None:
     """RequestError before any work is done, rather than a lost record after it."""
-    store.make_folder(results)
-    probe = results / f".writable-{id(results)}"
+    store.make_folder(folder)
+    probe = folder / f".writable-{os.getpid()}"
     try:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise RequestError(f"cannot write into the results folder {results}: {error.strerror}") from None
+        raise RequestError(f"cannot write into the folder {folder}: {error.strerror}") from None
 
 
 def choose_device(name: str) -> Any:

@@ -59,7 +59,7 @@ def print_store(root: Path, entries: Sequence[Entry]) -> None:
 def _table(title: str, columns: Sequence[str]) -> Table:
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "key")  # keys are there to be copied
     return table
 
 

