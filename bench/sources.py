@@ -77,15 +77,18 @@ def hub_rows(
     try:
         from datasets import load_dataset
         from datasets.utils.logging import disable_progress_bar, set_verbosity_error
+        from huggingface_hub import HfApi, constants
     except ImportError:
         raise RequestError("reading from the Hugging Face Hub needs the 'hub' extra: pip install 'bench[hub]'") from None
     disable_progress_bar()
     set_verbosity_error()
     try:
+        if not constants.HF_HUB_OFFLINE:  # fails at once where load_dataset would try for half a minute
+            HfApi().dataset_info(repo, revision=revision, timeout=20)
         return load_dataset(repo, config, split=split, revision=revision, data_files=data_files)
     except Exception as error:  # the libraries below raise a dozen unrelated types; all mean: not to be had
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise DataError(
             f"cannot load {repo}@{revision[:7]} from the Hub ({type(error).__name__}: {reason}); "
-            "check the network, or give the files with --data-dir"
+            "check the network, give the files with --data-dir, or set HF_HUB_OFFLINE=1 to read what is in the cache"
         ) from error

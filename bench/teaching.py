@@ -146,18 +146,22 @@ class StoredSignals:
 
 
 class LiveSignals:
-    """A teacher that runs in every step with its dropout on (`replicate` modes); counts its forward passes."""
+    """A teacher that runs in every step: for token-level signals, which are not stored, and for `replicate` modes
+    that leave its dropout on (`noisy`). Counts its forward passes."""
 
-    def __init__(self, teacher: Teacher, examples: Examples, names: frozenset[str], max_length: int | None) -> None:
-        self.teacher, self.names = teacher, names
+    def __init__(
+        self, teacher: Teacher, examples: Examples, names: frozenset[str], max_length: int | None, noisy: bool
+    ) -> None:
+        self.teacher, self.names, self.noisy = teacher, names, noisy
         self.encoded = teacher.network.encode(examples.inputs, max_length)
 
     def rows(self, rows: np.ndarray) -> Signals:
+        """Signals of these pool rows, padded as the teacher's own tokens are."""
         import torch
 
         from bench.inference import to_device
 
-        network = self.teacher.network.train()
+        network = self.teacher.network.train(self.noisy)
         with torch.no_grad():
             found = network(to_device(self.encoded.batch(rows), self.teacher.device), self.names)
         network.eval()

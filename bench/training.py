@@ -22,7 +22,7 @@ from bench.inference import to_device
 from bench.inputs import Batch, Examples, batch_order
 from bench.method import Method, Optimiser, Stage
 from bench.network import Network
-from bench.signals import OUTPUT, Signals
+from bench.signals import OUTPUT, PER_INPUT, Signals
 from bench.task import Task, Track
 from bench.teaching import LiveSignals, Teacher
 
@@ -197,8 +197,8 @@ class Feed:
         self.signals: Any = None
         if stage.needs:
             names = concrete(stage.needs, task.kind)
-            if stage.noisy_teacher:
-                self.signals = LiveSignals(teacher, self.examples, names, track.max_length)
+            if stage.noisy_teacher or not names <= PER_INPUT:
+                self.signals = LiveSignals(teacher, self.examples, names, track.max_length, stage.noisy_teacher)
             else:
                 use = "resumed" if counted else "train"  # a resumed stage has paid for its signals already
                 self.signals = teacher.signals(self.examples, names, track.max_length, use)

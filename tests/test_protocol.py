@@ -145,3 +145,32 @@ def test_replicate_runs_a_noisy_teacher_in_every_step(teacher, finished, tmp_pat
     outcome = runs_of(bench(*arguments, cache=finished[1]))[0]
     record = records.read(path_of(outcome["record"]))
     assert record.cost.teacher_forwards == 24 * 8 and record.cost.stages == {"ckd": 24}
+
+HINT = '''"""Last hidden states match, token by token."""
+from dataclasses import dataclass
+from bench.method import Method, Optimiser, Stage
+
+class Hint(Method):
+    needs = frozenset({"hidden"})
+
+    @dataclass(frozen=True)
+    class Settings:
+        lr: float = 1e-3
+
+    def stages(self):
+        yield Stage("hint", "distil", self.hint, self.run.track.updates, self.run.track.batch_size,
+                    Optimiser(self.settings.lr), self.needs, wants=frozenset({"hidden"}))
+
+    def hint(self, student, teacher, batch):
+        assert len(student.hidden) == 2 and len(teacher.hidden) == 3 and not teacher.hidden[0].requires_grad
+        return {"hint": (student.hidden[-1] - teacher.hidden[-1]).square().mean()}
+'''
+
+
+def test_token_level_signals_come_from_a_live_teacher_and_are_counted(teacher, finished, tmp_path):
+    (tmp_path / "hint.py").write_text(HINT)
+    outcome = runs_of(bench(*request(teacher, tmp_path / "r", tmp_path / "hint.py"), cache=finished[1]))[0]
+    record = records.read(path_of(outcome["record"]))
+    assert record.spec["method"] == "hint" and record.cost.teacher_forwards == 24 * 8
+    losses = [point["losses"]["hint"] for point in record.curve if point["losses"]]
+    assert losses[-1] < losses[0]
