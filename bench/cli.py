@@ -34,11 +34,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, not
 def main() -> None:
     """Entry point: errors become one sentence and an exit status."""
     try:
-        app(standalone_mode=False)
+        if app(standalone_mode=False) == 130:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
     except BenchError as error:
         fail(str(error), error.exit_status)
     except (typer.Abort, KeyboardInterrupt):
         fail("interrupted; the same command goes on from the last checkpoint", 1)
+    except OSError as error:  # a full disk, a terminal that is gone
+        fail(str(error), 1)
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in ("click", "typer"):
             raise

@@ -242,9 +242,7 @@ def _row(runs: list[Run], specs: Sequence[Spec]) -> Row:
     seeds = sorted((r.spec.seed, r.record.run_id) for r in runs)
     for (seed, one), (other, two) in pairwise(seeds):
         if seed == other:
-            raise RequestError(
-                f"the records {one} and {two} are of the same run (seed {seed}): `bench check` says which is wrong"
-            )
+            raise RequestError(f"the records {one} and {two} are of the same run (seed {seed}): remove one of them")
     spec = runs[0].spec
     return Row(
         spec.method, spec.student, spec.teacher,

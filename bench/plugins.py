@@ -97,7 +97,7 @@ def find(kind: str, name: str) -> Plugin:
     return found(kind)[name]
 
 
-def load(plugin: Plugin) -> type:
+def load(plugin: Plugin) -> type[Any]:
     """Import the plug-in and return its one class."""
     try:
         module = importlib.import_module(plugin.module) if plugin.module else _load_file(plugin)

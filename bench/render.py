@@ -233,7 +233,12 @@ class Mark:
     style: tuple[int, int] | None  # (shape, colour); None: the teacher
     title: str
     label: str
-    at: tuple[float, float, str] | None  # x, y, anchor; None: no room, the table has it
+    at: tuple[float, float, str] | None  # x, baseline, anchor; None: no room, the table has it
+
+    @property
+    def leads(self) -> bool:
+        """Whether the label stands so far off that a line must lead to it."""
+        return self.at is not None and abs(self.at[1] - 4 - self.y) > 1
 
 
 def _marks(board: Board) -> dict[str, tuple[int, int]]:
@@ -259,7 +264,8 @@ def scatter(board: Board, hardware: Hardware) -> dict[str, Any]:
     times = [ms for _, ms in shown]
     bounds = [100 * b for row, _ in shown if row.score for b in (row.score.low, row.score.high, row.score.value)]
     margin = 0.06 * (max(bounds) - min(bounds)) or 1.0
-    x = Axis(min(times) / 1.6, max(times) * 1.6, 56, 704, log=True)
+    room = max(1.6, (max(times) / min(times)) ** 0.25)  # on the right, for labels
+    x = Axis(min(times) / 1.6, max(times) * room, 56, 704, log=True)
     y = Axis(min(bounds) - margin, max(bounds) + margin, 316, 12)
     return {"hardware": hardware, "x": x, "y": y, "marks": _placed(shown, x, y, _marks(board))}
 

@@ -1,4 +1,4 @@
-"""The three places data comes from: a package that ships it, a directory, the Hugging Face Hub. Never a silent switch."""
+"""The three places data comes from: a package that ships it, a directory, the Hub. Never a silent switch."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def hub_rows(
         from datasets.utils.logging import disable_progress_bar, set_verbosity_error
         from huggingface_hub import HfApi, constants
     except ImportError:
-        raise RequestError("reading from the Hugging Face Hub needs the 'hub' extra: pip install 'bench[hub]'") from None
+        raise RequestError(
+            "reading from the Hugging Face Hub needs the 'hub' extra: pip install 'bench[hub]'"
+        ) from None
     disable_progress_bar()
     set_verbosity_error()
     try:

@@ -68,7 +68,8 @@ def resolve(request: Request) -> list[Spec]:
     if request.track not in TRACKS:
         raise unknown("track", request.track, TRACKS)
     given = parse_settings(request.settings)
-    specs, used = [], set()
+    specs: list[Spec] = []
+    used: set[tuple[str, str]] = set()  # (key, owner)
     for task in open_tasks(request):
         task.track = override(task.track, "track", (), given, used, skip=FIXED)
         place = teaching.locate(request.teacher or task.track.teacher, task)
@@ -103,7 +104,7 @@ def open_tasks(request: Request) -> list[Task]:
         for chosen in [dataset] if dataset else cls.datasets or [""]:
             task = cls(source, request.track, chosen)
             task.name = plugin.name + (f"/{chosen}" if chosen else "")
-            task.version = plugin.digest or cls.version  # type: ignore[misc]  # of this instance alone
+            task.version = plugin.digest or cls.version  # of this instance alone
             tasks.append(task)
     return tasks
 
@@ -123,11 +124,12 @@ def _specs(
     settings = override(defaults(method, method_class), method.name, ("",), given, used)
     build = override(defaults(plugin, student_class), plugin.name, (), given, used)
     name = f"{plugin.name}:{size}" if size else plugin.name
+    identity = task.identity()
     for seed in request.seeds:
         values = {
             "task": task.name, "track": request.track, "method": method.name, "student": name,
             "teacher": place.name, "seed": seed,
-            "data": {"source": task.source.kind, "identity": task.identity()},
+            "data": {"source": task.source.kind, "identity": identity},
             "settings": {
                 "track": {k: v for k, v in dataclasses.asdict(task.track).items() if k not in FIXED},
                 "method": dataclasses.asdict(settings), "student": dataclasses.asdict(build),
@@ -214,6 +216,9 @@ def check_used(given: dict[str, str], used: set, specs: Sequence[Spec]) -> None:
         takers = {owner for k, owner in used if k == key}
         if not takers:
             raise unknown("setting", key, set(known))
+        if "." not in key and "track" in takers and len(takers) > 1:
+            choices = " or ".join(f"{owner}.{key}" for owner in sorted(takers))
+            raise RequestError(f"--set {key} would set several things: write {choices}")
         if "." not in key and "track" not in takers and takers != set(methods):
             lacking = ", ".join(sorted(set(methods) - takers))
             raise RequestError(f"--set {key}: {lacking} has no such setting; write {sorted(takers)[0]}.{key}")

@@ -143,7 +143,8 @@ def _entry(kind: str, path: Path) -> Entry:
 
 def remove(keys: list[str]) -> int:
     """Delete entries by key or unambiguous beginning; bytes freed. RequestError: no such key, several, or in use."""
-    present, chosen = entries(), {}
+    present = entries()
+    chosen: dict[Path, Entry] = {}
     for key in keys:
         matches = [e for e in present if e.key == key] or [e for e in present if key and e.key.startswith(key)]
         if len({e.key for e in matches}) != 1:

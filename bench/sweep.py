@@ -41,7 +41,7 @@ def run_all(specs: Sequence[Spec], results: Path, device: str, console: Console)
 
 def run_one(spec: Spec, results: Path, device: Any, console: Console) -> dict[str, Any]:
     """Carry out one run unless its record is there. Another process that is at the same run is waited for."""
-    path = records.path_of(results, spec.values, spec.run_id)
+    path = records.path_of(results, dict(spec.values), spec.run_id)
     status = "skipped"
     if not path.exists():
         with store.locked(f"run-{spec.run_id}"):

@@ -11,6 +11,9 @@ import pytest
 # Read when the Hub's client is imported, which is before any fixture runs. A test of the Hub starts a process of its
 # own without it.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Read when torch is imported. Models of a test's size are quickest on one thread; two that wait for each other on a
+# busy machine can take ten times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True, scope="session")

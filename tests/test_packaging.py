@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.runs import save_teacher
+
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("tasks", "baselines", "students", "site")
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])
@@ -58,7 +60,9 @@ def busy(tmp_path: Path) -> Path:
 def test_wheel_holds_every_room_inside_the_package(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].rpartition(".")[2] for name in names} == {"bench", "dist-info"}
-    sources = {p.relative_to(ROOT).as_posix() for room in ("bench", *ROOMS) for p in (ROOT / room).rglob("*") if p.is_file()}
+    sources = {
+        p.relative_to(ROOT).as_posix() for room in ("bench", *ROOMS) for p in (ROOT / room).rglob("*") if p.is_file()
+    }
     expected = {s if s.startswith("bench/") else f"bench/{s}" for s in sources if "__pycache__" not in s}
     assert {name for name in names if name.startswith("bench/")} == expected
 
@@ -91,16 +95,17 @@ def example(page: str) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("page", "options"),
     [
-        ("add-a-method.md", ("--task", "sts", "--method", "{}")),
-        ("add-a-task.md", ("--task", "{}", "--method", "finetune")),
+        ("add-a-method.md", ("--task", "sts", "--method", "{}", "--student", "bert:1")),
+        ("add-a-task.md", ("--task", "{}", "--method", "finetune", "--student", "bert:1")),
         ("add-a-student.md", ("--task", "sts", "--method", "kd", "--student", "{}")),
     ],
 )
 def test_example_of_the_docs_runs(page: str, options: tuple[str, ...], tmp_path: Path) -> None:
     name, source = example(page)
     (tmp_path / name).write_text(source, encoding="utf-8")
+    small = ("--teacher", save_teacher(tmp_path / "teacher"), *SMALL)  # the real one takes most of a minute to measure
     options = tuple(option.format(f"./{name}") for option in options)
-    output = python("-m", "bench", "run", *options, *SMALL, "--results", "out", "--json", cwd=tmp_path, path=ROOT)
+    output = python("-m", "bench", "run", *options, *small, "--results", "out", "--json", cwd=tmp_path, path=ROOT)
     (run,) = json.loads(output)["runs"]
     assert run["status"] == "done"
     assert (tmp_path / run["record"]).is_file()
