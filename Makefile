@@ -12,7 +12,6 @@ help:  ## list the targets
 demo: $(VENV)/installed  ## three methods on packaged data, and the page that compares them
 	$(VENV)/bin/bench run --task sts --method finetune --method kd --method disco --results $(DEMO)/results
 	$(VENV)/bin/bench site build --results $(DEMO)/results --out $(DEMO)/site
-	@echo "The leaderboard: file://$(abspath $(DEMO)/site/index.html)"
 
 test: $(VENV)/installed-dev  ## formatting, lint, types and tests
 	$(VENV)/bin/ruff format --check .

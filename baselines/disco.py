@@ -79,7 +79,7 @@ class Disco(Method):
 
 
 def ckd_loss(u: Tensor, v: Tensor, queue: Tensor, alpha: Tensor) -> Tensor:
-    """CE of picking one's own teacher embedding among the batch's and the queue's: u, v (B, D), queue (Q, D) unit-norm."""
+    """CE of picking one's own teacher vector among the batch's and the queue's: u, v (B, D), queue (Q, D) unit-norm."""
     keys = torch.cat([unit(v.detach()), queue])  # a copy, so that the queue may move on before the backward pass
     return F.cross_entropy(alpha * unit(u) @ keys.T, torch.arange(len(u), device=u.device))
 
@@ -112,5 +112,5 @@ class Queue(nn.Module):
         self.seen.fill_(self._seen)
 
     def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
-        super()._load_from_state_dict(*args, **kwargs)  # type: ignore[arg-type]
+        super()._load_from_state_dict(*args, **kwargs)
         self._seen = int(self.seen)

@@ -41,7 +41,10 @@ class Kd(Method):
         self.project = nn.Identity() if same else nn.Linear(run.student_width, run.teacher_width)
 
     def stages(self) -> Iterable[Stage]:
-        track, optimiser = self.run.track, Optimiser(lr=self.settings.lr, clip=0.0)  # the official MSE run clips nothing
+        track, optimiser = (
+            self.run.track,
+            Optimiser(lr=self.settings.lr, clip=0.0),
+        )  # the official MSE run clips nothing
         yield Stage("regression", "distil", self.regression, track.updates, track.batch_size, optimiser, self.needs)
 
     def regression(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:

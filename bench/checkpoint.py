@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ def save(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(contiguous, temporary, metadata={"state": json.dumps(state)})
-        os.replace(temporary, path)
+        temporary.replace(path)
     except Exception as error:  # safetensors raises its own type for a full disk
         temporary.unlink(missing_ok=True)
         raise BenchError(f"cannot write the checkpoint {path}: {error}") from error

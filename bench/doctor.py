@@ -57,7 +57,7 @@ def _plugins() -> str:
 
 def _packaged() -> str:
     """Every task with a mini track can read its data and find its teacher."""
-    from bench import teaching
+    from bench import models
     from bench.sources import Source
 
     ready = []
@@ -66,7 +66,7 @@ def _packaged() -> str:
         for dataset in (cls.datasets or [""]) if "mini" in cls.tracks else ():
             task = cls(Source("packaged"), "mini", dataset)
             task.identity()
-            teaching.locate(task.track.teacher, task)
+            models.locate(task.track.teacher, task)
             ready.append(plugin.name + (f"/{dataset}" if dataset else ""))
     return f"mini track ready: {', '.join(ready)}"
 
@@ -86,5 +86,5 @@ def _hub() -> str:
     return (
         "datasets is installed"
         if there
-        else "not installed: lite and full need --data-dir, or pip install 'bench[hub]'"
+        else "not installed: lite and full need --data-dir, or pip install 'bench-kd[hub]'"
     )

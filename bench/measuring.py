@@ -13,6 +13,8 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,7 +38,9 @@ def parameters(network: Network) -> dict[str, int]:
     return {"total": total, "embedding": tables, "active": total - tables}
 
 
-def measure(student: Network, teacher: Network, inputs: list[str], want: frozenset[str], seed: int = 0) -> dict[str, Any]:
+def measure(
+    student: Network, teacher: Network, inputs: list[str], want: frozenset[str], seed: int = 0
+) -> dict[str, Any]:
     """Latency, throughput and speed-up of both, with the raw samples in ns by scenario, network and round."""
     drawn = np.random.default_rng(seed).permutation(len(inputs))[:OFFLINE]
     texts = [inputs[i] for i in drawn]
@@ -65,7 +69,7 @@ def measure(student: Network, teacher: Network, inputs: list[str], want: frozens
 
 def _single(network: Network, encoded: Encoded, want: frozenset[str]) -> list[int]:
     batches = [to_device(encoded.batch(np.array([i])), network.device) for i in range(min(CALLS, len(encoded.lengths)))]
-    return [_time(lambda b=b: network(b, want), network.device) for b in batches]
+    return [_time(partial(network, b, want), network.device) for b in batches]
 
 
 def _offline(network: Network, encoded: Encoded, want: frozenset[str]) -> list[int]:
@@ -108,13 +112,14 @@ def device_name(device: torch.device) -> str:
     """The hardware that ran, as its maker calls it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU: {cpu_name()}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"CPU: {cpu_name()}, {cores} cores"
 
 
 def cpu_name() -> str:
     """The processor's model name where the system tells it."""
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as handle:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as handle:
             for line in handle:
                 if line.startswith("model name"):
                     return line.partition(":")[2].strip()

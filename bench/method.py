@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -70,7 +70,7 @@ class Method(nn.Module):
     class Settings:
         """Hyper-parameters, each with its source. Set with `--set name=value`."""
 
-    def __init__(self, settings: Settings, run: Run) -> None:
+    def __init__(self, settings: Any, run: Run) -> None:
         super().__init__()
         self.settings, self.run = settings, run
 
@@ -78,5 +78,5 @@ class Method(nn.Module):
         """The stages in order; each starts from the best dev checkpoint of the one before."""
         raise TypeError(f"{type(self).__name__} defines no stages")
 
-    def after_step(self, progress: float) -> None:  # noqa: B027 - nothing to do is a valid answer
+    def after_step(self, progress: float) -> None:
         """Called after each update with the share of the stage that is done."""

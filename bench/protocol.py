@@ -122,7 +122,6 @@ def make_record(
     """Everything a reader needs to trust and to repeat the run."""
     value, best = metrics["main"]["value"], reference["main"]["value"]
     return records.Record(
-        schema=records.SCHEMA,
         run_id=spec.run_id,
         spec=dict(spec.values),
         data=describe_data(spec.task),
@@ -131,7 +130,7 @@ def make_record(
             "identity": spec.place.identity,
             "fingerprint": teacher.fingerprint,
             "parameters": measuring.parameters(teacher.network),
-            "disk_bytes": sum(p.stat().st_size for p in spec.place.path.rglob("*.safetensors")),
+            "disk_bytes": spec.place.disk_bytes,
             "metrics": reference["all"],
             "main": reference["main"],
             "latency_single": measured["latency"]["teacher"],

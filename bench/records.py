@@ -1,6 +1,6 @@
 """Records: one JSON file a run, validated, written atomically, beside the predictions it was scored from.
 
-    <results>/<track>/<task>/<method>/<student>/<run id>.json and .npz
+<results>/<track>/<task>/<method>/<student>/<run id>.json and .npz
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import BenchError, RequestError
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 
 
 class Part(BaseModel):
@@ -152,7 +152,9 @@ class Record(Part):
 
 def path_of(results: Path, spec: dict[str, Any], run_id: str) -> Path:
     """Where the record of a run lies; `:` in a student's name becomes `-` for file systems that forbid it."""
-    return results / spec["track"] / spec["task"] / spec["method"] / spec["student"].replace(":", "-") / f"{run_id}.json"
+    return (
+        results / spec["track"] / spec["task"] / spec["method"] / spec["student"].replace(":", "-") / f"{run_id}.json"
+    )
 
 
 def read(path: Path) -> Record:
@@ -192,8 +194,8 @@ def replace(path: Path, data: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -209,7 +211,9 @@ def pack(predictions: dict[str, np.ndarray]) -> bytes:
         for name, array in sorted(predictions.items()):
             part = io.BytesIO()
             np.save(part, array, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), part.getvalue(), zipfile.ZIP_DEFLATED)
+            archive.writestr(
+                zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), part.getvalue(), zipfile.ZIP_DEFLATED
+            )
     return buffer.getvalue()
 
 

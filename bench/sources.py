@@ -80,7 +80,7 @@ def hub_rows(
         from huggingface_hub import HfApi, constants
     except ImportError:
         raise RequestError(
-            "reading from the Hugging Face Hub needs the 'hub' extra: pip install 'bench[hub]'"
+            "reading from the Hugging Face Hub needs the 'hub' extra: pip install 'bench-kd[hub]'"
         ) from None
     disable_progress_bar()
     set_verbosity_error()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from bench import plugins, teaching
+from bench import models, plugins
 from bench.errors import RequestError, unknown
 from bench.fit import why_not
 from bench.sources import choose
@@ -49,7 +49,7 @@ class Spec:
     student: plugins.Plugin
     student_settings: Any
     size: str
-    place: teaching.Place
+    place: models.Place
     seed: int
 
     @property
@@ -72,7 +72,7 @@ def resolve(request: Request) -> list[Spec]:
     used: set[tuple[str, str]] = set()  # (key, owner)
     for task in open_tasks(request):
         task.track = override(task.track, "track", (), given, used, skip=FIXED)
-        place = teaching.locate(request.teacher or task.track.teacher, task)
+        place = models.locate(request.teacher or task.track.teacher, task)
         for method in find_all("method", request.methods):
             for student in request.students or [task.track.student]:
                 specs += _specs(request, task, place, method, student, given, used)
@@ -110,7 +110,7 @@ def open_tasks(request: Request) -> list[Task]:
 
 
 def _specs(
-    request: Request, task: Task, place: teaching.Place, method: plugins.Plugin, student: str, given: dict, used: set
+    request: Request, task: Task, place: models.Place, method: plugins.Plugin, student: str, given: dict, used: set
 ) -> Iterable[Spec]:
     family, _, size = student.partition(":") if not student.endswith(".py") else (student, "", "")
     plugin = plugins.find("student", family)
@@ -125,6 +125,7 @@ def _specs(
     build = override(defaults(plugin, student_class), plugin.name, (), given, used)
     name = f"{plugin.name}:{size}" if size else plugin.name
     identity = task.identity()
+    initial = student_class(build).initial(task)
     for seed in request.seeds:
         values = {
             "task": task.name, "track": request.track, "method": method.name, "student": name,
@@ -137,6 +138,7 @@ def _specs(
             "versions": {
                 "teacher": place.identity, "task": task.version,
                 "method": method.digest or method_class.version, "student": plugin.digest or student_class.version,
+                **({"initial": initial} if initial else {}),
             },
         }  # fmt: skip
         yield Spec(values, task, task.track, method, settings, plugin, build, size, place, seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bench.network import Network
 from bench.task import Task
@@ -23,13 +23,17 @@ class Student(ABC):
     class Settings:
         """Choices beside the size. Set with `--set family.name=value`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Any) -> None:
         self.settings = settings
 
     @classmethod
     @abstractmethod
     def check(cls, size: str) -> str:
         """The size in its canonical form. RequestError: it is malformed."""
+
+    def initial(self, task: Task) -> str:
+        """Content key of a checkpoint that these settings start from, for the run id; empty: there is none."""
+        return ""
 
     @abstractmethod
     def build(self, size: str, task: Task, teacher: Network) -> Network:

@@ -72,7 +72,7 @@ class Task(ABC):
     datasets: ClassVar[tuple[str, ...]] = ()  # `family/dataset` names; empty: the family is one task
     main_metric: ClassVar[str]
     version: ClassVar[int] = 1  # raise it when the same data would give other numbers
-    teachers: ClassVar[Mapping[str, str]] = {}  # short names of teachers, see bench.teaching.locate
+    teachers: ClassVar[Mapping[str, str]] = {}  # short names of teachers, see bench.models.locate
     tracks: ClassVar[Mapping[str, Track]]
 
     name: str = ""  # family, or family/dataset; set by the engine from the module's name
@@ -92,7 +92,7 @@ class Task(ABC):
 
     @abstractmethod
     def examples(self, purpose: str) -> Examples:
-        """Training inputs: `distil` (what the student and the teacher both read), `supervised` (with labels or pairs)."""
+        """Training inputs: `distil` (what student and teacher both read), `supervised` (with labels, or in groups)."""
 
     @abstractmethod
     def objective(self) -> nn.Module:

@@ -1,87 +1,22 @@
-"""The teacher: where it is, loading it, and its signals, computed once and kept in the store."""
+"""The teacher: its signals, computed once and kept in the store, or made in every step where they cannot be."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import importlib.util
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench import store
 from bench.console import Console
-from bench.errors import RequestError
 from bench.inputs import Examples
-from bench.sources import package_file
-from bench.task import Task
+from bench.models import Place
 
 if TYPE_CHECKING:
     import torch
 
     from bench.network import Network
     from bench.signals import Signals
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a model is, and a key that changes when the model does."""
-
-    name: str
-    path: Path
-    pooling: str  # overrides the model's own; empty: as the model declares
-    identity: str
-
-
-def locate(reference: str, task: Task) -> Place:
-    """Find a model: a short name of the task, a folder, or a Hub id; `#cls` after it chooses another pooling.
-
-    `owner/name@revision` pins a Hub model. RequestError: not found, or the Hub cannot be reached.
-    """
-    name, _, pooling = reference.partition("#")
-    target = task.teachers.get(name, name)
-    target, _, declared = target.partition("#")
-    pooling = pooling or declared
-    if target.startswith("package:"):
-        package, _, inside = target.removeprefix("package:").partition("/")
-        path = package_file(package, inside)
-        return Place(reference, path, pooling, f"{package}=={importlib.metadata.version(package)}#{pooling}")
-    folder = Path(target).expanduser()
-    if folder.is_dir():
-        return Place(reference, folder.resolve(), pooling, f"{_digest(folder)}#{pooling}")
-    if target.startswith((".", "/", "~")) or target.count("/") != 1:
-        known = ", ".join(sorted(task.teachers)) or "none"
-        raise RequestError(f"no teacher '{name}': not a folder, not a Hub id (owner/name), not a short name ({known})")
-    path = _from_hub(target)
-    return Place(reference, path, pooling, f"{target.partition('@')[0]}@{path.name}#{pooling}")
-
-
-def _digest(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".safetensors", ".json", ".txt") and p.is_file()):
-        digest.update(str(path.relative_to(folder)).encode())
-        with path.open("rb") as handle:
-            digest.update(hashlib.file_digest(handle, "sha256").digest())
-    return digest.hexdigest()[:16]
-
-
-def _from_hub(reference: str) -> Path:
-    """The local snapshot of a Hub model; its folder is named after the commit. Weights as safetensors only."""
-    from huggingface_hub import snapshot_download
-
-    repo, _, revision = reference.partition("@")
-    wanted = ["*.safetensors", "*.json", "*.txt", "*.model"]
-    try:
-        return Path(snapshot_download(repo, revision=revision or None, allow_patterns=wanted, ignore_patterns=["onnx/*"]))
-    except Exception as error:  # the Hub client raises many unrelated types; all mean: not to be had
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
-        raise RequestError(
-            f"cannot load the model {reference} from the Hub ({type(error).__name__}: {reason}); "
-            "check the name and the network, or give a folder"
-        ) from error
 
 
 class Teacher:
@@ -110,7 +45,12 @@ class Teacher:
         key = store.content_key(
             teacher=self.fingerprint, inputs=examples.digest, signals=names_, max_length=max_length, dtype="float32"
         )
-        meta = {"teacher": self.place.name, "fingerprint": self.fingerprint, "signals": names_, "dtype": "float32"}
+        meta: dict[str, Any] = {
+            "teacher": self.place.name,
+            "fingerprint": self.fingerprint,
+            "signals": names_,
+            "dtype": "float32",
+        }
         arrays, meta = store.signals(key, meta, lambda: self._compute(examples, names, max_length))
         if use == "train":
             kind = "computed" if meta["fresh"] else "reused"

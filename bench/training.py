@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -223,8 +222,7 @@ class Feed:
         return to_device(self.encoded.batch(flat), device), teacher, batch
 
 
-@cache
-def concrete(names: frozenset[str], kind: str) -> frozenset[str]:
+def concrete(names: Iterable[str], kind: str) -> frozenset[str]:
     """`output` replaced by the signal that this kind of task is evaluated on."""
     return frozenset(OUTPUT[kind] if name == "output" else name for name in names)
 

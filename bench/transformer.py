@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from bench.errors import RequestError
 from bench.inputs import TokenArrays
+from bench.models import check
 from bench.network import Network
 from bench.signals import Signals
 
@@ -66,14 +67,15 @@ def load(path: Path, pooling: str = "") -> TransformerNetwork:
     """
     if pooling and pooling not in POOLINGS:
         raise RequestError(f"unknown pooling '{pooling}': there are {', '.join(POOLINGS)}")
-    if not any(path.rglob("*.safetensors")):
-        raise RequestError(f"{path} holds no safetensors weights (pickled weights are refused): convert the model first")
+    check(path)
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     try:
-        model = SentenceTransformer(str(path), device="cpu", model_kwargs={"use_safetensors": True}, local_files_only=True)
+        model = SentenceTransformer(
+            str(path), device="cpu", model_kwargs={"use_safetensors": True}, local_files_only=True
+        )
     except Exception as error:  # a broken folder fails in many ways inside the libraries
         raise RequestError(f"cannot load a model from {path}: {type(error).__name__}: {str(error)[:200]}") from error
     return _from_modules(model, pooling, path)

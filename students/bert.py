@@ -5,14 +5,19 @@ from __future__ import annotations
 import copy
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from bench.errors import RequestError
+from pydantic import NonNegativeInt
+
+from bench import models
+from bench.errors import RequestError, unknown
 from bench.network import Network
 from bench.student import Student
 from bench.task import Task
 
-SIZE = re.compile(r"(\d+)(?:x(\d+)(?:x(\d+))?)?")
+NUMBER = "([1-9][0-9]{0,3})"
+SIZE = re.compile(f"{NUMBER}(?:x{NUMBER}(?:x{NUMBER})?)?")
 LAYER = re.compile(r"^(.*layer\.)(\d+)(\..*)$")  # encoder.layer.3.attention..., transformer.layer.3...
 
 
@@ -30,20 +35,33 @@ class Bert(Student):
 
         # auto: gap where the width is the teacher's, else random. A path or Hub id: that checkpoint.
         init: str = "auto"
-        intermediate: int = 0  # feed-forward width; 0: four times the width (BERT)
+        intermediate: NonNegativeInt = 0  # feed-forward width; 0: four times the width (BERT)
+
+    settings: Settings
 
     @classmethod
     def check(cls, size: str) -> str:
         match = SIZE.fullmatch(size or cls.default)
-        if not match or not all(int(n) for n in match.groups() if n):
+        if not match:
             raise RequestError(f"'bert:{size}' is no size: give {cls.sizes}")
+        _, width, heads = (int(n) if n else 0 for n in match.groups())
+        if heads and width % heads:
+            raise RequestError(f"'bert:{size}' is no size: a width of {width} does not divide into {heads} heads")
         return match.group()
+
+    def initial(self, task: Task) -> str:
+        init, named = self.settings.init, ("auto", "random", *MATCHES)
+        if init in named:
+            return ""
+        if "/" not in init and init not in task.teachers and not Path(init).is_dir():
+            raise unknown("start", init, (*named, "a folder", "a Hub id"))
+        return models.locate(init, task).identity
 
     def build(self, size: str, task: Task, teacher: Network) -> Network:
         from bench.transformer import TransformerNetwork
 
-        layers, width, heads = (int(n) if n else 0 for n in SIZE.fullmatch(size).groups())  # type: ignore[union-attr]
-        init = self.settings.init  # type: ignore[attr-defined]
+        layers, width, heads = (int(n) if n else 0 for n in SIZE.fullmatch(size).groups())
+        init = self.settings.init
         if init not in ("auto", "random", *MATCHES):
             return _from_checkpoint(init, layers, task)
         if not isinstance(teacher, TransformerNetwork):
@@ -54,10 +72,10 @@ class Bert(Student):
     def _config(self, teacher: Any, layers: int, width: int, heads: int) -> Any:
         config = copy.deepcopy(teacher)
         config.num_hidden_layers = layers
-        if width and width != teacher.hidden_size or heads or self.settings.intermediate:  # type: ignore[attr-defined]
+        if (width and width != teacher.hidden_size) or heads or self.settings.intermediate:
             config.hidden_size = width or teacher.hidden_size
             config.num_attention_heads = heads or default_heads(config.hidden_size)
-            config.intermediate_size = self.settings.intermediate or 4 * config.hidden_size  # type: ignore[attr-defined]
+            config.intermediate_size = self.settings.intermediate or 4 * config.hidden_size
         if config.hidden_size % config.num_attention_heads:
             raise RequestError(
                 f"a width of {config.hidden_size} does not divide into {config.num_attention_heads} heads: "
@@ -119,10 +137,9 @@ def _copy_layers(source: Any, target: Any, match: str) -> None:
 
 
 def _from_checkpoint(reference: str, layers: int, task: Task) -> Network:
-    from bench import teaching
     from bench.transformer import load
 
-    place = teaching.locate(reference, task)
+    place = models.locate(reference, task)
     network = load(place.path, place.pooling)
     have = network.backbone.config.num_hidden_layers
     if have != layers:

@@ -27,9 +27,7 @@ def serving(root):
 
 
 def bench(arguments, environment, check=0):
-    done = subprocess.run(
-        command(*arguments), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
-    )
+    done = subprocess.run(command(*arguments), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == check, done.stderr
     return done
 
@@ -39,7 +37,8 @@ def test_lite_run_from_the_hub_and_without_a_network_afterwards(tmp_path):
     write_hub(root)
     save_teacher(root / "models/somebody/tiny")
     arguments = [
-        "run", "--task", "sts", "--track", "lite", "--method", "kd", "--teacher", "somebody/tiny", "--student", "bert:1",
+        "run", "--task", "sts", "--track", "lite", "--method", "kd",
+        "--teacher", "somebody/tiny", "--student", "bert:1",
         "--results", tmp_path / "results", *SMALL, "--json",
     ]  # fmt: skip
     mine = {"HF_HOME": str(tmp_path / "hf"), "BENCH_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "0"}

@@ -105,7 +105,9 @@ def test_killed_in_the_middle_it_resumes_to_the_same_predictions(teacher, finish
     cache, results = tmp_path / "c", tmp_path / "r"
     arguments = request(teacher, results, "disco")
     log = (tmp_path / "log").open("w")
-    child = subprocess.Popen(command(*arguments), cwd=ROOT, env=os.environ | {"BENCH_CACHE": str(cache)}, stderr=log, stdout=log)
+    child = subprocess.Popen(
+        command(*arguments), cwd=ROOT, env=os.environ | {"BENCH_CACHE": str(cache)}, stderr=log, stdout=log
+    )
     while not list(cache.glob("runs/*/checkpoint.safetensors")):
         assert child.poll() is None, (tmp_path / "log").read_text()
         time.sleep(0.005)
@@ -145,6 +147,7 @@ def test_replicate_runs_a_noisy_teacher_in_every_step(teacher, finished, tmp_pat
     outcome = runs_of(bench(*arguments, cache=finished[1]))[0]
     record = records.read(path_of(outcome["record"]))
     assert record.cost.teacher_forwards == 24 * 8 and record.cost.stages == {"ckd": 24}
+
 
 HINT = '''"""Last hidden states match, token by token."""
 from dataclasses import dataclass

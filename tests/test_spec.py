@@ -136,8 +136,8 @@ def test_the_product_is_run_and_no_run_twice() -> None:
 
 def test_the_teacher_is_looked_up_once_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    locate = spec.teaching.locate
-    monkeypatch.setattr(spec.teaching, "locate", lambda *a: calls.append(a) or locate(*a))
+    locate = spec.models.locate
+    monkeypatch.setattr(spec.models, "locate", lambda *a: calls.append(a) or locate(*a))
     plan(methods=["kd", "disco"], students=["bow:8", "cnn:4"], seeds=[0, 1])
     assert len(calls) == 1
 

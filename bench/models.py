@@ -1,0 +1,115 @@
+"""Where models are: in a package, in a folder, on the Hub. Found and identified without being loaded or fetched."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from bench.errors import RequestError
+from bench.sources import package_file
+from bench.task import Task
+
+MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")  # weights as safetensors alone, and the tokenizer
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a model is, and a key that changes when the model does."""
+
+    name: str
+    identity: str
+    pooling: str  # overrides the model's own; empty: as the model declares
+    folder: Path | None = None  # None: on the Hub, fetched when its path is first asked for
+    repo: str = ""
+    commit: str = ""
+
+    @cached_property
+    def path(self) -> Path:
+        """The model's folder on this machine."""
+        return self.folder or fetch(self.repo, self.commit)
+
+    @property
+    def disk_bytes(self) -> int:
+        """Size of the weights."""
+        return sum(p.stat().st_size for p in self.path.rglob("*.safetensors"))
+
+
+def locate(reference: str, task: Task) -> Place:
+    """Find a model: a short name of the task, a folder, or a Hub id; `#cls` after it chooses another pooling.
+
+    `owner/name@revision` pins a Hub model. RequestError: not found, no model, or the Hub cannot be reached.
+    """
+    name, _, pooling = reference.partition("#")
+    target, _, declared = task.teachers.get(name, name).partition("#")
+    pooling = pooling or declared
+    if target.startswith("package:"):
+        package, _, inside = target.removeprefix("package:").partition("/")
+        identity = f"{package}=={importlib.metadata.version(package)}#{pooling}"
+        return Place(reference, identity, pooling, package_file(package, inside))
+    folder = Path(target).expanduser()
+    if folder.is_dir():
+        check(folder)
+        return Place(reference, f"{content_key(folder)}#{pooling}", pooling, folder.resolve())
+    if target.startswith((".", "/", "~")) or target.count("/") != 1:
+        known = ", ".join(sorted(task.teachers)) or "none"
+        raise RequestError(f"no model '{name}': not a folder, not a Hub id (owner/name), not a short name ({known})")
+    repo, commit = target.partition("@")[0], hub_commit(target)
+    return Place(reference, f"{repo}@{commit}#{pooling}", pooling, repo=repo, commit=commit)
+
+
+def check(folder: Path) -> None:
+    """RequestError: the folder holds no model, or one in pickled weights alone."""
+    if not any((folder / name).is_file() for name in ("config.json", "modules.json")):
+        raise RequestError(f"{folder} holds no model: there is neither config.json nor modules.json")
+    if not any(folder.rglob("*.safetensors")):
+        raise RequestError(f"{folder} holds no safetensors weights (pickled weights are refused): convert the model")
+
+
+def content_key(folder: Path) -> str:
+    """A hash of the files that make the model."""
+    digest = hashlib.sha256()
+    for path in sorted({p for pattern in MODEL_FILES for p in folder.rglob(pattern) if p.is_file()}):
+        digest.update(str(path.relative_to(folder)).encode())
+        with path.open("rb") as handle:
+            digest.update(hashlib.file_digest(handle, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def hub_commit(reference: str) -> str:
+    """The commit that a Hub reference means now; without a network, the one that was fetched before."""
+    from huggingface_hub import HfApi, constants, snapshot_download
+
+    repo, _, revision = reference.partition("@")
+    try:
+        if constants.HF_HUB_OFFLINE:
+            return Path(snapshot_download(repo, revision=revision or None, local_files_only=True)).name
+        return str(HfApi().model_info(repo, revision=revision or None, timeout=20).sha)
+    except Exception as error:  # the Hub client raises many unrelated types; all mean: not to be had
+        raise unreachable(reference, error) from error
+
+
+def fetch(repo: str, commit: str) -> Path:
+    """The snapshot of a Hub model at a commit, downloaded unless it is here."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    disable_progress_bars()
+    try:
+        path = Path(
+            snapshot_download(repo, revision=commit, allow_patterns=list(MODEL_FILES), ignore_patterns=["onnx/*"])
+        )
+    except Exception as error:  # as above
+        raise unreachable(f"{repo}@{commit}", error) from error
+    check(path)
+    return path
+
+
+def unreachable(reference: str, error: Exception) -> RequestError:
+    reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
+    return RequestError(
+        f"cannot load the model {reference} from the Hub ({type(error).__name__}: {reason}); "
+        "check the name and the network, or give a folder"
+    )
