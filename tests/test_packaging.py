@@ -85,6 +85,19 @@ def test_wheel_imports_its_own_plugins(installed: Path, busy: Path) -> None:
     assert Path(theirs).name == "site.py"
 
 
+def test_wheel_runs_and_builds_the_page_as_the_checkout_does(installed: Path, busy: Path, tmp_path: Path) -> None:
+    run = ("run", "--task", "sts", "--method", "disco", "--student", "bert:1", *SMALL, "--json")
+    run = (*run, "--teacher", save_teacher(tmp_path / "teacher"))
+    values = []
+    for name, path in (("wheel", installed), ("checkout", ROOT)):
+        output = python("-m", "bench", *run, "--results", name, cwd=busy, path=path)
+        python("-m", "bench", "site", "build", "--results", name, "--out", f"{name}-pages", cwd=busy, path=path)
+        (outcome,) = json.loads(output)["runs"]
+        values.append((outcome["run_id"], outcome["status"], outcome["value"]))
+        assert outcome["run_id"] in (busy / f"{name}-pages" / "index.html").read_text()
+    assert values[0] == values[1] and values[0][1] == "done"
+
+
 def example(page: str) -> tuple[str, str]:
     """The file that a page of docs/ shows: (name, source) of the block whose first line is `# name.py`."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
@@ -109,6 +122,8 @@ def test_example_of_the_docs_runs(page: str, options: tuple[str, ...], tmp_path:
     (run,) = json.loads(output)["runs"]
     assert run["status"] == "done"
     assert (tmp_path / run["record"]).is_file()
+    python("-m", "bench", "site", "build", "--results", "out", "--out", "pages", cwd=tmp_path, path=ROOT)
+    assert name.removesuffix(".py") in (tmp_path / "pages" / "index.html").read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

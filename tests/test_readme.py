@@ -1,0 +1,82 @@
+"""The README's numbers are those of the committed records, and its commands are those of the command line."""
+
+import re
+import statistics
+
+import pytest
+
+from bench import leaderboard, plugins, records
+from tests.runs import ROOT, bench
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SETS = ("sts12", "sts13", "sts14", "sts15", "sts16", "stsb", "sickr")
+
+
+@pytest.fixture(scope="module")
+def committed():
+    found = list(records.read_all(ROOT / "results"))
+    assert found
+    return found
+
+
+def line(name, scores, main, ci95, retention, speedup):
+    cells = [name, *(f"{100 * statistics.fmean(s[d]['spearman'] for s in scores):.2f}" for d in SETS)]
+    cells += [f"**{100 * main:.2f}**", f"{100 * ci95[0]:.2f} to {100 * ci95[1]:.2f}", retention, speedup]
+    return "| " + " | ".join(cells) + " |"
+
+
+def expected(found):
+    """The table's lines, best method first."""
+    board = next(b for b in leaderboard.rows(found) if (b.task, b.track) == ("sts", "lite"))
+    chosen = [r for r in found if r.spec["track"] == "lite"]
+    for row in board.rows:
+        own = [r for r in chosen if row.method in ("", r.spec["method"])]
+        speed = next(iter(row.speed.values())).speedup
+        yield line(
+            row.method or "teacher",
+            [r.metrics.all if row.method else r.teacher.metrics for r in own],
+            row.score.value,
+            (row.score.low, row.score.high),
+            f"{row.retention:.1%}",
+            f"{speed.value:.2f}x" if speed else "1x",
+        )
+
+
+def test_the_table_is_that_of_the_records(committed):
+    lines = list(expected(committed))
+    missing = [text for text in lines if text not in README]
+    assert not missing, "put these lines into the README:\n" + "\n".join(missing)
+
+
+def test_committed_records_have_their_predictions_and_score_to_what_they_say(committed):
+    for record in committed:
+        path = records.path_of(ROOT / "results", record.spec, record.run_id)
+        data = path.with_suffix(".npz").read_bytes()
+        assert records.sha256(data) == record.predictions.sha256
+        task = plugins.load(plugins.find("task", record.spec["task"].partition("/")[0]))
+        scores = task.score(records.unpack(path.with_suffix(".npz")))
+        for dataset, metrics in record.metrics.all.items():
+            assert scores[dataset] == pytest.approx(metrics, abs=1e-9)
+        mean = statistics.fmean(s["spearman"] for s in scores.values())
+        assert mean == pytest.approx(record.metrics.main.value, abs=1e-9)
+        assert record.provenance.dirty is False and record.provenance.commit
+
+
+def test_committed_records_are_three_seeds_of_three_methods(committed):
+    lite = sorted((r.spec["method"], r.spec["seed"]) for r in committed if r.spec["track"] == "lite")
+    assert lite == [(m, s) for m in ("disco", "finetune", "kd") for s in (0, 1, 2)]
+
+
+def test_commands_in_the_readme_are_accepted(tmp_path):
+    """Every `bench run` line as a dry run, where its data is packaged; every other command by its help."""
+    commands = re.findall(r"^    bench (.+)$", README, re.MULTILINE)
+    assert len(commands) >= 5
+    for words in (c.split("#")[0].split() for c in commands):
+        if words[0] == "run" and "--data-dir" not in words and "./mine.py" not in words:
+            bench(*words, "--dry-run", cache=tmp_path / "cache", cwd=tmp_path)
+        else:
+            names = [w for w in words[:2] if not w.startswith("-")]
+            command = names if names[0] in ("site", "store") else names[:1]
+            options = {w.split("=")[0] for w in words if w.startswith("--")}
+            text = bench(*command, "--help", cache=tmp_path / "cache").stdout
+            assert all(option in text for option in options)
