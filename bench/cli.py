@@ -119,6 +119,9 @@ def run(
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE: a method's setting, or track.updates, bert.init ...; may be repeated."),
     ] = None,
+    remeasure: Annotated[
+        bool, typer.Option("--remeasure", help="Time finished runs again, after a noisy measurement; trains nothing.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run; run nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -137,7 +140,7 @@ def run(
             json.dumps({"runs": planned}, indent=1) if as_json else "\n".join(f"{s.run_id}  {s.label}" for s in specs)
         )
         return
-    outcomes, status = run_all(specs, results, device, Console())
+    outcomes, status = run_all(specs, results, device, Console(), remeasure)
     if as_json:
         print(json.dumps({"runs": outcomes}, indent=1))
     elif len(outcomes) > 1:

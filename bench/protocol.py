@@ -17,6 +17,7 @@ import torch
 
 from bench import __version__, checkpoint, environment, measuring, plugins, records, statistics, store
 from bench.console import Console
+from bench.errors import RequestError
 from bench.inference import outputs
 from bench.inputs import Examples
 from bench.method import Method, Run
@@ -57,6 +58,30 @@ def carry_out(spec: Spec, results: Path, device: torch.device, console: Console)
     path = records.write(results, record, records.flatten(predictions))
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     return path
+
+
+def measure_again(spec: Spec, results: Path, device: torch.device, console: Console) -> Path:
+    """Time a finished run's kept student and its teacher again, for a record that was measured on a busy machine.
+
+    Everything else in the record stays. RequestError: the student is no longer in the store.
+    """
+    path = records.path_of(results, spec.values, spec.run_id)
+    weights = store.root() / "runs" / spec.run_id / "student.safetensors"
+    kept = checkpoint.load(weights)
+    if kept is None:
+        raise RequestError(
+            f"the student of {spec.run_id} is no longer in the store ({weights}): run it again to measure it"
+        )
+    record = records.read(path)
+    teacher = Teacher(spec.place, device, console)
+    student = build_student(spec, teacher)
+    student.load_state_dict(kept[0])
+    measured = measure(spec, student, teacher)
+    measured["notes"].append(f"measured again {now()}, after the run")
+    record.efficiency = records.Efficiency(**describe_efficiency(student, measured, weights))
+    record.teacher.latency_single = measured["latency"]["teacher"]
+    record.teacher.throughput_offline_per_s = measured["throughput"]["teacher"]
+    return records.rewrite(path, record)
 
 
 def build_student(spec: Spec, teacher: Teacher) -> Network:

@@ -178,10 +178,18 @@ def read_all(results: Path) -> Iterator[Record]:
 def write(results: Path, record: Record, predictions: dict[str, np.ndarray]) -> Path:
     """Predictions first, record last, each in one rename: a record that is there is complete."""
     path = path_of(results, record.spec, record.run_id)
-    text = record.model_dump_json(by_alias=True, indent=1) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path.with_suffix(".npz"), pack(predictions))
+    except OSError as error:
+        raise BenchError(f"cannot write the predictions beside {path}: {error.strerror}") from error
+    return rewrite(path, record)
+
+
+def rewrite(path: Path, record: Record) -> Path:
+    """Put a record in its place, whole or not at all; its predictions stay as they are."""
+    text = record.model_dump_json(by_alias=True, indent=1) + "\n"
+    try:
         replace(path, text.encode())
     except OSError as error:
         raise BenchError(f"cannot write the record {path}: {error.strerror}") from error

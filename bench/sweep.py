@@ -14,7 +14,9 @@ from bench.errors import BenchError, RequestError
 from bench.spec import Spec
 
 
-def run_all(specs: Sequence[Spec], results: Path, device: str, console: Console) -> tuple[list[dict[str, Any]], int]:
+def run_all(
+    specs: Sequence[Spec], results: Path, device: str, console: Console, remeasure: bool = False
+) -> tuple[list[dict[str, Any]], int]:
     """Outcome of each run as `bench run --json` prints it, and the exit status: 0, 1 (a run failed) or 2."""
     chosen = choose_device(device)
     check_writable(results)
@@ -24,7 +26,7 @@ def run_all(specs: Sequence[Spec], results: Path, device: str, console: Console)
     for number, spec in enumerate(specs, 1):
         console(f"[{number}/{len(specs)}] {spec.label}  ({spec.run_id})")
         try:
-            outcome = run_one(spec, results, chosen, console)
+            outcome = run_one(spec, results, chosen, console, remeasure)
         except BenchError as error:
             outcome = describe(spec, "failed") | {"error": str(error)}
             status = max(status, error.exit_status)
@@ -39,16 +41,18 @@ def run_all(specs: Sequence[Spec], results: Path, device: str, console: Console)
     return outcomes, status
 
 
-def run_one(spec: Spec, results: Path, device: Any, console: Console) -> dict[str, Any]:
+def run_one(spec: Spec, results: Path, device: Any, console: Console, remeasure: bool = False) -> dict[str, Any]:
     """Carry out one run unless its record is there. Another process that is at the same run is waited for."""
     path = records.path_of(results, dict(spec.values), spec.run_id)
     status = "skipped"
-    if not path.exists():
+    if remeasure or not path.exists():
+        from bench.protocol import carry_out, measure_again
+
         with store.locked(f"run-{spec.run_id}"):
             if not path.exists():
-                from bench.protocol import carry_out
-
                 path, status = carry_out(spec, results, device, console), "done"
+            elif remeasure:
+                path, status = measure_again(spec, results, device, console), "done"
     record = records.read(path)
     outcome = describe(spec, status) | {
         "record": str(path),

@@ -122,6 +122,23 @@ def test_killed_in_the_middle_it_resumes_to_the_same_predictions(teacher, finish
     assert (cost["student_updates"], cost["teacher_forwards"], cost["teacher_forwards_reused"]) == (27, 96, 0)
 
 
+def test_a_finished_run_can_be_measured_again_and_nothing_else_changes(teacher, finished, tmp_path):
+    import shutil
+
+    results, cache, outcomes, _ = finished
+    shutil.copytree(results, tmp_path / "r")
+    before = records.read(tmp_path / "r" / path_of(outcomes[0]["record"]).relative_to(results))
+    again = runs_of(bench(*request(teacher, tmp_path / "r", "kd"), "--remeasure", cache=cache))[0]
+    after = records.read(path_of(again["record"]))
+    assert again["status"] == "done" and after.efficiency.samples != before.efficiency.samples
+    assert "measured again" in after.efficiency.notes[-1]
+    kept = {"efficiency", "teacher"}
+    assert after.model_dump(exclude=kept) == before.model_dump(exclude=kept)
+    assert after.teacher.metrics == before.teacher.metrics
+    done = bench(*request(teacher, tmp_path / "r", "kd"), "--remeasure", cache=tmp_path / "empty", check=2)
+    assert "no longer in the store" in done.stderr
+
+
 def test_the_kept_student_is_the_one_that_was_scored(finished):
     """student.safetensors holds finite weights under the run's id."""
     from safetensors.torch import load_file
