@@ -44,7 +44,8 @@ HUB = {
 TEXT_FILES = ("unlabelled/*.txt", "wiki1m_for_simcse.txt")
 TRIPLET_FILES = ("unlabelled/nli_for_simcse*.csv", "nli_for_simcse*.csv")
 NLI = ("sentence-transformers/all-nli", "d482672c8e74ce18da116f430137434ba2e52fab")
-MINILM, SIMCSE = "all-MiniLM-L6-v2", "princeton-nlp/sup-simcse-roberta-large"
+MINILM = "all-MiniLM-L6-v2"
+SIMCSE = "princeton-nlp/sup-simcse-roberta-large#pooler"  # trained and evaluated through its pooler; it declares none
 # A sentence ends at . ! or ?, perhaps inside a closing quote, before white space and a capital, a digit or a quote.
 SENTENCE_END = re.compile(r"""(?:(?<=[.!?])|(?<=[.!?]"))\s+(?=["A-Z0-9])""")
 WORKS = """Agirre et al. 2012-2016, SemEval Semantic Textual Similarity; Cer et al. 2017, SemEval-2017 task 1 (STS \
