@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -150,7 +150,7 @@ class Record(Part):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
 
-def path_of(results: Path, spec: dict[str, Any], run_id: str) -> Path:
+def path_of(results: Path, spec: Mapping[str, Any], run_id: str) -> Path:
     """Where the record of a run lies; `:` in a student's name becomes `-` for file systems that forbid it."""
     return (
         results / spec["track"] / spec["task"] / spec["method"] / spec["student"].replace(":", "-") / f"{run_id}.json"

@@ -43,7 +43,7 @@ def run_all(
 
 def run_one(spec: Spec, results: Path, device: Any, console: Console, remeasure: bool = False) -> dict[str, Any]:
     """Carry out one run unless its record is there. Another process that is at the same run is waited for."""
-    path = records.path_of(results, dict(spec.values), spec.run_id)
+    path = records.path_of(results, spec.values, spec.run_id)
     status = "skipped"
     if remeasure or not path.exists():
         from bench.protocol import carry_out, measure_again
