@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,42 @@ def read_lines(path: Path) -> list[str]:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     lines = [line.rstrip("\r") for line in text.split("\n")]
     return lines[:-1] if lines and not lines[-1] else lines
+
+
+def filled(path: Path) -> list[str]:
+    """The lines of a file that holds something."""
+    lines = read_lines(path)
+    if not any(map(str.strip, lines)):
+        raise DataError(f"{path} is empty")
+    return lines
+
+
+def table(path: Path, widths: Sequence[int], comment: str = "") -> Iterator[tuple[str, list[str]]]:
+    """(place, cells) of each line of a tab-separated file without quoting: quote marks are text."""
+    for number, line in enumerate(filled(path), 1):
+        if comment and (not line or line.startswith(comment)):
+            continue
+        cells = line.split("\t")
+        if len(cells) not in widths:
+            expected = " or ".join(map(str, widths))
+            raise DataError(f"{path}, line {number}: {len(cells)} tab-separated columns, expected {expected}")
+        yield f"{path}, line {number}", cells
+
+
+def number_in(cell: Any, place: str) -> float:
+    """The finite number that a cell holds."""
+    with suppress(TypeError, ValueError):
+        if math.isfinite(value := float(cell)):
+            return value
+    raise DataError(f"{place}: {cell!r} is not a finite number")
+
+
+def find_columns(names: Sequence[str], header: Sequence[str], place: str) -> list[int]:
+    """Where the named columns stand in a header."""
+    missing = [name for name in names if name not in header]
+    if missing:
+        raise DataError(f"{place}: no column {', '.join(missing)}; there are {', '.join(header)}")
+    return [header.index(name) for name in names]
 
 
 def hub_rows(

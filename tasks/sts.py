@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -20,7 +18,16 @@ import numpy as np
 from bench.errors import BenchError, unknown
 from bench.inputs import Examples, digest_texts
 from bench.losses import Contrast
-from bench.sources import DataError, find_folder, hub_rows, package_file, read_lines
+from bench.sources import (
+    DataError,
+    filled,
+    find_columns,
+    find_folder,
+    hub_rows,
+    number_in,
+    package_file,
+    table,
+)
 from bench.task import Card, Predictions, Scores, Task, Track
 
 # SimCSE's subsets (no SMT in 2013: its text may not be passed on). The subsets of a year are concatenated before
@@ -84,7 +91,7 @@ class Packaged:
         # lee.cor is Latin-1 (one pound sign), unlike the other files; its last document has no line end
         docs = self.file("lee.cor").read_bytes().decode("latin-1").rstrip("\n").split("\n")
         path, size = self.file("similarities0-1.txt"), len(docs)
-        matrix = [[score_of(cell, place) for cell in cells] for place, cells in table(path, (size,))]
+        matrix = [[number_in(cell, place) for cell in cells] for place, cells in table(path, (size,))]
         if len(matrix) != size:
             raise DataError(f"{path}, line {len(matrix)}: the last row of {len(matrix)}, expected {size}")
         i, j = np.triu_indices(size, 1)  # the pairs i < j; the lower triangle holds zeros
@@ -341,47 +348,13 @@ def by_hash(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def filled(path: Path) -> list[str]:
-    """The lines of a file that holds something."""
-    lines = read_lines(path)
-    if not any(map(str.strip, lines)):
-        raise DataError(f"{path} is empty")
-    return lines
-
-
-def table(path: Path, widths: Sequence[int], comment: str = "") -> Iterator[tuple[str, list[str]]]:
-    """(place, cells) of each line of a tab-separated file without quoting: quote marks are text."""
-    for number, line in enumerate(filled(path), 1):
-        if comment and (not line or line.startswith(comment)):
-            continue
-        cells = line.split("\t")
-        if len(cells) not in widths:
-            expected = " or ".join(map(str, widths))
-            raise DataError(f"{path}, line {number}: {len(cells)} tab-separated columns, expected {expected}")
-        yield f"{path}, line {number}", cells
-
-
-def score_of(cell: Any, place: str) -> float:
-    with suppress(TypeError, ValueError):
-        if math.isfinite(value := float(cell)):
-            return value
-    raise DataError(f"{place}: the score {cell!r} is not a finite number")
-
-
 def judged(rows: Iterable[Sequence[Any]], what: object) -> Pairs:
     """Pairs from (place, first, second, score) rows."""
-    kept = [(first, second, score_of(cell, place)) for place, first, second, cell in rows]
+    kept = [(first, second, number_in(cell, place)) for place, first, second, cell in rows]
     if not kept:
         raise DataError(f"{what} holds no scored pair")
     first, second, gold = zip(*kept, strict=True)
     return Pairs(first, second, np.array(gold))
-
-
-def find_columns(names: Sequence[str], header: Sequence[str], place: str) -> list[int]:
-    missing = [name for name in names if name not in header]
-    if missing:
-        raise DataError(f"{place}: no column {', '.join(missing)}; there are {', '.join(header)}")
-    return [header.index(name) for name in names]
 
 
 def read_triplets(path: Path) -> Triplets:
