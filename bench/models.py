@@ -7,12 +7,14 @@ import importlib.metadata
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from bench.errors import RequestError
 from bench.sources import package_file
 from bench.task import Task
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")  # weights as safetensors alone, and the tokenizer
+DOWNLOAD: dict[str, Any] = {"allow_patterns": list(MODEL_FILES), "ignore_patterns": ["onnx/*"]}
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,13 @@ class Place:
     pooling: str  # overrides the model's own; empty: as the model declares
     folder: Path | None = None  # None: on the Hub, fetched when its path is first asked for
     repo: str = ""
-    commit: str = ""
+    revision: str = ""  # as it was asked for; empty: the main branch
+    commit: str = ""  # what it means
 
     @cached_property
     def path(self) -> Path:
         """The model's folder on this machine."""
-        return self.folder or fetch(self.repo, self.commit)
+        return self.folder or fetch(self.repo, self.revision, self.commit)
 
     @property
     def disk_bytes(self) -> int:
@@ -47,8 +50,8 @@ def locate(reference: str, task: Task) -> Place:
     pooling = pooling or declared
     if target.startswith("package:"):
         package, _, inside = target.removeprefix("package:").partition("/")
-        identity = f"{package}=={importlib.metadata.version(package)}#{pooling}"
-        return Place(reference, identity, pooling, package_file(package, inside))
+        path = package_file(package, inside)
+        return Place(reference, f"{package}=={importlib.metadata.version(package)}#{pooling}", pooling, path)
     folder = Path(target).expanduser()
     if folder.is_dir():
         check(folder)
@@ -56,8 +59,9 @@ def locate(reference: str, task: Task) -> Place:
     if target.startswith((".", "/", "~")) or target.count("/") != 1:
         known = ", ".join(sorted(task.teachers)) or "none"
         raise RequestError(f"no model '{name}': not a folder, not a Hub id (owner/name), not a short name ({known})")
-    repo, commit = target.partition("@")[0], hub_commit(target)
-    return Place(reference, f"{repo}@{commit}#{pooling}", pooling, repo=repo, commit=commit)
+    repo, _, revision = target.partition("@")
+    commit = hub_commit(target)
+    return Place(reference, f"{repo}@{commit}#{pooling}", pooling, repo=repo, revision=revision, commit=commit)
 
 
 def check(folder: Path) -> None:
@@ -85,22 +89,25 @@ def hub_commit(reference: str) -> str:
     repo, _, revision = reference.partition("@")
     try:
         if constants.HF_HUB_OFFLINE:
-            return Path(snapshot_download(repo, revision=revision or None, local_files_only=True)).name
+            return Path(snapshot_download(repo, revision=revision or None, local_files_only=True, **DOWNLOAD)).name
         return str(HfApi().model_info(repo, revision=revision or None, timeout=20).sha)
     except Exception as error:  # the Hub client raises many unrelated types; all mean: not to be had
         raise unreachable(reference, error) from error
 
 
-def fetch(repo: str, commit: str) -> Path:
-    """The snapshot of a Hub model at a commit, downloaded unless it is here."""
+def fetch(repo: str, revision: str, commit: str) -> Path:
+    """The snapshot of a Hub model at a commit, downloaded unless it is here.
+
+    Asked for by its revision first: that is how the client remembers what it means when there is no network.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
     try:
-        path = Path(
-            snapshot_download(repo, revision=commit, allow_patterns=list(MODEL_FILES), ignore_patterns=["onnx/*"])
-        )
+        path = Path(snapshot_download(repo, revision=revision or None, **DOWNLOAD))
+        if path.name != commit:  # the branch has moved on meanwhile
+            path = Path(snapshot_download(repo, revision=commit, **DOWNLOAD))
     except Exception as error:  # as above
         raise unreachable(f"{repo}@{commit}", error) from error
     check(path)
