@@ -305,7 +305,7 @@ def of_samples(record: records.Record, arrays: Mapping[str, np.ndarray]) -> Iter
     yield from (f"efficiency.seen.{why}" for why in differences(
         {"spread": record.efficiency.seen.get("spread")}, {"spread": measuring.spread(samples)}
     ))  # fmt: skip
-    speedups = measuring.speedups(samples)["student"]
+    speedups = measuring.speedups(samples, "teacher")["student"]
     said = {k: v.model_dump() for k, v in record.efficiency.speedups.items()}
     yield from (f"efficiency.speedups.{why}" for why in differences(said, speedups))
     for name, size in (("student", record.efficiency), ("teacher", record.teacher.efficiency)):

@@ -133,7 +133,7 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
         }  # fmt: skip
     seen = found["seen"] | {"spread": spread(samples)}
     return {
-        "models": models, "speedups": speedups(samples), "inputs": found["inputs"],
+        "models": models, "speedups": speedups(samples, next(iter(models))), "inputs": found["inputs"],
         "seen": seen, "noise": noise.reasons(seen),
     }  # fmt: skip
 
@@ -150,14 +150,14 @@ def derived(samples: Samples, name: str, inputs: int) -> dict[str, dict[str, Any
     }
 
 
-def speedups(samples: Samples) -> dict[str, dict[str, Any]]:
-    """{network: {point: {value, ci95}}}: median over rounds of the first network's median over this one's."""
-    result: dict[str, dict[str, Any]] = {}
+def speedups(samples: Samples, reference: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """{network: {point: {value, ci95}}}: median over rounds of the reference's median over this network's."""
+    result: dict[str, dict[str, dict[str, Any]]] = {}
     for point, by in samples.items():
-        reference, *others = by
-        for name in others:
-            value, ci95 = median_interval(round_medians(by[reference]) / round_medians(by[name]))
-            result.setdefault(name, {})[point] = {"value": value, "ci95": ci95}
+        for name in by:
+            if name != reference:
+                value, ci95 = median_interval(round_medians(by[reference]) / round_medians(by[name]))
+                result.setdefault(name, {})[point] = {"value": value, "ci95": ci95}
     return result
 
 

@@ -242,7 +242,9 @@ def time_point(
 
 
 def turn(calls: list[Call], timer: HostClock, effort: Effort) -> Iterator[int]:
-    """Whole passes, until the turn has had its share of the time."""
+    """Whole passes, until the turn has had its share of the time; after a call or two that bring the caches back."""
+    for call in calls[:2] if len(calls) > 1 else ():
+        call()
     most, began = effort.most // effort.rounds, time.perf_counter()
     done = 0
     while not done or (time.perf_counter() - began < effort.seconds / effort.rounds and done + len(calls) <= most):
