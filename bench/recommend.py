@@ -119,8 +119,12 @@ def _board_in_words(board: Board) -> str:
 
 
 def choose_hardware(board: Board, name: str) -> Hardware:
-    """What latencies are read from; `name` is a part of its description. RequestError: none or several fit."""
-    fits = [h for h in board.hardware if name.lower() in in_words(h).lower()]
+    """What latencies are read from; `name` is a part of device and threads, or the whole description.
+
+    A part of the scope would not do: `TPU` is in `outputs`. RequestError: none or several fit.
+    """
+    wanted = name.lower()
+    fits = [h for h in board.hardware if wanted in _device(h).lower() or wanted == in_words(h).lower()]
     if len(fits) == 1:
         return fits[0]
     there = "; ".join(in_words(h) for h in fits or board.hardware)
@@ -129,8 +133,12 @@ def choose_hardware(board: Board, name: str) -> Hardware:
     raise RequestError(f"timings of different hardware cannot be compared: choose with --device: {there}")
 
 
+def _device(hardware: Hardware) -> str:
+    return f"{hardware.device}, {hardware.threads} threads"
+
+
 def in_words(hardware: Hardware) -> str:
-    return f"{hardware.device}, {hardware.threads} threads, {hardware.scope}"
+    return f"{_device(hardware)}, {hardware.scope}"
 
 
 def candidates(board: Board, hardware: Hardware, found: Iterable[Record]) -> tuple[list[Candidate], list[Candidate]]:
