@@ -36,13 +36,13 @@ def asked(tmp_path: Path) -> Asked:
 
     def ask(*found: Record, device: str = "", board: str = "", **limits: Any) -> dict[str, Any]:
         for record in found:
-            records.rewrite(folder_of(tmp_path, record), record)
+            path_for(tmp_path, record).write_text(record.model_dump_json(by_alias=True))
         return recommend(tmp_path, "sts", "mini", Limits(**limits), device, board)
 
     return ask
 
 
-def folder_of(results: Path, record: Record) -> Path:
+def path_for(results: Path, record: Record) -> Path:
     path = records.path_of(results, record.spec, record.run_id)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
@@ -211,10 +211,11 @@ def test_several_boards_need_a_choice(asked: Asked) -> None:
 
 def test_each_student_is_held_against_its_own_teacher(asked: Asked) -> None:
     second = {"versions": {"teacher": "mini==0.2#", "task": 1, "method": 1, "student": 1}}
-    smaller = {"total": 100, "embedding": 0, "active": 100}
-    answer = asked(student("a", 0.7, 4, 10), student("b", 0.6, 1, 10, teacher__parameters=smaller, **second))
-    lost = {r["method"]: r["given_up"]["teacher"]["times_smaller"] for r in answer["recommended"]}
-    assert lost == {"a": pytest.approx(2_271_321.6), "b": 10}
+    better = {"name": "spearman", "dataset": "lee", "value": 0.9, "ci95": (0.8, 0.95)}
+    answer = asked(student("a", 0.7, 4, 10), student("b", 0.6, 1, 10, teacher__main=better, **second))
+    lost = {r["method"]: r["given_up"]["teacher"]["score_points"] for r in answer["recommended"]}
+    assert lost == {"a": pytest.approx(-10), "b": pytest.approx(-30)}
+    assert answer["teacher"]["score"]["value"] == 0.9 and names(answer["pareto"]) == ["teacher", "a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -291,7 +292,8 @@ def test_the_committed_records_in_a_terminal(typed: Callable) -> None:
     status, out, err = typed("--task", "sts", "--track", "lite", "--results", str(LITE), "--max-params", "20M")
     assert (status, err) == (0, "")
     assert all(len(line) <= 80 for line in out.splitlines()), "the tables fit a terminal"
-    for words in ("max-params 20,000,000", "kd bert:3", "Pareto front", "noisy", "[76.86, 78.35]", "points"):
+    retention = f"{100 * mean_retention('kd'):.1f}%"
+    for words in ("max-params 20,000,000", "kd bert:3", "Pareto front", retention, "points"):
         assert words in out
     assert "highest dev score" in out and "    bench export " in out
 
@@ -300,7 +302,7 @@ def test_no_student_within_the_limits(typed: Callable) -> None:
     arguments = ["--task", "sts", "--track", "lite", "--results", str(LITE), "--max-params", "17_389_823"]
     for more in ([], ["--json"]):
         status, out, err = typed(*arguments, *more)
-        assert status == 1 and err.startswith("bench: no student of sts on lite keeps these limits; the nearest is kd ")
+        assert status == 1 and err.startswith("bench: no student of sts on lite keeps these limits; the nearest is ")
         assert err.endswith("17,389,824 parameters are 1 above 17,389,823\n") and err.count("\n") == 1
         assert json.loads(out)["recommended"] == [] if more else "Pareto front" in out
 
