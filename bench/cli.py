@@ -9,7 +9,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bench import __version__
+from bench import __version__, cli_results
+from bench.cli_results import Json, Results
 from bench.errors import BenchError, RequestError
 
 app = typer.Typer(
@@ -26,9 +27,7 @@ site_app = typer.Typer(help="Turn records into a static leaderboard.", no_args_i
 store_app = typer.Typer(help="The teacher store and unfinished runs.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(site_app, name="site")
 app.add_typer(store_app, name="store")
-
-Results = Annotated[Path, typer.Option("--results", help="Folder of records.", show_default=True)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else, on standard output.")]
+cli_results.add_to(app)
 
 
 def main() -> None:

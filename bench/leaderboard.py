@@ -267,9 +267,9 @@ def _teacher_row(runs: list[Run], teachers: int) -> Row:
     return Row(
         "", "", runs[0].spec.teacher, score,
         retention=1.0 if score and score.value else None,
-        parameters=_range(r.teacher.parameters.total for r in records),
-        active=_range(r.teacher.parameters.active for r in records),
-        disk_bytes=_range(r.teacher.disk_bytes for r in records),
+        parameters=_range(r.teacher.efficiency.parameters.total for r in records),
+        active=_range(r.teacher.efficiency.parameters.active for r in records),
+        disk_bytes=_range(r.teacher.efficiency.disk_bytes for r in records),
         speed={_hardware(group[0]): _teacher_speed(group) for group in _grouped(runs, _hardware)},
         differs=(records[0].teacher.identity,) if teachers > 1 else (),
     )  # fmt: skip
@@ -294,8 +294,8 @@ def _speed(runs: list[Run]) -> Speed:
 def _teacher_speed(runs: list[Run]) -> Speed:
     teachers = [r.record.teacher for r in runs]
     return Speed(
-        latency_ms=_mean(t.latency_single.get("p50_ms") for t in teachers),
-        offline_per_s=_mean(t.throughput_offline_per_s for t in teachers),
+        latency_ms=_mean(t.efficiency.latency.get("single", {}).get("p50_ms") for t in teachers),
+        offline_per_s=_mean(t.efficiency.throughput.get("offline_per_s") for t in teachers),
         speedup=None,
         seconds=None,
         noisy=any(r.record.efficiency.noisy for r in runs),

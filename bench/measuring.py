@@ -1,119 +1,203 @@
-"""Size and speed of student and teacher, timed in one session, turn by turn, so that a noisy machine moves both.
+"""Size and speed of networks, side by side. A process of its own is timed while this one sleeps.
 
 single    batch 1, one input after the other: what a user waits for
 offline   many inputs, length-sorted batches: what a machine can do in a second
 
-Inputs are drawn from the task's test split with their real lengths. The clock is around the model: token ids ready on
-the device -> outputs ready. Every sample is kept.
+docs/protocol.md says what is inside the clock and what may be compared.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import pickle
 import platform
-import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from bench.inference import length_batches, to_device
-from bench.network import Encoded, Network
+from bench import noise, plugins, store
+from bench.console import Console
+from bench.errors import BenchError
+from bench.network import Network
+from bench.records import Samples
 from bench.statistics import median_interval
+from bench.timing import FEWEST, Effort, Job, Point, carry_out
 
 SCOPE = "model only: token ids on the device -> outputs ready; real test inputs, fp32"
-ROUNDS = 5
-CALLS = 20  # single calls a round and network
-OFFLINE = 128  # inputs a round and network
-NOISY = 0.05  # coefficient of variation between rounds
-
-
-def parameters(network: Network) -> dict[str, int]:
-    """Total, in look-up tables, and the rest, which is active in every forward pass."""
-    total = sum(p.numel() for p in network.parameters())
-    tables = network.embedding_parameters()
-    return {"total": total, "embedding": tables, "active": total - tables}
+# mini is for a look in minutes; a board's timings take the other.
+QUICK = Effort(inputs=16, rounds=5, seconds=0.5, most=1000, limit=5.0)
+STANDARD = Effort(inputs=128, rounds=20, seconds=10.0, most=2000, limit=30.0)
+EFFORTS = {"mini": QUICK}
+FIXED = 128  # tokens: the length that papers quote
 
 
 def measure(
-    student: Network, teacher: Network, inputs: list[str], want: frozenset[str], seed: int = 0
+    networks: Mapping[str, Network],
+    inputs: Sequence[Any],
+    want: frozenset[str],
+    effort: Effort,
+    console: Console,
+    lengths: Sequence[int] = (FIXED,),
+    seed: int = 0,
 ) -> dict[str, Any]:
-    """Latency, throughput and speed-up of both, with the raw samples in ns by scenario, network and round."""
-    drawn = np.random.default_rng(seed).permutation(len(inputs))[:OFFLINE]
-    texts = [inputs[i] for i in drawn]
-    networks = {"teacher": teacher.eval(), "student": student.eval()}
-    encoded = {name: n.encode(texts) for name, n in networks.items()}
-    scenarios = {"single": _single, "offline": _offline}
-    samples: dict[str, dict[str, list[list[int]]]] = {s: {n: [] for n in networks} for s in scenarios}
-    load_before = os.getloadavg()[0]
-    for scenario, run in scenarios.items():
-        for number in range(-1, ROUNDS):  # round -1 warms up
-            for name, network in networks.items():
-                times = run(network, encoded[name], want)
-                if number >= 0:
-                    samples[scenario][name].append(times)
-    return summary(samples, len(texts)) | {
+    """Counts, latency, throughput and energy of each network, and speed-ups over the first one.
+
+    Inputs are drawn with the seed. The samples of all points come with it, in ns by point, network and round.
+    BenchError: the process died, with its reason.
+    """
+    device = next(iter(networks.values())).device
+    drawn = np.random.default_rng(seed).permutation(len(inputs))[: effort.inputs]
+    threads = torch.get_num_threads()
+    job = Job(
+        {name: n.to("cpu") for name, n in networks.items()}, [inputs[i] for i in drawn], want,
+        points(device, threads, lengths), effort, str(device), frozenset(noise.cores()),
+    )  # fmt: skip
+    try:
+        with store.locked("measuring"):  # two measurements at once would each slow the other
+            found = in_child(job, console)
+    finally:
+        for network in networks.values():
+            network.to(device)
+    return summary(found) | {
         "scope": SCOPE,
-        "device": device_name(student.device),
-        "threads": torch.get_num_threads(),
-        "notes": [
-            f"{len(texts)} test inputs drawn with seed {seed}; {ROUNDS} rounds, teacher and student in turn",
-            f"load average before measuring: {load_before:.2f}",
-        ],
-        "samples": samples,
+        "device": device_name(device),
+        "threads": threads,
+        "notes": notes(found, effort, seed),
+        "samples": found["samples"],
     }
 
 
-def _single(network: Network, encoded: Encoded, want: frozenset[str]) -> list[int]:
-    batches = [to_device(encoded.batch(np.array([i])), network.device) for i in range(min(CALLS, len(encoded.lengths)))]
-    return [_time(partial(network, b, want), network.device) for b in batches]
+def points(device: torch.device, threads: int, lengths: Sequence[int]) -> list[Point]:
+    """What is timed: the two scenarios, both clocks, fixed lengths, and one thread where there are more."""
+    both = [Point(s, threads, end_to_end=raw) for raw in (False, True) for s in ("single", "offline")]
+    both += [Point("single", threads, length=n) for n in lengths]
+    return both + ([Point("single", 1, suffix="_1_thread")] if threads > 1 and device.type == "cpu" else [])
 
 
-def _offline(network: Network, encoded: Encoded, want: frozenset[str]) -> list[int]:
-    batches = [to_device(encoded.batch(rows), network.device) for rows in length_batches(encoded.lengths)]
-    return [_time(lambda: [network(b, want) for b in batches], network.device)]
+def in_child(job: Job, console: Console) -> dict[str, Any]:
+    """Run the job in a new process, and sleep until it is done."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=child, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        ours.send(plugins.loaded_files())
+        ours.send_bytes(pickle.dumps(job))  # plain bytes: torch's own way would put the weights into shared memory
+        while True:
+            kind, *rest = ours.recv()  # blocks: nothing here takes time from what is timed
+            if kind == "done":
+                return rest[0]
+            if kind == "failed":
+                raise BenchError(f"measuring failed: {rest[0]}")
+            console.progress(*rest)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        process.join()
+        raise BenchError(f"the measuring process ended with status {process.exitcode} before it was done") from None
+    except (pickle.PicklingError, AttributeError, TypeError) as error:  # local classes, open files
+        raise BenchError(f"the networks cannot be handed to the measuring process: {error}") from error
+    finally:
+        process.terminate()
+        process.join()
 
 
-@torch.no_grad()
-def _time(call: Callable[[], Any], device: torch.device) -> int:
-    """Nanoseconds of one call on the host's clock; on a GPU until the device is done."""
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    wait()
-    start = time.perf_counter_ns()
-    call()
-    wait()
-    return time.perf_counter_ns() - start
+def child(connection: Any) -> None:
+    """In the new process: load plug-in files that networks come from, then the networks, and time them."""
+    with suppress(KeyboardInterrupt, BrokenPipeError):  # the parent tells of Ctrl-C
+        try:
+            for plugin in connection.recv():
+                plugins.load(plugin)
+            job: Job = pickle.loads(connection.recv_bytes())  # noqa: S301 - from our own parent
+            if hasattr(os, "sched_setaffinity"):
+                os.sched_setaffinity(0, job.cores)
+            result = carry_out(job, lambda *progress: connection.send(("progress", *progress)))
+            connection.send(("done", result))
+        except Exception as error:
+            connection.send(("failed", f"{type(error).__name__}: {error}"))
 
 
-def summary(samples: dict[str, dict[str, list[list[int]]]], inputs: int) -> dict[str, Any]:
-    """Percentiles, throughput, speed-up (median of per-round ratios of single latency) and the noise mark."""
-    medians = {name: np.array([np.median(r) for r in rounds]) for name, rounds in samples["single"].items()}
-    value, ci95 = median_interval(medians["teacher"] / medians["student"])
-    noise = max(float(m.std() / m.mean()) for m in medians.values())
+def summary(found: dict[str, Any]) -> dict[str, Any]:
+    """What a record says of the samples."""
+    samples: Samples = found["samples"]
+    models = {}
+    for name, counts in found["counts"].items():
+        models[name] = counts | derived(samples, name, found["inputs"])
+        energy = found["energy"]
+        models[name]["energy"] = energy and {
+            "joules_per_1000": energy["joules_per_1000"][name], "source": energy["source"],
+        }  # fmt: skip
+    seen = found["seen"] | {"spread": spread(samples)}
     return {
-        "latency": {name: percentiles(rounds) for name, rounds in samples["single"].items()},
-        "throughput": {name: inputs / (float(np.median(r)) / 1e9) for name, r in samples["offline"].items()},
-        "speedup": {"value": value, "ci95": ci95},
-        "noisy": noise > NOISY,
+        "models": models, "speedups": speedups(samples), "inputs": found["inputs"],
+        "seen": seen, "noise": noise.reasons(seen),
+    }  # fmt: skip
+
+
+def derived(samples: Samples, name: str, inputs: int) -> dict[str, dict[str, Any]]:
+    """Latency of every `single` point and throughput of every `offline` point of one network."""
+    return {
+        "latency": {p: percentiles(by[name]) for p, by in samples.items() if p.startswith("single")},
+        "throughput": {
+            f"{p}_per_s": inputs / (float(np.median(np.concatenate(by[name]))) / 1e9)
+            for p, by in samples.items()
+            if p.startswith("offline")
+        },
     }
 
 
-def percentiles(rounds: list[list[int]]) -> dict[str, float]:
-    """p50, p90 and p99 in ms; p99 only from 1,000 samples on."""
+def speedups(samples: Samples) -> dict[str, dict[str, Any]]:
+    """{network: {point: {value, ci95}}}: median over rounds of the first network's median over this one's."""
+    result: dict[str, dict[str, Any]] = {}
+    for point, by in samples.items():
+        reference, *others = by
+        for name in others:
+            value, ci95 = median_interval(round_medians(by[reference]) / round_medians(by[name]))
+            result.setdefault(name, {})[point] = {"value": value, "ci95": ci95}
+    return result
+
+
+def round_medians(rounds: Sequence[Sequence[int]]) -> np.ndarray:
+    return np.array([np.median(r) for r in rounds])
+
+
+def spread(samples: Samples) -> float:
+    """The spread between rounds of the network that spreads most, in the two scenarios."""
+    both = [samples[point] for point in ("single", "offline") if point in samples]
+    return max(noise.spread(round_medians(rounds)) for by in both for rounds in by.values())
+
+
+def percentiles(rounds: Sequence[Sequence[int]]) -> dict[str, float]:
+    """p50 in ms with its interval over rounds, p90, and p99 from 1,000 samples on."""
     flat = np.concatenate([np.asarray(r) for r in rounds]) / 1e6
+    low, high = median_interval(round_medians(rounds) / 1e6)[1]
     shown = (50, 90, 99) if len(flat) >= 1000 else (50, 90)
-    return {f"p{p}_ms": float(np.percentile(flat, p)) for p in shown}
+    return {f"p{p}_ms": float(np.percentile(flat, p)) for p in shown} | {"p50_low_ms": low, "p50_high_ms": high}
+
+
+def notes(found: dict[str, Any], effort: Effort, seed: int) -> list[str]:
+    """How it was measured, in words."""
+    said = [
+        f"{found['inputs']} test inputs drawn with seed {seed}; networks in turn, at each point {effort.rounds} rounds "
+        f"(fewer, at least {FEWEST}, after {effort.limit:g} s a network), each network for {effort.seconds:g} s or "
+        f"{effort.most} calls"
+    ]
+    if found["unsteady"]:
+        said.append(f"warm-up did not settle within 2%: {', '.join(found['unsteady'])}")
+    if found["left_out"]:
+        said.append(f"not timed, a network reads no inputs of that length: {', '.join(found['left_out'])}")
+    return said
 
 
 def device_name(device: torch.device) -> str:
     """The hardware that ran, as its maker calls it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"CPU: {cpu_name()}, {cores} cores"
+    return f"CPU: {cpu_name()}, {len(noise.cores())} cores"
 
 
 def cpu_name() -> str:

@@ -117,6 +117,14 @@ def load(plugin: Plugin) -> type[Any]:
     return classes[0]
 
 
+def loaded_files() -> list[Plugin]:
+    """The plug-ins given by path that this process has loaded: another one needs them to know their classes."""
+    return list(_files.values())
+
+
+_files: dict[str, Plugin] = {}
+
+
 def _load_file(plugin: Plugin) -> ModuleType:
     name = f"bench_file_{plugin.name}_{plugin.digest}"
     if name in sys.modules:
@@ -129,6 +137,7 @@ def _load_file(plugin: Plugin) -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
+    _files[name] = plugin
     return module
 
 

@@ -6,16 +6,14 @@ made on dev; test is opened once, after training.
 
 from __future__ import annotations
 
-import datetime
-import shlex
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from bench import __version__, checkpoint, environment, measuring, plugins, records, statistics, store
+from bench import account, checkpoint, measuring, plugins, records, store
 from bench.console import Console
 from bench.errors import RequestError
 from bench.inference import outputs
@@ -26,38 +24,47 @@ from bench.signals import OUTPUT
 from bench.spec import Spec
 from bench.task import Predictions, Task, headline
 from bench.teaching import Teacher
-from bench.training import Progress, Trainer, derived_seed
+from bench.training import Trainer, derived_seed
+
+
+@dataclass
+class Distilled:
+    """A trained student, before test was read."""
+
+    student: Network
+    teacher: Teacher
+    dev: float
+    trainer: Trainer
 
 
 def carry_out(spec: Spec, results: Path, device: torch.device, console: Console) -> Path:
     """Distil, evaluate, measure, and leave a record. Resumes an interrupted run. Returns the record's path."""
-    started = now()
+    started = account.now()
+    folder = store.make_folder(store.root() / "runs" / spec.run_id)
+    d = distil(spec, folder, device, console)
+    weights = folder / "student.safetensors"
+    checkpoint.save(weights, d.student.state_dict(), {"spec": dict(spec.values)})
+
+    spec.task.unseal()  # training has ended and every choice is made: test is read now, once
+    console("  test")
+    predictions = predict(spec.task, d.student, d.teacher)
+    measured = measure(spec, d.student, d.teacher, console)
+    record = account.make_record(spec, d.student, d.teacher, d.trainer, predictions, d.dev, measured, weights, started)
+    path = records.write(results, record, records.flatten(predictions), measured["samples"])
+    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    return path
+
+
+def distil(spec: Spec, folder: Path, device: torch.device, console: Console) -> Distilled:
+    """Train the student; the test split is sealed. The folder holds the checkpoint of an interrupted run."""
     spec.task.seal()
     teacher = Teacher(spec.place, device, console)
     student = build_student(spec, teacher)
     method = build_method(spec, student, teacher)
     dev = Dev(spec.task, student)
-    folder = store.make_folder(store.root() / "runs" / spec.run_id)
     trainer = Trainer(student, method, teacher, dev.score, folder / "checkpoint.safetensors", console)
-    progress = trainer.fit()
-    chosen_dev = dev.score(student)
-
-    spec.task.unseal()  # training has ended: test is read now, once
-    console("  test and measuring")
-    predictions = predict(spec.task, student)
-    teacher_predictions = predict_teacher(spec.task, teacher)
-    measured = measure(spec, student, teacher)
-    weights = folder / "student.safetensors"
-    checkpoint.save(weights, student.state_dict(), {"spec": dict(spec.values)})
-
-    metrics = score(spec.task, predictions)
-    reference = score(spec.task, teacher_predictions)
-    record = make_record(
-        spec, student, teacher, progress, metrics, reference, chosen_dev, measured, weights, predictions, started
-    )
-    path = records.write(results, record, records.flatten(predictions))
-    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
-    return path
+    trainer.fit()
+    return Distilled(student, teacher, dev.score(student), trainer)
 
 
 def measure_again(spec: Spec, results: Path, device: torch.device, console: Console) -> Path:
@@ -66,22 +73,29 @@ def measure_again(spec: Spec, results: Path, device: torch.device, console: Cons
     Everything else in the record stays. RequestError: the student is no longer in the store.
     """
     path = records.path_of(results, spec.values, spec.run_id)
+    record = records.read(path)
+    student, teacher, weights = restore(spec, device, console)
+    spec.task.unseal()
+    measured = measure(spec, student, teacher, console)
+    record.efficiency = records.Efficiency(**account.efficiency(spec, student, measured, weights))
+    record.teacher.efficiency = records.Size(
+        **account.size(teacher.network, measured, spec.place.disk_bytes, "teacher")
+    )
+    return records.rewrite(path, record, measured["samples"])
+
+
+def restore(spec: Spec, device: torch.device, console: Console) -> tuple[Network, Teacher, Path]:
+    """A finished run's student as it was kept, with its teacher. RequestError: it is no longer in the store."""
     weights = store.root() / "runs" / spec.run_id / "student.safetensors"
     kept = checkpoint.load(weights)
     if kept is None:
         raise RequestError(
-            f"the student of {spec.run_id} is no longer in the store ({weights}): run it again to measure it"
+            f"the student of {spec.run_id} is no longer in the store ({weights}): run it again with --results elsewhere"
         )
-    record = records.read(path)
     teacher = Teacher(spec.place, device, console)
     student = build_student(spec, teacher)
     student.load_state_dict(kept[0])
-    measured = measure(spec, student, teacher)
-    measured["notes"].append(f"measured again {now()}, after the run")
-    record.efficiency = records.Efficiency(**describe_efficiency(student, measured, weights))
-    record.teacher.latency_single = measured["latency"]["teacher"]
-    record.teacher.throughput_offline_per_s = measured["throughput"]["teacher"]
-    return records.rewrite(path, record)
+    return student, teacher, weights
 
 
 def build_student(spec: Spec, teacher: Teacher) -> Network:
@@ -111,113 +125,26 @@ class Dev:
         return headline(self.task.score(self.task.predict(found, "dev")), self.task.main_metric)[1]
 
 
-def predict(task: Task, network: Network) -> Predictions:
-    """Predictions on test."""
-    name = OUTPUT[task.kind]
-    encoded = network.encode(task.inputs("test"))
-    return task.predict(outputs(network, encoded, frozenset({name}))[name], "test")
-
-
-def predict_teacher(task: Task, teacher: Teacher) -> Predictions:
-    """The teacher's predictions on test; its outputs come from the store after the first run."""
+def predict(task: Task, student: Network, teacher: Teacher) -> Predictions:
+    """The student's predictions on test, with the teacher's beside them."""
     name = OUTPUT[task.kind]
     inputs = list(task.inputs("test"))
+    found = task.predict(outputs(student, student.encode(inputs), frozenset({name}))[name], "test")
+    # the teacher's outputs come from the store after its first run
     pool = Examples(inputs, np.arange(len(inputs))[:, None])
-    return task.predict(np.asarray(teacher.signals(pool, frozenset({name}), None, "evaluate").arrays[name]), "test")
+    stored = teacher.signals(pool, frozenset({name}), None, "evaluate").arrays[name]
+    reference = task.predict(np.asarray(stored), "test")
+    return {data: arrays | {"teacher": reference[data]["prediction"]} for data, arrays in found.items()}
 
 
-def score(task: Task, predictions: Predictions) -> dict[str, Any]:
-    """All metrics, and the main one with its interval."""
-    scores = task.score(predictions)
-    dataset, value = headline(scores, task.main_metric)
-    ci95 = statistics.interval(predictions, task.score, task.main_metric)
-    return {"all": scores, "main": {"name": task.main_metric, "dataset": dataset, "value": value, "ci95": ci95}}
-
-
-def measure(spec: Spec, student: Network, teacher: Teacher) -> dict[str, Any]:
-    """Speed of student and teacher on test inputs."""
-    want = frozenset({OUTPUT[spec.task.kind]})
-    return measuring.measure(student, teacher.network, list(spec.task.inputs("test")), want)
-
-
-def make_record(
-    spec: Spec, student: Network, teacher: Teacher, progress: Progress, metrics: dict, reference: dict, dev: float,
-    measured: dict, weights: Path, predictions: Predictions, started: str,
-) -> records.Record:  # fmt: skip
-    """Everything a reader needs to trust and to repeat the run."""
-    value, best = metrics["main"]["value"], reference["main"]["value"]
-    return records.Record(
-        run_id=spec.run_id,
-        spec=dict(spec.values),
-        data=describe_data(spec.task),
-        teacher={
-            "name": spec.place.name,
-            "identity": spec.place.identity,
-            "fingerprint": teacher.fingerprint,
-            "parameters": measuring.parameters(teacher.network),
-            "disk_bytes": spec.place.disk_bytes,
-            "metrics": reference["all"],
-            "main": reference["main"],
-            "latency_single": measured["latency"]["teacher"],
-            "throughput_offline_per_s": measured["throughput"]["teacher"],
-        },
-        student={"name": spec.values["student"], "origin": student.origin, "width": student.width},
-        metrics={**metrics, "retention": value / best if best > 0 else None, "dev": dev},
-        efficiency=describe_efficiency(student, measured, weights),
-        cost=describe_cost(progress, teacher),
-        curve=progress.curve,
-        environment=environment.describe(teacher.device),
-        provenance=describe_provenance(started),
-        predictions={
-            "file": f"{spec.run_id}.npz",
-            "sha256": records.sha256(records.pack(records.flatten(predictions))),
-        },
+def measure(spec: Spec, student: Network, teacher: Teacher, console: Console) -> dict[str, Any]:
+    """Size and speed of teacher and student on test inputs."""
+    console("  measuring")
+    return measuring.measure(
+        {"teacher": teacher.network, "student": student},
+        list(spec.task.inputs("test")),
+        frozenset({OUTPUT[spec.task.kind]}),
+        measuring.EFFORTS.get(spec.values["track"], measuring.STANDARD),
+        console,
+        spec.task.lengths,
     )
-
-
-def describe_data(task: Task) -> dict[str, Any]:
-    card = task.card()
-    return {
-        "source": task.source.kind, "identity": task.identity(), "title": card.title, "origin": card.source,
-        "revision": card.revision, "licence": card.licence, "citation": card.citation,
-        "splits": dict(card.splits), "sizes": dict(card.sizes), "notes": list(card.notes),
-    }  # fmt: skip
-
-
-def describe_efficiency(student: Network, measured: dict[str, Any], weights: Path) -> dict[str, Any]:
-    kept = {key: measured[key] for key in ("speedup", "scope", "device", "threads", "noisy", "notes", "samples")}
-    return kept | {
-        "parameters": measuring.parameters(student),
-        "disk_bytes": weights.stat().st_size,
-        "latency": {"single": measured["latency"]["student"]},
-        "throughput": {"offline_per_s": measured["throughput"]["student"]},
-    }
-
-
-def describe_cost(progress: Progress, teacher: Teacher) -> dict[str, Any]:
-    stages: dict[str, int] = {}
-    for point in progress.curve:
-        stages[point["stage"]] = max(stages.get(point["stage"], 0), point["step"])
-    return {
-        "student_updates": progress.updates,
-        "stages": stages,
-        "teacher_forwards": teacher.forwards["computed"],
-        "teacher_forwards_reused": teacher.forwards["reused"],
-        "train_seconds": progress.seconds,
-        "teacher_seconds": teacher.seconds["computed"],
-        "teacher_seconds_reused": teacher.seconds["reused"],
-        "energy_j": None,  # not measured yet; an estimate would not be ranked
-        "energy_source": None,
-    }
-
-
-def describe_provenance(started: str) -> dict[str, Any]:
-    commit, dirty = environment.commit()
-    return {
-        "command": shlex.join(["bench", *sys.argv[1:]]),
-        "commit": commit, "dirty": dirty, "version": __version__, "started": started, "finished": now(),
-    }  # fmt: skip
-
-
-def now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -15,9 +15,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bench.archive import ArchiveError, load_arrays
 from bench.errors import BenchError, RequestError
 
-SCHEMA: Literal[1] = 1
+SCHEMA: Literal[2] = 2
+PROFILES = "profiles"  # the folder of what `bench profile` measured
+Samples = dict[str, dict[str, list[list[int]]]]  # {point: {network: [[ns of a call] of a round]}}
 
 
 class Part(BaseModel):
@@ -38,11 +41,22 @@ class Main(Interval):
     dataset: str
 
 
+class Choice(Part):
+    """Something that was chosen, and the split that it was chosen on."""
+
+    what: str
+    split: Literal["dev"]
+    step: int
+    value: float
+
+
 class Metrics(Part):
     main: Main
     all: dict[str, dict[str, float]]
     retention: float | None = Field(description="student score / teacher score on the same test set")
-    dev: float = Field(description="dev score of the chosen checkpoint; every choice was made on dev")
+    loyalty: dict[str, dict[str, float]] = Field(description="agreement with the teacher on test, by data set")
+    dev: float = Field(description="dev score of the chosen checkpoint")
+    choices: list[Choice] = Field(description="every choice that the run made; test was read once, after all of them")
 
 
 class Data(Part):
@@ -63,21 +77,36 @@ class Data(Part):
 class Parameters(Part):
     """`active`: all but look-up tables, of which a forward pass reads a few rows."""
 
-    total: int
-    embedding: int
-    active: int
+    total: int = Field(ge=0)
+    embedding: int = Field(ge=0)
+    active: int = Field(ge=0)
+
+
+class Energy(Part):
+    joules_per_1000: float = Field(description="inputs, scenario offline")
+    source: str = Field(description="nvml, rapl, or an estimate, which is never ranked")
+
+
+class Size(Part):
+    """Counts and timings of one network. Points: single, offline, with _end_to_end, a length or a thread count."""
+
+    parameters: Parameters
+    disk_bytes: int = Field(ge=0, description="weights in safetensors; 0: never stored")
+    flops: dict[str, float] = Field(description="of one input, a multiply-add as two; mean over test inputs, lengths")
+    memory_bytes: int | None = Field(description="weights, and the peak beside them in a pass over all inputs")
+    tokens: dict[str, float] = Field(description="mean of an input, and padding as a share of the offline batches")
+    latency: dict[str, dict[str, float]] = Field(description="point -> p50_ms with its interval, p90_ms, p99_ms")
+    throughput: dict[str, float] = Field(description="<point>_per_s: inputs a second at the median pass")
+    energy: Energy | None
 
 
 class Teacher(Part):
     name: str
     identity: str
     fingerprint: str
-    parameters: Parameters
-    disk_bytes: int
     metrics: dict[str, dict[str, float]]
     main: Main
-    latency_single: dict[str, float]
-    throughput_offline_per_s: float
+    efficiency: Size
 
 
 class Student(Part):
@@ -86,33 +115,43 @@ class Student(Part):
     width: int
 
 
-class Efficiency(Part):
+class StoredFile(Part):
+    """A file beside the record."""
+
+    file: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Efficiency(Size):
     """Measured in one session with the teacher, interleaved; see `scope` for what is inside the clock."""
 
-    parameters: Parameters
-    disk_bytes: int
-    latency: dict[str, dict[str, float]]
-    throughput: dict[str, float]
-    speedup: Interval
+    speedup: Interval = Field(description="point single: median over rounds of teacher latency / student latency")
+    speedups: dict[str, Interval] = Field(description="the same at every point")
     scope: str
     device: str
-    threads: int
+    threads: int = Field(ge=1)
+    inputs: int = Field(ge=1, description="test inputs of a pass")
     noisy: bool
+    noise: list[str] = Field(description="why it is noisy")
+    seen: dict[str, float] = Field(description="spread between rounds, others' share of the cores, load beforehand")
     notes: list[str]
-    samples: dict[str, dict[str, list[list[int]]]] = Field(description="ns; scenario -> model -> rounds of samples")
+    samples: StoredFile
+    measured: str = Field(description="when")
+    commit: str | None = Field(description="of the code that measured")
+    dirty: bool | None
 
 
 class Cost(Part):
     """What distilling cost; signals that an earlier run had stored are counted apart."""
 
-    student_updates: int
+    student_updates: int = Field(ge=0)
     stages: dict[str, int]
-    teacher_forwards: int
-    teacher_forwards_reused: int
-    train_seconds: float
-    teacher_seconds: float
-    teacher_seconds_reused: float
-    energy_j: float | None
+    teacher_forwards: int = Field(ge=0)
+    teacher_forwards_reused: int = Field(ge=0)
+    train_seconds: float = Field(ge=0)
+    teacher_seconds: float = Field(ge=0)
+    teacher_seconds_reused: float = Field(ge=0)
+    energy_j: float | None = Field(ge=0, description="of the student's training loop")
     energy_source: str | None
 
 
@@ -125,15 +164,10 @@ class Provenance(Part):
     finished: str
 
 
-class StoredPredictions(Part):
-    file: str
-    sha256: str
-
-
 class Record(Part):
     """One run."""
 
-    schema_: Literal[1] = Field(SCHEMA, alias="schema")
+    schema_: Literal[2] = Field(alias="schema")
     run_id: str = Field(pattern="^[0-9a-f]{16}$")
     spec: dict[str, Any]
     data: Data
@@ -145,7 +179,7 @@ class Record(Part):
     curve: list[dict[str, Any]]
     environment: dict[str, Any]
     provenance: Provenance
-    predictions: StoredPredictions
+    predictions: StoredFile
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
@@ -169,13 +203,18 @@ def read(path: Path) -> Record:
         raise RequestError(f"cannot read {path}: {error.strerror}") from None
 
 
+def paths(results: Path) -> list[Path]:
+    """All records under a folder; profiles, which lie in a folder of that name, are none."""
+    return sorted(p for p in results.rglob("*.json") if p.parent != results / PROFILES)
+
+
 def read_all(results: Path) -> Iterator[Record]:
     """All records under a folder, in path order."""
-    for path in sorted(results.rglob("*.json")):
+    for path in paths(results):
         yield read(path)
 
 
-def write(results: Path, record: Record, predictions: dict[str, np.ndarray]) -> Path:
+def write(results: Path, record: Record, predictions: dict[str, np.ndarray], samples: Samples) -> Path:
     """Predictions first, record last, each in one rename: a record that is there is complete."""
     path = path_of(results, record.spec, record.run_id)
     try:
@@ -183,13 +222,14 @@ def write(results: Path, record: Record, predictions: dict[str, np.ndarray]) -> 
         replace(path.with_suffix(".npz"), pack(predictions))
     except OSError as error:
         raise BenchError(f"cannot write the predictions beside {path}: {error.strerror}") from error
-    return rewrite(path, record)
+    return rewrite(path, record, samples)
 
 
-def rewrite(path: Path, record: Record) -> Path:
-    """Put a record in its place, whole or not at all; its predictions stay as they are."""
+def rewrite(path: Path, record: Record, samples: Samples) -> Path:
+    """Put a record and its samples in their place, each whole or not at all; its predictions stay as they are."""
     text = record.model_dump_json(by_alias=True, indent=1) + "\n"
     try:
+        replace(path.with_name(record.efficiency.samples.file), pack(flatten_samples(samples)))
         replace(path, text.encode())
     except OSError as error:
         raise BenchError(f"cannot write the record {path}: {error.strerror}") from error
@@ -226,18 +266,49 @@ def pack(predictions: dict[str, np.ndarray]) -> bytes:
 
 
 def unpack(path: Path) -> dict[str, dict[str, np.ndarray]]:
-    """Stored predictions: {data set: {array: values}}."""
+    """Stored predictions: {data set: {array: values}}. RequestError: they cannot be read."""
+    try:
+        arrays = load_arrays(path.read_bytes())
+    except (OSError, ArchiveError) as error:
+        raise RequestError(f"cannot read the predictions {path}: {error}") from None
+    return unflatten(arrays)
+
+
+def unflatten(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """The inverse of flatten."""
     found: dict[str, dict[str, np.ndarray]] = {}
-    with np.load(path, allow_pickle=False) as arrays:
-        for key in arrays.files:
-            dataset, _, name = key.rpartition("/")
-            found.setdefault(dataset, {})[name] = arrays[key]
+    for key, array in arrays.items():
+        dataset, _, name = key.rpartition("/")
+        found.setdefault(dataset, {})[name] = array
     return found
 
 
 def flatten(predictions: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """{data set: {array: values}} -> {data set/array: values}."""
     return {f"{dataset}/{name}": array for dataset, arrays in predictions.items() for name, array in arrays.items()}
+
+
+def flatten_samples(samples: Samples) -> dict[str, np.ndarray]:
+    """{point/network: ns of all calls in order} and {point/network/calls: how many in each round}."""
+    flat = {}
+    for point, networks in samples.items():
+        for name, rounds in networks.items():
+            times = np.concatenate([np.asarray(r, np.uint64) for r in rounds])
+            fits = times.max(initial=0) < 2**32  # 4 s
+            flat[f"{point}/{name}"] = times.astype(np.uint32) if fits else times
+            flat[f"{point}/{name}/calls"] = np.array([len(r) for r in rounds], np.uint32)
+    return flat
+
+
+def unflatten_samples(arrays: Mapping[str, np.ndarray]) -> Samples:
+    """The inverse of flatten_samples."""
+    samples: Samples = {}
+    for key in arrays:
+        if not key.endswith("/calls"):
+            point, _, name = key.partition("/")
+            ends = np.cumsum(arrays[f"{key}/calls"])[:-1]
+            samples.setdefault(point, {})[name] = [r.tolist() for r in np.split(arrays[key], ends)]
+    return samples
 
 
 def sha256(data: bytes) -> str:

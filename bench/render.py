@@ -70,7 +70,7 @@ def load(results: Path) -> list[Source]:
         raise RequestError(f"there is no results folder {results}: {first}")
     if not os.access(results, os.R_OK | os.X_OK):
         raise RequestError(f"the results folder {results} cannot be read: {first}")
-    sources = [_source(results, path) for path in sorted(results.rglob("*.json"))]
+    sources = [_source(results, path) for path in records.paths(results)]
     if not sources:
         raise RequestError(f"the results folder {results} holds no records: {first}")
     seen: dict[str, str] = {}

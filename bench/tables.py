@@ -45,6 +45,31 @@ def print_outcomes(outcomes: Sequence[dict[str, Any]]) -> None:
     Console().print(table)
 
 
+def print_profile(found: dict[str, Any]) -> None:
+    """A row a network; the first is what the others are compared with."""
+    columns = ("network", "parameters", "MFLOP", "MB peak", "single ms", "offline /s", "speed-up")
+    table = _table("", columns)
+    for name, m in found["models"].items():
+        speedup = found["speedups"].get(name, {}).get("single")
+        single, memory = m["latency"]["single"], m["memory_bytes"]
+        cells = (
+            name, f"{m['parameters']['total']:,}", f"{m['flops']['mean'] / 1e6:,.1f}",
+            "" if memory is None else f"{memory / 1e6:.0f}",
+            f"{single['p50_ms']:.3g} [{single['p50_low_ms']:.3g}, {single['p50_high_ms']:.3g}]",
+            f"{m['throughput']['offline_per_s']:,.0f}",
+            f"{speedup['value']:.2f}x [{speedup['ci95'][0]:.2f}, {speedup['ci95'][1]:.2f}]" if speedup else "1",
+        )  # fmt: skip
+        table.add_row(*map(Text, cells))
+    console = Console()
+    console.print(table)
+    for name, m in found["models"].items():
+        console.print(Text(f"weights of {name}: {m['origin']}"))
+    where = f"{found['device']}, {found['threads']} threads; inputs of {found['task']} ({found['track']})"
+    console.print(Text(f"{where}; {found['scope']}"))
+    for reason in found["noise"]:
+        console.print(Text(f"noisy: {reason}", style="yellow"))
+
+
 def print_store(root: Path, entries: Sequence[Entry]) -> None:
     """Sizes and last use, newest first."""
     table = _table("", ("key", "kind", "MB", "last use", "what"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -16,7 +18,8 @@ from bench.sources import Source
 if TYPE_CHECKING:
     from torch import nn
 
-# {data set: {"prediction": (N,), "gold": (N,), "units": (N, k) ids of what was sampled, optional}}
+# {data set: {"prediction": (N,) or (N, C), "gold": (N,), "units": (N, k) ids of what was sampled, optional}};
+# stored ones hold the teacher's too, as "teacher"
 Predictions = dict[str, dict[str, np.ndarray]]
 Scores = dict[str, dict[str, float]]  # {data set: {metric: value}}
 
@@ -74,8 +77,16 @@ class Task(ABC):
     version: ClassVar[int] = 1  # raise it when the same data would give other numbers
     teachers: ClassVar[Mapping[str, str]] = {}  # short names of teachers, see bench.models.locate
     tracks: ClassVar[Mapping[str, Track]]
+    lengths: ClassVar[tuple[int, ...]] = (128,)  # fixed input lengths, in tokens, that are timed for comparison
 
     name: str = ""  # family, or family/dataset; set by the engine from the module's name
+
+    def __init_subclass__(cls) -> None:
+        """Every way to the test split asks `open_split` first, whatever the author of the task wrote."""
+        super().__init_subclass__()
+        for name in ("inputs", "predict"):
+            if name in vars(cls):
+                setattr(cls, name, guarded(vars(cls)[name]))
 
     def __init__(self, source: Source, track: str, dataset: str = "") -> None:
         self.source, self.track_name, self.dataset = source, track, dataset
@@ -104,7 +115,7 @@ class Task(ABC):
 
     @abstractmethod
     def predict(self, outputs: np.ndarray, split: str) -> Predictions:
-        """Outputs (N, D) over `inputs(split)` -> predictions beside their gold values. Call `open_split` first."""
+        """Outputs (N, D) over `inputs(split)` -> predictions beside their gold values."""
 
     @staticmethod
     @abstractmethod
@@ -112,7 +123,7 @@ class Task(ABC):
         """Metrics from predictions alone, so that a stored record can be scored again without the data."""
 
     def open_split(self, split: str) -> None:
-        """Raise TestSealed when test labels are asked for before `unseal`."""
+        """Raise TestSealed when the test split is asked for before `unseal`."""
         if split == "test" and self._sealed:
             raise TestSealed("the test split is read once, after training; choices are made on dev")
 
@@ -123,6 +134,18 @@ class Task(ABC):
     def unseal(self) -> None:
         """Called by the protocol when training has ended."""
         self._sealed = False
+
+
+def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method behind `open_split`; its `split` is found by name."""
+    signature = inspect.signature(method)
+
+    @functools.wraps(method)
+    def checked(self: Task, *arguments: Any, **keywords: Any) -> Any:
+        self.open_split(signature.bind(self, *arguments, **keywords).arguments["split"])
+        return method(self, *arguments, **keywords)
+
+    return checked
 
 
 def headline(scores: Scores, metric: str) -> tuple[str, float]:

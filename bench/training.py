@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bench import checkpoint
 from bench.console import Console
+from bench.energy import meter
 from bench.errors import BenchError
 from bench.inference import to_device
 from bench.inputs import Batch, Examples, batch_order
@@ -38,6 +39,7 @@ class Progress:
     best: float | None = None  # dev score of the best checkpoint of this stage
     updates: int = 0
     seconds: float = 0.0  # in updates alone, without evaluation
+    joules: float = 0.0  # in the same time, by the counter of bench.energy
     curve: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -63,6 +65,7 @@ class Trainer:
         self.evaluate, self.path, self.console = evaluate, path, console
         self.task, self.track, self.seed = method.run.task, method.run.track, method.run.seed
         self.progress = Progress()
+        self.meter = meter(teacher.device)
         self.best: dict[str, Tensor] = {}
         self.saved = time.monotonic()
 
@@ -98,7 +101,7 @@ class Trainer:
         read_every = max(1, stage.updates // READ_LOSSES)
         sums: dict[str, Tensor] = {}
         order = feed.order((self.seed, p.stage), p.step)
-        started = time.perf_counter()
+        started, joules = time.perf_counter(), self._joules()
         self.student.train(), self.method.train()
         for rows in order:
             set_rate(optimiser, o.lr * rate(o.schedule, p.step, stage.updates, warmup))
@@ -112,11 +115,14 @@ class Trainer:
                 sums[name] = sums.get(name, 0) + loss.detach()
             if p.step % read_every == 0 or p.step in evaluate_at:
                 means = self._read(stage, sums, read_every)
-                p.seconds += time.perf_counter() - started
+                p.seconds, p.joules = p.seconds + time.perf_counter() - started, p.joules + self._joules() - joules
                 if p.step in evaluate_at:
                     self._judge(stage, means)
                 self._save(optimiser, force=p.step in evaluate_at)
-                started = time.perf_counter()
+                started, joules = time.perf_counter(), self._joules()
+
+    def _joules(self) -> float:
+        return self.meter.joules() if self.meter else 0.0
 
     def _losses(self, stage: Stage, feed: Feed, rows: np.ndarray) -> dict[str, Tensor]:
         inputs, teacher, batch = feed.batch(rows, self.teacher.device)

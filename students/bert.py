@@ -17,7 +17,7 @@ from bench.student import Student
 from bench.task import Task
 
 NUMBER = "([1-9][0-9]{0,3})"
-SIZE = re.compile(f"{NUMBER}(?:x{NUMBER}(?:x{NUMBER})?)?")
+SIZE = re.compile(f"{NUMBER}(?:x{NUMBER}(?:x{NUMBER}(?:x{NUMBER})?)?)?")
 LAYER = re.compile(r"^(.*layer\.)(\d+)(\..*)$")  # encoder.layer.3.attention..., transformer.layer.3...
 
 
@@ -26,7 +26,7 @@ class Bert(Student):
 
     offers = {"embedding", "hidden"}
     kinds = {"embed"}
-    sizes = "LAYERS | LAYERSxWIDTH | LAYERSxWIDTHxHEADS, as in 3, 4x312, 2x128x2"
+    sizes = "LAYERS[xWIDTH[xHEADS[xFEED-FORWARD]]], as in 3, 4x312, 2x128x2, 4x312x12x1200"
     default = "3"
 
     @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Bert(Student):
         match = SIZE.fullmatch(size or cls.default)
         if not match:
             raise RequestError(f"'bert:{size}' is no size: give {cls.sizes}")
-        _, width, heads = (int(n) if n else 0 for n in match.groups())
+        _, width, heads, _ = numbers(match)
         if heads and width % heads:
             raise RequestError(f"'bert:{size}' is no size: a width of {width} does not divide into {heads} heads")
         return match.group()
@@ -60,28 +60,33 @@ class Bert(Student):
     def build(self, size: str, task: Task, teacher: Network) -> Network:
         from bench.transformer import TransformerNetwork
 
-        layers, width, heads = (int(n) if n else 0 for n in SIZE.fullmatch(size).groups())
+        layers, width, heads, inner = numbers(SIZE.fullmatch(size))
         init = self.settings.init
         if init not in ("auto", "random", *MATCHES):
             return _from_checkpoint(init, layers, task)
         if not isinstance(teacher, TransformerNetwork):
             raise RequestError("a bert student takes its tokenizer from a transformers teacher; this teacher is none")
-        config = self._config(teacher.backbone.config, layers, width, heads)
+        config = self._config(teacher.backbone.config, layers, width, heads, inner or self.settings.intermediate)
         return _from_teacher(teacher, config, init)
 
-    def _config(self, teacher: Any, layers: int, width: int, heads: int) -> Any:
+    def _config(self, teacher: Any, layers: int, width: int, heads: int, inner: int) -> Any:
         config = copy.deepcopy(teacher)
         config.num_hidden_layers = layers
-        if (width and width != teacher.hidden_size) or heads or self.settings.intermediate:
+        if (width and width != teacher.hidden_size) or heads or inner:
             config.hidden_size = width or teacher.hidden_size
             config.num_attention_heads = heads or default_heads(config.hidden_size)
-            config.intermediate_size = self.settings.intermediate or 4 * config.hidden_size
+            config.intermediate_size = inner or 4 * config.hidden_size
         if config.hidden_size % config.num_attention_heads:
             raise RequestError(
                 f"a width of {config.hidden_size} does not divide into {config.num_attention_heads} heads: "
                 "name the heads, as in bert:4x312x12"
             )
         return config
+
+
+def numbers(match: Any) -> tuple[int, ...]:
+    """(layers, width, heads, feed-forward width); 0: not named."""
+    return tuple(int(n) if n else 0 for n in match.groups())
 
 
 def default_heads(width: int) -> int:

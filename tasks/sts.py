@@ -258,6 +258,7 @@ class Sts(Task):
 
     def pairs(self, split: str) -> dict[str, Pairs]:
         """The judged pairs of `dev` or `test` by data set."""
+        self.open_split(split)
         if split not in ("dev", "test"):
             raise unknown("split", split, ("dev", "test"))
         return self.reader.dev if split == "dev" else self.reader.test
@@ -292,8 +293,8 @@ class Sts(Task):
 
     def card(self) -> Card:
         sizes = {purpose: len(examples) for purpose, examples in self._examples.items()}
-        for split in ("dev", "test"):
-            counts = {name: len(pairs.gold) for name, pairs in self.pairs(split).items()}
+        for split, found in (("dev", self.reader.dev), ("test", self.reader.test)):
+            counts = {name: len(pairs.gold) for name, pairs in found.items()}
             sizes |= {split: sum(counts.values())} | counts
         return Card(title=self.title, sizes=sizes, **self.reader.card())
 
@@ -307,7 +308,6 @@ class Sts(Task):
 
     def predict(self, outputs: np.ndarray, split: str) -> Predictions:
         """Embeddings (N, D) of `inputs(split)` -> the cosine of each pair. BenchError: not (N, D), or not finite."""
-        self.open_split(split)
         row = {text: i for i, text in enumerate(self.inputs(split))}
         unit = unit_rows(outputs, len(row))
         predictions = {}

@@ -18,6 +18,17 @@ TRACK = {"updates": 80, "batch_size": 32}
 CPU = "CPU: Testium 3, 4 cores"
 
 
+def size(total: int, disk_bytes: int, p50: float, per_s: float) -> dict[str, Any]:
+    """Counts and timings of one network."""
+    tables = 11_918_592
+    return {
+        "parameters": {"total": total, "embedding": tables, "active": total - tables}, "disk_bytes": disk_bytes,
+        "flops": {"mean": 40.0 * (total - tables)}, "memory_bytes": 5 * total, "tokens": {"mean": 20.0, "padding": 0.1},
+        "latency": {"single": {"p50_ms": p50, "p90_ms": p50 + 1}}, "throughput": {"offline_per_s": per_s},
+        "energy": None,
+    }  # fmt: skip
+
+
 def make(method: str = "kd", seed: int = 0, value: float = 0.75, **changes: Any) -> Record:
     """A record as `bench run` writes it. `changes`: of the spec by name, or of a part by `part__key`."""
     spec = {
@@ -30,7 +41,7 @@ def make(method: str = "kd", seed: int = 0, value: float = 0.75, **changes: Any)
     run_id = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
     main = {"name": "spearman", "dataset": "lee", "value": value, "ci95": (value - 0.04, value + 0.03)}
     raw: dict[str, Any] = {
-        "schema": 1, "run_id": run_id, "spec": spec,
+        "schema": 2, "run_id": run_id, "spec": spec,
         "data": {
             "source": "packaged", "identity": spec["data"]["identity"], "title": "Sentence similarity",
             "origin": "gensim", "revision": "gensim 4.4.0", "licence": "LGPL-2.1", "citation": "Lee et al. 2005",
@@ -40,21 +51,23 @@ def make(method: str = "kd", seed: int = 0, value: float = 0.75, **changes: Any)
         },
         "teacher": {
             "name": spec["teacher"], "identity": spec["versions"]["teacher"], "fingerprint": "f" * 16,
-            "parameters": {"total": 22_713_216, "embedding": 11_918_592, "active": 10_794_624},
-            "disk_bytes": 90_868_376, "metrics": {"lee": {"pearson": 0.81, "spearman": 0.8}},
+            "metrics": {"lee": {"pearson": 0.81, "spearman": 0.8}},
             "main": main | {"value": 0.8, "ci95": (0.7, 0.88)},
-            "latency_single": {"p50_ms": 8.0, "p90_ms": 9.0}, "throughput_offline_per_s": 200.0,
+            "efficiency": size(22_713_216, 90_868_376, 8.0, 200.0),
         },
         "student": {"name": spec["student"], "origin": "layers 0, 2 and 5 of the teacher", "width": 384},
         "metrics": {
             "main": main, "all": {"lee": {"pearson": value + 0.01, "spearman": value}}, "retention": value / 0.8,
-            "dev": 0.5,
+            "loyalty": {"lee": {"rank": 0.9}}, "dev": 0.5,
+            "choices": [{"what": "checkpoint of stage distil", "split": "dev", "step": 80, "value": 0.5}],
         },
-        "efficiency": {
-            "parameters": {"total": 17_389_824, "embedding": 11_918_592, "active": 5_471_232}, "disk_bytes": 69_571_560,
-            "latency": {"single": {"p50_ms": 4.0 + seed, "p90_ms": 5.0}}, "throughput": {"offline_per_s": 400.0},
-            "speedup": {"value": 2.0 - 0.1 * seed, "ci95": (1.8 - 0.1 * seed, 2.1 - 0.1 * seed)},
-            "scope": "model only", "device": CPU, "threads": 2, "noisy": False, "notes": ["256 inputs"], "samples": {},
+        "efficiency": size(17_389_824, 69_571_560, 4.0 + seed, 400.0) | {
+            "speedup": (speedup := {"value": 2.0 - 0.1 * seed, "ci95": (1.8 - 0.1 * seed, 2.1 - 0.1 * seed)}),
+            "speedups": {"single": speedup}, "scope": "model only", "device": CPU, "threads": 2, "inputs": 128,
+            "noisy": False,
+            "noise": [], "seen": {"load": 0.1, "foreign": 0.01, "spread": 0.02}, "notes": ["128 inputs"],
+            "samples": {"file": f"{run_id}.samples.npz", "sha256": "0" * 64},
+            "measured": "2025-01-01T10:00:50+00:00", "commit": None, "dirty": None,
         },
         "cost": {
             "student_updates": 80, "stages": {"distil": 80}, "teacher_forwards": 1000 if seed == 0 else 0,

@@ -1,0 +1,55 @@
+"""Arrays from an .npz that may be hostile: no pickles, no file larger than it says, nothing unpacked to disk."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+
+import numpy as np
+
+LARGEST = 2_000_000_000  # bytes of all arrays, uncompressed
+KINDS = "biuf"  # booleans and numbers
+
+
+class ArchiveError(ValueError):
+    """The file is no archive of plain arrays; the reason, in one sentence."""
+
+
+def load_arrays(data: bytes) -> dict[str, np.ndarray]:
+    """{name: array of numbers}. ArchiveError: truncated, object arrays, sizes that are not true, other files."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            if sum(e.file_size for e in entries) > LARGEST:
+                raise ArchiveError("its arrays are too large to be read")
+            if len({e.filename for e in entries}) < len(entries) or not entries:
+                raise ArchiveError("no arrays, or two of one name")
+            return {_name(e.filename): _array(archive.read(e)) for e in entries}
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        raise ArchiveError(f"not a readable .npz ({str(error)[:100]})") from None
+
+
+def _name(filename: str) -> str:
+    if not filename.endswith(".npy"):
+        raise ArchiveError(f"holds {filename[:100]!r}, which is no array")
+    return filename.removesuffix(".npy")
+
+
+def _array(data: bytes) -> np.ndarray:
+    stream = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+        if dtype.kind not in KINDS:
+            raise ArchiveError(f"an array of {dtype}, which holds no numbers")
+        held = len(data) - stream.tell()
+        size = dtype.itemsize * int(np.prod(shape, dtype=object))
+        if size != held or not shape:
+            raise ArchiveError(f"an array that announces {size} bytes and holds {held}")
+        return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except ArchiveError:
+        raise
+    except Exception as error:  # a header is parsed as Python literals, which fail in many ways
+        raise ArchiveError(f"a broken array ({type(error).__name__})") from None

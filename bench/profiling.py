@@ -1,0 +1,144 @@
+"""`bench profile`: size and speed of architectures, without training any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import ConfigDict, Field, ValidationError
+
+from bench import account, environment, measuring, models, plugins, records
+from bench.console import Console
+from bench.counting import parameters
+from bench.errors import RequestError
+from bench.network import Network
+from bench.signals import OUTPUT
+from bench.spec import Request, defaults, open_tasks, override, parse_settings
+from bench.task import Task
+
+
+class Profiled(records.Size):
+    origin: str = Field(description="where its weights came from; speed does not depend on what they are")
+
+
+class Profile(records.Part):
+    """One session: networks timed in turn, the first of them the reference of every speed-up."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    task: str
+    track: str
+    reference: str
+    models: dict[str, Profiled]
+    speedups: dict[str, dict[str, records.Interval]]
+    scope: str
+    device: str
+    threads: int
+    inputs: int
+    noise: list[str]
+    seen: dict[str, float]
+    notes: list[str]
+    environment: dict[str, Any]
+    provenance: records.Provenance
+    samples: records.StoredFile
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+@dataclass(frozen=True)
+class ProfileRequest:
+    """A command line of `bench profile`."""
+
+    students: Sequence[str]
+    teacher: str = ""
+    task: str = ""
+    track: str = "mini"
+    data_dir: Path | None = None
+    settings: Sequence[str] = ()
+    quick: bool = False
+
+
+def profile(request: ProfileRequest, device: torch.device, console: Console) -> tuple[dict[str, Any], records.Samples]:
+    """The profile without its samples, and the samples. RequestError: an unknown or impossible architecture."""
+    started = account.now()
+    task = open_tasks(Request([request.task or first_task()], [], [], track=request.track, data_dir=request.data_dir))[
+        0
+    ]
+    networks = build(request, task, device)
+    task.unseal()  # inputs alone: nothing is trained, chosen or scored
+    effort = measuring.QUICK if request.quick else measuring.STANDARD
+    found = measuring.measure(
+        networks, list(task.inputs("test")), frozenset({OUTPUT[task.kind]}), effort, console, task.lengths
+    )
+    sizes = {
+        name: found["models"][name] | {"parameters": parameters(n), "disk_bytes": 0, "origin": n.origin}
+        for name, n in networks.items()
+    }
+    kept = {key: found[key] for key in ("speedups", "scope", "device", "threads", "inputs", "noise", "seen", "notes")}
+    return kept | {
+        "schema": 1, "task": task.name, "track": request.track, "reference": next(iter(networks)), "models": sizes,
+        "environment": environment.describe(device), "provenance": account.provenance(started),
+    }, found["samples"]  # fmt: skip
+
+
+def first_task() -> str:
+    """The task whose inputs are read when none is named: the first that packages its data."""
+    found = plugins.found("task")
+    return next(name for name, plugin in found.items() if "mini" in plugins.load(plugin).tracks)
+
+
+def build(request: ProfileRequest, task: Task, device: torch.device) -> dict[str, Network]:
+    """Networks by name, the teacher first. A teacher may be a model or, as `bert:12x768`, a student's shape."""
+    from bench.transformer import load
+
+    given, used = parse_settings(request.settings), set[tuple[str, str]]()  # --set family.key=value
+    reference = request.teacher or task.track.teacher
+    place = models.locate(task.track.teacher if is_shape(reference) else reference, task)
+    base = load(place.path, place.pooling)
+    base.origin = place.identity
+    networks = {reference: shaped(reference, task, base, given, used) if is_shape(reference) else base}
+    for student in request.students or [task.track.student]:
+        networks[student] = shaped(student, task, base, given, used)
+    unused = sorted(set(given) - {key for key, _ in used})
+    if unused:
+        raise RequestError(f"--set {unused[0]}: no architecture of this profile has it; write family.key=value")
+    return {name: network.eval().to(device) for name, network in networks.items()}
+
+
+def is_shape(reference: str) -> bool:
+    """Whether a teacher is named as a student is, family:size."""
+    return reference.partition(":")[0] in plugins.found("student")
+
+
+def shaped(name: str, task: Task, base: Network, given: dict[str, str], used: set[tuple[str, str]]) -> Network:
+    """A student as a run would start it, with the base teacher's tokenizer."""
+    family, _, size = name.partition(":") if not name.endswith(".py") else (name, "", "")
+    plugin = plugins.find("student", family)
+    cls = plugins.load(plugin)
+    settings = override(defaults(plugin, cls), plugin.name, (), given, used)
+    torch.manual_seed(0)
+    return cls(settings).build(cls.check(size or cls.default), task, base)
+
+
+def write(path: Path, profile: dict[str, Any], samples: records.Samples) -> None:
+    """The profile and its samples beside it, each whole or not at all."""
+    packed = records.pack(records.flatten_samples(samples))
+    stored = {"file": f"{path.stem}.samples.npz", "sha256": records.sha256(packed)}
+    text = Profile(**profile, samples=stored).model_dump_json(by_alias=True, indent=1) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    records.replace(path.with_name(stored["file"]), packed)
+    records.replace(path, text.encode())
+
+
+def read(path: Path) -> Profile:
+    """A stored profile. RequestError: broken."""
+    try:
+        return Profile.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise RequestError(f"{path} is not a valid profile: {where}: {first['msg']}") from None
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror}") from None

@@ -1,0 +1,52 @@
+"""`bench verify`: carry a record's run out again, and say whether the numbers come out again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from bench import records, replay, store
+from bench.console import Console
+from bench.sweep import choose_device
+
+SAME = 1e-6  # of a score: rounding
+
+
+def verify(results: Path, run: str, data_dir: Path | None, device: str, console: Console) -> dict[str, Any]:
+    """Train anew from the record's spec, nothing of the first run reused but stored teacher signals.
+
+    verdict: `same` (every metric to 1e-6), `within interval` (the main one inside the record's 95% interval) or
+    `different`. The record stays as it is. RequestError: no such record, its data or plug-ins are not here.
+    """
+    from bench.protocol import distil, predict
+
+    path = replay.find_record(results, run)
+    record = records.read(path)
+    spec = replay.spec_of(record, data_dir)
+    console(f"{spec.label}  ({spec.run_id}), again")
+    folder = store.make_folder(store.root() / "runs" / f"{spec.run_id}-verify")
+    with store.locked(f"run-{spec.run_id}-verify"):
+        found = distil(spec, folder, choose_device(device), console)
+        spec.task.unseal()
+        scores = spec.task.score(predict(spec.task, found.student, found.teacher))
+        shutil.rmtree(folder)
+    return judge(record, scores) | {"record": str(path)}
+
+
+def judge(record: records.Record, again: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """The verdict, and both values of every metric."""
+    from bench.task import headline
+
+    main = record.metrics.main
+    value = headline(again, main.name)[1]
+    pairs = {
+        dataset: {name: {"record": said, "again": again[dataset][name]} for name, said in metrics.items()}
+        for dataset, metrics in record.metrics.all.items()
+    }
+    same = all(abs(p["record"] - p["again"]) <= SAME for metrics in pairs.values() for p in metrics.values())
+    inside = main.ci95[0] <= value <= main.ci95[1]
+    return {
+        "run_id": record.run_id, "verdict": "same" if same else "within interval" if inside else "different",
+        "metric": main.name, "value": main.value, "ci95": list(main.ci95), "again": value, "metrics": pairs,
+    }  # fmt: skip
