@@ -81,6 +81,62 @@ def print_store(root: Path, entries: Sequence[Entry]) -> None:
     console.print(Text(f"{sum(e.size for e in entries) / 1e6:.1f} MB in {root}"))
 
 
+def print_recommendation(answer: dict[str, Any]) -> None:
+    """The students within the limits, what they give up, the Pareto front, and why the others are out."""
+    console = Console()
+    given = {name.replace("_", "-"): value for name, value in answer["limits"].items() if value is not None}
+    limits = [f"{name} {value:,}" if isinstance(value, int) else f"{name} {value:g}" for name, value in given.items()]
+    board, hardware = answer["board"], answer["hardware"]
+    head = f"{answer['task']} on {answer['track']}, {board['metric']} on {board['dataset']}; "
+    console.print(Text(head + (", ".join(limits) or "no limits")))
+    console.print(Text(f"timed on {hardware['device']}, {hardware['threads']} threads, {hardware['scope']}"))
+    for title, rows in (("recommended", answer["recommended"]), ("Pareto front", answer["pareto"])):
+        if rows:
+            console.print("", _students(title, rows))
+    lines = [line for row in answer["recommended"] for line in _remarks(row)]
+    lines += [f"not {r['name']}: " + "; ".join(m["reason"] for m in r["misses"]) for r in answer["rejected"]]
+    console.print(Text("\n" + "\n".join(lines)))
+    if export := answer["export"]:
+        console.print(Text(f"\nThe run of {export['name']} with the highest dev score, seed {export['seed']}:"))
+        console.print(Text(f"    {export['command']}"), soft_wrap=True)  # there to be copied
+
+
+def _students(title: str, rows: Sequence[dict[str, Any]]) -> Table:
+    table = _table(title, ("row", "score", "retention", "ms", "params", "speed-up", "seeds"))
+    for column in table.columns[1:]:
+        column.no_wrap = True
+    for r in rows:
+        cells = (
+            r["name"], _with_interval(r["score"], 100, ".2f"), _with_interval(r["retention"], 100, ".1f", "%"),
+            "" if r["latency_ms"] is None else f"{r['latency_ms']:.3g}" + "\nnoisy" * r["noisy"],
+            f"{r['parameters'] / 1e6:.3g}M", _with_interval(r["speedup"], 1, ".2f"), ",".join(map(str, r["seeds"])),
+        )  # fmt: skip
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _with_interval(score: dict[str, Any] | None, scale: int, form: str, unit: str = "") -> str:
+    """The interval below its value, so that a table fits 80 columns."""
+    if score is None:
+        return ""
+    low, high = (format(scale * x, form) for x in score["ci95"])
+    return f"{scale * score['value']:{form}}{unit}\n[{low}, {high}]"
+
+
+def _remarks(row: dict[str, Any]) -> list[str]:
+    """`kd bert:3 against teacher ...: -1.27 points, 98.4% of its score, 2.00 times as fast, 1.31 times smaller`."""
+    lines = [f"{row['name']}: {'; '.join(row['notes'])}"] if row["notes"] else []
+    for other in row["given_up"].values():
+        parts = {
+            "{:+.2f} points": other["score_points"], "{:.1%} of its score": other["retention"],
+            "{:.2f} times as fast": other["times_faster"], "{:.2f} times smaller": other["times_smaller"],
+        }  # fmt: skip
+        if other["name"] != row["name"]:
+            said = ", ".join(form.format(value) for form, value in parts.items() if value is not None)
+            lines.append(f"{row['name']} against {other['name']}: {said}")
+    return lines
+
+
 def _table(title: str, columns: Sequence[str]) -> Table:
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
