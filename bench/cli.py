@@ -170,6 +170,33 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
+@app.command(
+    epilog="Examples:  bench compare kd finetune --task sts    "
+    "bench compare kd@bert:3 teacher --task sts --track lite    "
+    "bench compare ./mine.py kd --task sts --student bert:3 --json"
+)
+def compare(
+    a: Annotated[str, typer.Argument(help="A method, method@student (as in kd@bert:3), or teacher.")],
+    b: Annotated[str, typer.Argument(help="What it is compared with, named in the same way.")],
+    task: Annotated[str, typer.Option(help="Task, as in the records.")],
+    track: Annotated[str, typer.Option(help="mini, lite or full.")] = "mini",
+    student: Annotated[str, typer.Option(help="Student of a name that says none.")] = "",
+    results: Results = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Whether A is better than B: difference, interval and p-value, on the same examples and seeds."""
+    from bench.boards import Pair
+    from bench.boards import compare as compare_rows
+
+    found = compare_rows(Pair(a, b, task, track, student), results)
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    from bench.tables import print_comparison
+
+    print_comparison(found)
+
+
 @site_app.command("build", epilog="Example:  bench site build --results results --out _site")
 def site_build(
     results: Results = Path("results"),

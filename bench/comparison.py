@@ -42,20 +42,14 @@ Runs = Mapping[int | None, "Contributions"]  # a row's runs by seed; a teacher's
 
 @dataclass(frozen=True)
 class Contributions:
-    """What the units of K data sets add to the score of one run; U units over all data sets."""
+    """What the units of K data sets add to the score of one run; U units over all data sets.
+
+    t is centred plus levels / (K sizes), unit by unit.
+    """
 
     levels: np.ndarray  # (K,) the score of each data set
     sizes: np.ndarray  # (K,) units of each data set
     centred: np.ndarray  # (U,) influence_u / (K n_k), data set by data set, of sum 0 in each
-
-    @property
-    def score(self) -> float:
-        return float(self.levels.mean())
-
-    @property
-    def whole(self) -> np.ndarray:
-        """t (U,), which sums to the score."""
-        return self.centred + np.repeat(self.levels / (len(self.sizes) * self.sizes), self.sizes)
 
 
 @dataclass(frozen=True)
@@ -132,6 +126,34 @@ def signed_sums(weights: np.ndarray, draws: int, rng: np.random.Generator) -> np
         bits = np.unpackbits(np.frombuffer(rng.bytes(width * -(-draws // 8)), np.uint8).reshape(width, -1), axis=1)
         sums += 2 * (block @ bits[:, :draws].astype(np.float32)) - block.sum(1, keepdims=True)
     return sums
+
+
+@dataclass(frozen=True)
+class Moments:
+    """A pair's difference over n seeds, and the variances of that difference."""
+
+    difference: float
+    v_examples: float  # V_ex
+    v_null: float  # of the sign-flip permutation, in which contributions are not centred
+    v_seeds: float  # S^2
+    v_total: float  # var(d_i) / n
+    seeds: int  # n
+    first: list[int]
+    second: list[int]
+    gap: np.ndarray  # (K,) difference of each data set
+
+    @property
+    def seed_sd(self) -> float:
+        return float(np.sqrt(self.v_seeds))
+
+    @property
+    def tail(self) -> float:
+        """Two-sided tail of Student's t."""
+        from scipy import stats
+
+        variance = self.v_null + self.v_seeds
+        nu = float(ratio(variance**2 * (self.seeds - 1), self.v_total**2)) or np.inf
+        return float(2 * stats.t.sf(float(ratio(abs(self.difference), np.sqrt(variance))), nu))
 
 
 class Comparison:
@@ -255,11 +277,13 @@ class Comparison:
         v_seeds = (v_total - v_inter).clip(0)
         gap = (self.levels[first] - sign * self.levels[second]).mean(1)  # (P, K)
         v_null = v_examples + gap**2 @ (self.scale / len(self.sizes))
-        numbers = zip(values.mean(1), v_examples, v_null, v_seeds, v_total, strict=True)
         return [
-            Moments(*map(float, five), n, f, s, g)
-            for five, f, s, g in zip(numbers, first.tolist(), second.tolist(), gap, strict=True)
-        ]
+            Moments(
+                float(values[p].mean()), float(v_examples[p]), float(v_null[p]), float(v_seeds[p]), float(v_total[p]),
+                n, first[p].tolist(), second[p].tolist(), gap[p],
+            )
+            for p in range(len(places))
+        ]  # fmt: skip
 
     def _block(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return self.gram[first[:, :, None], second[:, None, :]]
@@ -273,7 +297,9 @@ class Comparison:
         null = np.stack([self._drawn(m.first) - self._drawn(m.second) + m.gap @ self.flat for m in pairs])
         null += np.stack([m.seed_sd * self._noise(m.seeds) for m in pairs])
         observed = np.array([abs(m.difference) for m in pairs])
-        near = observed - 1e-5 * np.sqrt([m.v_null for m in pairs])  # what is equal but for rounding in float32
+        own = np.diag(self.gram)
+        rounding = 1e-5 * np.sqrt([m.v_null + own[m.first].mean() + own[m.second].mean() for m in pairs])
+        near = observed - rounding  # a draw that equals what was observed counts, whatever float32 makes of it
         counts = (abs(null) >= near[:, None]).sum(1)
         sampled = (1 + counts) / (1 + self.draws)
         return [
@@ -292,31 +318,3 @@ class Comparison:
             rng = np.random.default_rng((self.seed, 2, seeds))
             self._noises[seeds] = rng.standard_t(max(1, seeds - 1), self.draws).astype(np.float32)
         return self._noises[seeds]
-
-
-@dataclass(frozen=True)
-class Moments:
-    """A pair's difference over n seeds, and the variances of that difference."""
-
-    difference: float
-    v_examples: float  # V_ex
-    v_null: float  # of the sign-flip permutation, in which contributions are not centred
-    v_seeds: float  # S^2
-    v_total: float  # var(d_i) / n
-    seeds: int  # n
-    first: list[int]
-    second: list[int]
-    gap: np.ndarray  # (K,) difference of each data set
-
-    @property
-    def seed_sd(self) -> float:
-        return float(np.sqrt(self.v_seeds))
-
-    @property
-    def tail(self) -> float:
-        """Two-sided tail of Student's t."""
-        from scipy import stats
-
-        variance = self.v_null + self.v_seeds
-        nu = float(ratio(variance**2 * (self.seeds - 1), self.v_total**2)) or np.inf
-        return float(2 * stats.t.sf(float(ratio(abs(self.difference), np.sqrt(variance))), nu))

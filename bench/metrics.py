@@ -183,7 +183,8 @@ class Pearson(Metric):
         return 0.0 if np.ptp(x) == 0 or np.ptp(y) == 0 else float(stats.pearsonr(x, y).statistic)
 
     def draws(self, prediction: np.ndarray, gold: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return weighted_correlation(*map(standard, _float(prediction, gold)), weights)
+        x, y = _float(prediction, gold)
+        return weighted_correlation(standard(x), standard(y), weights)
 
     def influence(self, prediction: np.ndarray, gold: np.ndarray) -> np.ndarray:
         zx, zy = map(standard, _float(prediction, gold))
