@@ -169,38 +169,6 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-@app.command(
-    epilog="Examples:  bench recommend --task sts --max-latency-ms 5 --min-retention 97%    "
-    "bench recommend --task sts --track lite --max-params 20M --device 'AMD EPYC' --json"
-)
-def recommend(
-    task: Annotated[str, typer.Option(help="Task, as its records name it.")],
-    track: Annotated[str, typer.Option(help="mini, lite or full.")] = "mini",
-    max_latency_ms: Annotated[float | None, typer.Option(help="Median latency of one input at a time.")] = None,
-    max_params: Annotated[str | None, typer.Option(help="Parameters in all, as in 20M or 20_000_000.")] = None,
-    min_retention: Annotated[str | None, typer.Option(help="Share of the teacher's score: 0.97 or 97%.")] = None,
-    device: Annotated[str, typer.Option(help="Part of the name of the hardware whose timings count.")] = "",
-    board: Annotated[str, typer.Option(help="Slug or beginning of a data identity, where there are several.")] = "",
-    results: Results = Path("results"),
-    as_json: Json = False,
-) -> None:
-    """Which measured students keep your limits, best score first, and what they give up. Exit 1: none does."""
-    from bench import recommend as answers
-    from bench.limits import Limits, parse_count, parse_share
-
-    params = None if max_params is None else parse_count(max_params)
-    limits = Limits(max_latency_ms, params, None if min_retention is None else parse_share(min_retention))
-    answer = answers.recommend(results, task, track, limits, device, board)
-    if as_json:
-        print(json.dumps(answer, indent=1))
-    else:
-        from bench.tables import print_recommendation
-
-        print_recommendation(answer)
-    if not answer["recommended"]:
-        fail(answers.nearest_miss(answer), 1)
-
-
 @site_app.command("build", epilog="Example:  bench site build --results results --out _site")
 def site_build(
     results: Results = Path("results"),

@@ -1,4 +1,4 @@
-"""Commands about results that are there: is it sound, does it come out again, how large and fast is what."""
+"""Commands about results that are there: which is better, which to use, are they sound, do they come out again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.errors import RequestError
+from bench.errors import BenchError, RequestError
 
 Results = Annotated[Path, typer.Option("--results", help="Folder of records.", show_default=True)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else, on standard output.")]
@@ -21,6 +21,15 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 def add_to(app: typer.Typer) -> None:
     """The commands of this file, under the name of their function."""
+    app.command(
+        epilog="Examples:  bench compare kd finetune --task sts    "
+        "bench compare kd@bert:3 teacher --task sts --track lite    "
+        "bench compare ./mine.py kd --task sts --student bert:3 --json"
+    )(compare)
+    app.command(
+        epilog="Examples:  bench recommend --task sts --max-latency-ms 5 --min-retention 97%    "
+        "bench recommend --task sts --track lite --max-params 20M --device 'AMD EPYC' --json"
+    )(recommend)
     app.command(epilog="Examples:  bench check    bench check results --json")(check)
     app.command(epilog="Examples:  bench verify 33655a77    bench verify 33655a77 --data-dir data --json")(verify)
     app.command(
@@ -29,6 +38,56 @@ def add_to(app: typer.Typer) -> None:
         "bench profile --student bert:4x312x12x1200 --out results/profiles/mine.json"
     )(profile)
     app.command(epilog="Example:  bench schema > record.schema.json")(schema)
+
+
+def compare(
+    a: Annotated[str, typer.Argument(help="A method, method@student (as in kd@bert:3), or teacher.")],
+    b: Annotated[str, typer.Argument(help="What it is compared with, named in the same way.")],
+    task: Annotated[str, typer.Option(help="Task, as in the records.")],
+    track: Annotated[str, typer.Option(help="mini, lite or full.")] = "mini",
+    student: Annotated[str, typer.Option(help="Student of a name that says none.")] = "",
+    results: Results = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Whether A is better than B: difference, interval and p-value, on the same examples and seeds."""
+    from bench.boards import Pair
+    from bench.boards import compare as compare_rows
+
+    found = compare_rows(Pair(a, b, task, track, student), results)
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    from bench.tables import print_comparison
+
+    print_comparison(found)
+
+
+def recommend(
+    task: Annotated[str, typer.Option(help="Task, as its records name it.")],
+    track: Annotated[str, typer.Option(help="mini, lite or full.")] = "mini",
+    max_latency_ms: Annotated[float | None, typer.Option(help="Median latency of one input at a time.")] = None,
+    max_params: Annotated[str | None, typer.Option(help="Parameters in all, as in 20M or 20_000_000.")] = None,
+    min_retention: Annotated[str | None, typer.Option(help="Share of the teacher's score: 0.97 or 97%.")] = None,
+    device: Annotated[str, typer.Option(help="Part of the name of the hardware whose timings count.")] = "",
+    board: Annotated[str, typer.Option(help="Slug or beginning of a data identity, where there are several.")] = "",
+    results: Results = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Which measured students keep your limits, best score first, and what they give up. Exit 1: none does."""
+    from bench import recommend as answers
+    from bench.limits import Limits, parse_count, parse_share
+
+    params = None if max_params is None else parse_count(max_params)
+    limits = Limits(max_latency_ms, params, None if min_retention is None else parse_share(min_retention))
+    answer = answers.recommend(results, task, track, limits, device, board)
+    if as_json:
+        print(json.dumps(answer, indent=1))
+    else:
+        from bench.tables import print_recommendation
+
+        print_recommendation(answer)
+    if not answer["recommended"]:
+        raise BenchError(answers.nearest_miss(answer))
 
 
 def check(

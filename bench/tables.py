@@ -70,6 +70,34 @@ def print_profile(found: dict[str, Any]) -> None:
         console.print(Text(f"noisy: {reason}", style="yellow"))
 
 
+def print_comparison(found: dict[str, Any]) -> None:
+    """A minus B in points, and what to make of it."""
+    a, b = found["a"], found["b"]
+    table = _table(
+        f"{a} - {b}: {found['metric']} x 100 on {found['task']}, track {found['track']}",
+        ("difference", "95% interval", "p", f"p (Holm, {found['pairs']} pairs)", "seeds", "examples"),
+    )
+    low, high = found["ci95"]
+    cells = (
+        f"{100 * found['difference']:+.2f}", f"{100 * low:+.2f} to {100 * high:+.2f}", f"{found['p_value']:.2g}",
+        f"{found['p_holm']:.2g}", str(found["seeds"] or "none"), f"{found['examples']:,}",
+    )  # fmt: skip
+    table.add_row(*map(Text, cells))
+    console = Console()
+    console.print(table)
+    console.print(Text(in_words(found)))
+    if found["seeds"] == 1:
+        console.print(Text("One common seed: the noise between seeds is unknown and not in these numbers. Run three."))
+
+
+def in_words(found: dict[str, Any]) -> str:
+    """The verdict as a sentence."""
+    a, b = found["a"], found["b"]
+    if found["verdict"] == "tie":
+        return f"Tie: these examples and seeds do not separate {a} and {b}."
+    return f"{a} is better than {b}." if found["verdict"] == "a" else f"{b} is better than {a}."
+
+
 def print_store(root: Path, entries: Sequence[Entry]) -> None:
     """Sizes and last use, newest first."""
     table = _table("", ("key", "kind", "MB", "last use", "what"))

@@ -18,6 +18,7 @@ import numpy as np
 from bench.errors import BenchError, unknown
 from bench.inputs import Examples, digest_texts
 from bench.losses import Contrast
+from bench.metrics import METRICS
 from bench.sources import (
     DataError,
     filled,
@@ -321,15 +322,10 @@ class Sts(Task):
     @staticmethod
     def score(predictions: Predictions) -> Scores:
         """Pearson and Spearman of each data set; 0 where either side is constant and neither is defined."""
-        from scipy import stats
-
-        scores = {}
-        for name, columns in predictions.items():
-            x, y = (np.asarray(columns[key], np.float64) for key in ("prediction", "gold"))
-            flat = np.ptp(x) == 0 or np.ptp(y) == 0
-            values = (0.0, 0.0) if flat else (stats.pearsonr(x, y).statistic, stats.spearmanr(x, y).statistic)
-            scores[name] = dict(zip(("pearson", "spearman"), map(float, values), strict=True))
-        return scores
+        return {
+            name: {m: METRICS[m].value(arrays["prediction"], arrays["gold"]) for m in ("pearson", "spearman")}
+            for name, arrays in predictions.items()
+        }
 
 
 def unit_rows(outputs: np.ndarray, count: int) -> np.ndarray:
