@@ -181,6 +181,32 @@ def site_build(
     print(f"{len(pages)} files; open {(out / 'index.html').resolve().as_uri()}")
 
 
+@app.command(
+    epilog="Examples:  bench export 3f2a --format hf --out student    "
+    "bench export 3f2a --format onnx --out student-onnx"
+)
+def export(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Run id, its beginning, or the path of its record.")],
+    kind: Annotated[str, typer.Option("--format", help="hf: sentence-transformers; onnx: onnxruntime.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the model; it must be empty or new.")],
+    results: Results = Path("results"),
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Official data on disk, where the run read such; default: where it was then.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the folder with all that is in it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a finished run's student as a folder that plain libraries load, with a model card."""
+    from bench.console import Console
+    from bench.export import export as write
+
+    written = write(run, kind, out, results, data_dir, force, Console())
+    if as_json:
+        print(json.dumps(written, indent=1))
+    else:
+        print(f"{len(written['files'])} files in {out}; largest difference {written['largest_difference']:.1e}")
+
+
 @app.command()
 def doctor(results: Results = Path("results"), as_json: Json = False) -> None:
     """Check what this machine can do: versions, packaged data, folders, devices."""

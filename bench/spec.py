@@ -190,7 +190,7 @@ def override(base: Any, owner: str, extra: Sequence[str], given: dict, used: set
 
 
 def parse_value(key: str, text: str, hint: Any) -> Any:
-    """A value of the field's type. RequestError: it is not one, or not finite."""
+    """A value of the field's type; lists and mappings as JSON. RequestError: it is not one, or not finite."""
     from pydantic import TypeAdapter, ValidationError
 
     adapter = TypeAdapter(hint)
@@ -198,7 +198,12 @@ def parse_value(key: str, text: str, hint: Any) -> Any:
         if text == "none":
             with suppress(ValidationError):
                 return adapter.validate_python(None)
-        value = adapter.validate_python(text)
+        try:
+            value = adapter.validate_python(text)
+        except ValidationError:
+            if not text.startswith(("[", "{")):
+                raise
+            value = adapter.validate_json(text)
     except ValidationError as error:
         raise RequestError(f"--set {key}={text}: {error.errors()[0]['msg']}") from None
     if isinstance(value, float) and not math.isfinite(value):

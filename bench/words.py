@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,6 +68,19 @@ class Tokens:
         encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return TokenArrays([e.ids[:max_length] or [self.unk] for e in encodings], self.pad)
 
+    def portable(self, max_length: int) -> Tokenizer:
+        """A copy whose tokenizer.json reads as `read` does, but for the empty input, which has no token there.
+
+        That what looks like a special token is text like any other is a switch that the file cannot keep: so the copy
+        knows no special tokens.
+        """
+        rules = json.loads(self.tokenizer.to_str())
+        rules["added_tokens"] = [t for t in rules["added_tokens"] if not t["special"]]
+        rules["post_processor"] = None
+        tokenizer = Tokenizer.from_str(json.dumps(rules))
+        tokenizer.enable_truncation(max_length)
+        return tokenizer
+
 
 def task_tokens(task: Task, vocabulary: int) -> Tokens:
     """The most frequent words of the training text, lower-cased; equal counts in the order of the alphabet."""
@@ -118,6 +132,7 @@ class Body(nn.Module):
 
     word_width: int  # W
     width: int  # D
+    is_mean: bool = False  # nothing but the mean of the word vectors, for which other libraries have a module
 
 
 class WordNetwork(Network):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -29,11 +30,34 @@ class MaxBiLSTM(Body):
         self.lstm = nn.LSTM(word_width, hidden, layers, batch_first=True, bidirectional=True)
 
     def forward(self, words: Tensor, mask: Tensor) -> Tensor:
+        read = self._turned if torch.compiler.is_exporting() else self._packed
+        return max_over_time(read(words, mask), mask)
+
+    def _packed(self, words: Tensor, mask: Tensor) -> Tensor:
+        """States (B, L, 2H). Packed, so that the backward direction starts at the last real token, not in padding."""
         lengths = mask.sum(1).cpu()  # a sync point on a GPU: packing wants lengths on the host
-        # Packed, so that the backward direction starts at the last real token and not in the padding.
         packed = pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False)
-        states, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=words.shape[1])
-        return max_over_time(states, mask)
+        return pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=words.shape[1])[0]
+
+    def _turned(self, words: Tensor, mask: Tensor) -> Tensor:
+        """The same states without packing, which no exported graph has: each input is turned round by itself."""
+        states, start = words, words.new_zeros(1, len(words), self.lstm.hidden_size)
+        for layer in range(self.lstm.num_layers):
+            sides = []
+            for suffix, turn in (("", lambda x, _: x), ("_reverse", turned)):
+                names = (f"{name}_l{layer}{suffix}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+                weights = [getattr(self.lstm, name) for name in names]
+                read = torch.lstm(turn(states, mask), (start, start), weights, True, 1, 0.0, False, False, True)[0]
+                sides.append(turn(read, mask))
+            states = torch.cat(sides, 2)
+        return states
+
+
+def turned(x: Tensor, mask: Tensor) -> Tensor:
+    """(B, L, D), (B, L) bool -> (B, L, D): the real tokens of each row in reverse order, padding where it was."""
+    length, at = mask.sum(1, keepdim=True), torch.arange(x.shape[1], device=x.device)[None]
+    source = torch.where(at < length, length - 1 - at, at)
+    return x.gather(1, source[..., None].expand(-1, -1, x.shape[2]))
 
 
 class BiLSTM(Student):

@@ -20,6 +20,8 @@ from bench.words import Body, WordNetwork, WordSettings, checked
 class Mean(Body):
     """words (B, L, W) -> their mean over real tokens (B, W)."""
 
+    is_mean = True
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.word_width = self.width = width

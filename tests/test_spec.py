@@ -149,6 +149,7 @@ def test_the_teacher_is_looked_up_once_a_task(monkeypatch: pytest.MonkeyPatch) -
         ("4", int, 4), ("1e-3", float, 1e-3), ("true", bool, True), ("0", bool, False), ("none", int | None, None),
         ("3", int | None, 3), ("none", Literal["none", "all"], "none"), ("none", str, "none"), ("a=b", str, "a=b"),
         ("0.5", Annotated[float, Field(gt=0, lt=1)], 0.5),
+        ("[1, 2]", tuple[int, ...], (1, 2)), ("[1, 2]", str, "[1, 2]"), ('{"a": 1}', dict[str, int], {"a": 1}),
     ],
 )  # fmt: skip
 def test_values(text: str, hint: Any, value: Any) -> None:
@@ -160,7 +161,7 @@ def test_values(text: str, hint: Any, value: Any) -> None:
     ("text", "hint"),
     [
         ("4.5", int), ("", int), ("x", float), ("nan", float), ("inf", float | None), ("none", int), ("2", bool),
-        ("c", Literal["a"]),
+        ("c", Literal["a"]), ("[1, x]", tuple[int, ...]), ("1, 2", tuple[int, ...]), ("[1, 2]", int),
         ("1", Annotated[float, Field(gt=0, lt=1)]), ("-1", Annotated[int, Field(ge=0)]),
     ],
 )  # fmt: skip
