@@ -134,7 +134,7 @@ def choose_hardware(board: Board, name: str) -> Hardware:
 
 
 def _device(hardware: Hardware) -> str:
-    return f"{hardware.device}, {hardware.threads} threads"
+    return f"{hardware.device}, {hardware.threads} thread{'s' * (hardware.threads != 1)}"
 
 
 def in_words(hardware: Hardware) -> str:

@@ -117,7 +117,7 @@ def print_recommendation(answer: dict[str, Any]) -> None:
     board, hardware = answer["board"], answer["hardware"]
     head = f"{answer['task']} on {answer['track']}, {board['metric']} on {board['dataset']}; "
     console.print(Text(head + (", ".join(limits) or "no limits")))
-    console.print(Text(f"timed on {hardware['device']}, {hardware['threads']} threads, {hardware['scope']}"))
+    console.print(Text(f"timed on {hardware['device']}, threads: {hardware['threads']}, {hardware['scope']}"))
     for title, rows in (("recommended", answer["recommended"]), ("Pareto front", answer["pareto"])):
         if rows:
             console.print("", _students(title, rows))

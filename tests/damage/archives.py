@@ -81,6 +81,10 @@ def appended(*more: tuple[str, bytes]) -> Callable[[bytes], bytes]:
     return change
 
 
+def recompressed(data: bytes) -> bytes:
+    return DEFLATED.sub(lambda found: found[1] + b"\x63\0", data)
+
+
 def doubled(data: bytes) -> bytes:
     """The first array a second time, with other values: readers differ in which of the two they take."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -149,7 +153,7 @@ DAMAGES: list[Damage] = [
     bytes_("an array in the archive that climbs out", appended(("../../../evil.npy", npy(FLOAT % "(1,)", bytes(4))))),
     bytes_("an array in the archive at an absolute place", appended(("/tmp/evil.npy", npy(FLOAT % "(1,)", bytes(4))))),
     bytes_("an archive that holds nothing", lambda data: zipped([])),
-    bytes_("an archive compressed in an unknown way", lambda data: DEFLATED.sub(lambda m: m[1] + b"\x63\0", data)),
+    bytes_("an archive that is compressed in an unknown way", recompressed),
     bytes_("an archive that holds an array twice", doubled),
     Damage("predictions that run a command when unpickled", pickled, not_sprung),
     Damage("a pickle in the place of the archive", pickle_alone, not_sprung),
