@@ -113,12 +113,9 @@ def efficiency(spec: Spec, student: Network, measured: dict[str, Any], weights: 
 
 
 def cost(progress: Progress, teacher: Teacher, meter: Meter | None) -> dict[str, Any]:
-    stages: dict[str, int] = {}
-    for point in progress.curve:
-        stages[point["stage"]] = max(stages.get(point["stage"], 0), point["step"])
     return {
         "student_updates": progress.updates,
-        "stages": stages,
+        "stages": stage_lengths(progress.curve),
         "teacher_forwards": teacher.forwards["computed"],
         "teacher_forwards_reused": teacher.forwards["reused"],
         "train_seconds": progress.seconds,
@@ -127,6 +124,11 @@ def cost(progress: Progress, teacher: Teacher, meter: Meter | None) -> dict[str,
         "energy_j": progress.joules if meter else None,
         "energy_source": meter.source if meter else None,
     }
+
+
+def stage_lengths(curve: list[dict[str, Any]]) -> dict[str, int]:
+    """{stage: its last step}."""
+    return {point["stage"]: point["step"] for point in curve}
 
 
 def provenance(started: str) -> dict[str, Any]:

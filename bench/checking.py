@@ -24,11 +24,12 @@ from pydantic import ValidationError
 from bench import noise, plugins, records
 from bench.archive import ArchiveError, load_arrays
 from bench.errors import BenchError, RequestError
-from bench.leaderboard import spec_of
+from bench.leaderboard import TRACK_ORDER, spec_of
 
 LARGEST = 20_000_000  # bytes of a record
 LONGEST = 20_000  # characters of a text in a record
-CLOSE = 1e-6  # relative and absolute; recomputed numbers differ by rounding alone
+CLOSE = 1e-8  # relative and absolute; recomputed numbers differ by rounding alone
+SCORED_AGAIN = 1e-6  # of a dev score: the same weights in another batch order
 OWN = re.compile(r"[0-9a-f]{16}(\.json|\.npz|\.samples\.npz)")
 
 
@@ -165,6 +166,8 @@ def of_place(record: records.Record, path: Path, results: Path, seen: dict[str, 
     expected = records.path_of(results, record.spec, record.run_id)
     if path != expected:
         yield f"belongs to {expected.relative_to(results)}"
+    if spec.track not in TRACK_ORDER:
+        yield f"unknown track {spec.track!r}"
     if record.run_id in seen:
         yield f"the same run as {seen[record.run_id]}"
     seen.setdefault(record.run_id, path)
@@ -202,10 +205,14 @@ def of_content(record: records.Record) -> Iterator[str]:
         yield "provenance: started, finished and measured must be times in ISO 8601 with their zone"
     elif times[0] > times[1]:  # type: ignore[operator]
         yield "provenance: finished before it started"
-    from bench.account import choices
+    from bench.account import choices, stage_lengths
 
     if [c.model_dump() for c in m.choices] != choices(record.curve):
         yield "metrics.choices are not the best dev scores of the curve"
+    elif not m.choices or abs(m.dev - m.choices[-1].value) > SCORED_AGAIN:
+        yield "metrics.dev is not the dev score of the last choice"
+    if stage_lengths(record.curve) != record.cost.stages:
+        yield "cost.stages are not the last steps of the curve's stages"
 
 
 def moment(text: str) -> datetime.datetime | None:
@@ -234,8 +241,11 @@ def beside(path: Path, name: str, stored: records.StoredFile) -> dict[str, np.nd
     """The arrays of a file beside the record, or what is wrong with it."""
     if stored.file != name:
         return f"names the file {stored.file!r}, which must be {name}"
+    file = path.with_name(name)
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        return f"{name}: not a plain file"  # opening a pipe would wait for ever
     try:
-        data = path.with_name(name).read_bytes()
+        data = file.read_bytes()
     except OSError as error:
         return f"{name}: {error.strerror}"
     if records.sha256(data) != stored.sha256:

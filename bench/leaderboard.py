@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import RequestError
 from bench.records import Data, Interval, Record
@@ -34,7 +34,7 @@ class Spec(BaseModel):
     method: str
     student: str
     teacher: str
-    seed: int
+    seed: int = Field(ge=0, strict=True)
     settings: dict[str, dict[str, Any]]
     versions: dict[str, Any]
 
