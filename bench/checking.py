@@ -211,7 +211,10 @@ def of_content(record: records.Record) -> Iterator[str]:
         yield "metrics.choices are not the best dev scores of the curve"
     elif not m.choices or abs(m.dev - m.choices[-1].value) > SCORED_AGAIN:
         yield "metrics.dev is not the dev score of the last choice"
-    if stage_lengths(record.curve) != record.cost.stages:
+    steps = [point.get("step") for point in record.curve]
+    if not all(type(step) is int and step >= 0 for step in steps):
+        yield "curve: a step is not a whole number from 0 on"
+    elif stage_lengths(record.curve) != record.cost.stages:
         yield "cost.stages are not the last steps of the curve's stages"
 
 
