@@ -44,8 +44,11 @@ def check(results: Path) -> tuple[int, list[Problem]]:
     if not results.is_dir():
         raise RequestError(f"there is no folder of results at {results}")
     found = sorted(walk(results))
+    profiles = [path for path in found if path.parent == results / records.PROFILES]
+    found = [path for path in found if path not in profiles]
     names = {path for path in found if path.suffix == ".json"}
     problems = [Problem(str(p), why) for p in found if (why := stray(p, results, names))]
+    problems += [Problem(str(p), why) for p in profiles for why in check_profile(p)]
     bad = {p.path for p in problems}
     seen: dict[str, Path] = {}
     for path in sorted(names):
@@ -90,8 +93,43 @@ def check_record(path: Path, results: Path, seen: dict[str, Path]) -> list[str]:
         return [f"cannot be checked: {type(error).__name__}: {str(error)[:200]}"]
 
 
-def read_strictly(path: Path) -> records.Record:
-    """The record, with what JSON and the schema let pass made an error too."""
+def check_profile(path: Path) -> list[str]:
+    """All that is wrong with a profile, or with a file beside one."""
+    from bench import profiling
+
+    if path.is_symlink() or not path.is_file():
+        return ["not a plain file"]
+    if path.name.endswith(".samples.npz") and path.with_name(path.name.removesuffix(".samples.npz") + ".json").exists():
+        return []  # checked with its profile
+    if path.suffix != ".json":
+        return ["a stray file: no profile lies beside it"]
+    try:
+        raw = parse(path)
+        profile = profiling.Profile.model_validate(raw)
+        samples = beside(path, f"{path.stem}.samples.npz", profile.samples)
+        return [samples] if isinstance(samples, str) else list(of_profile(profile, samples))
+    except ValidationError as error:
+        return [f"{'.'.join(map(str, error.errors()[0]['loc']))}: {error.errors()[0]['msg']}"]
+    except (BenchError, KeyError, ValueError, TypeError) as error:
+        return [str(error)]
+
+
+def of_profile(profile: Any, arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
+    """Latency, throughput and speed-ups of every network, computed again from the samples."""
+    from bench import measuring
+
+    samples = records.unflatten_samples(arrays)
+    said = {n: {k: v.model_dump() for k, v in points.items()} for n, points in profile.speedups.items()}
+    yield from (f"speedups.{why}" for why in differences(said, measuring.speedups(samples, profile.reference)))
+    for name, size in profile.models.items():
+        again = measuring.derived(samples, name, profile.inputs)
+        yield from (
+            f"{name}.{why}" for why in differences({"latency": size.latency, "throughput": size.throughput}, again)
+        )
+
+
+def parse(path: Path) -> dict[str, Any]:
+    """A JSON object of plain, finite values. RequestError: it is none, in one sentence."""
     if path.stat().st_size > LARGEST:
         raise RequestError(f"larger than {LARGEST // 10**6} MB")
     try:
@@ -107,14 +145,20 @@ def read_strictly(path: Path) -> records.Record:
         raise RequestError(f"not valid JSON: {error}") from None
     if not isinstance(raw, dict):
         raise RequestError("not a JSON object")
-    version = raw.get("schema")
-    if version != records.SCHEMA or isinstance(version, (bool, float)):
-        raise RequestError(f"schema {str(version)[:20]!r}: this version of bench reads schema {records.SCHEMA}")
     for where, value in leaves(raw):
         if why := odd(value):
             raise RequestError(f"{where}: {why}")
+    return raw
+
+
+def read_strictly(path: Path) -> records.Record:
+    """The record, with what the schema lets pass made an error too."""
+    raw = parse(path)
+    version = raw.get("schema")
+    if version != records.SCHEMA or isinstance(version, (bool, float)):
+        raise RequestError(f"schema {str(version)[:20]!r}: this version of bench reads schema {records.SCHEMA}")
     try:
-        return records.Record.model_validate_json(text, strict=True)
+        return records.Record.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         raise RequestError(f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from None

@@ -61,7 +61,7 @@ class Page(HTMLParser):
 
 def save(results: Path, *found: records.Record) -> None:
     for record in found:
-        records.write(results, record, {"lee/prediction": np.zeros(2, np.float32)})
+        records.write(results, record, {"lee/prediction": np.zeros(2, np.float32)}, {"single": {"student": [[1]]}})
 
 
 def site(tmp_path: Path, *found: records.Record) -> Path:
@@ -155,7 +155,7 @@ def test_a_run_page_tells_how_to_repeat_it_and_what_it_stands_on(tmp_path: Path)
         ["distil", "40", "40", "—", "kl 0.250"],
         ["lee", "pearson", "76.00", "81.00"],
         ["lee", "spearman", "75.00", "80.00"],
-        ["Latency single, p50_ms", "4.00", "8.00"],
+        ["Latency single, p50 ms", "4.00", "8.00"],
         ["Parameters", "17,389,824", "22,713,216"],
         ["Licence", "LGPL-2.1"],
         ["Citation", "Lee et al. 2005"],
@@ -212,9 +212,12 @@ def attack(record: records.Record) -> records.Record:
         "stage",
         "step",
     }
-    fixed |= {"dev", "losses", "p50_ms", "single", "offline_per_s"}
+    fixed |= {"dev", "losses", "p50_ms", "single", "offline_per_s", "what", "split"}
     bad = hostile(raw, fixed - {"torch", "libraries"})
     bad["run_id"], bad["data"]["source"] = record.run_id, "packaged"
+    bad["metrics"]["choices"] = raw["metrics"]["choices"]  # a split is dev or nothing
+    for part, good in ((bad["predictions"], raw["predictions"]), (bad["efficiency"], raw["efficiency"])):
+        part |= {"sha256": good["sha256"]} if "sha256" in part else {"samples": good["samples"]}
     bad["metrics"]["all"][HOSTILE] = {HOSTILE: 0.5}
     bad["environment"][HOSTILE] = [HOSTILE, {HOSTILE: HOSTILE}]
     bad["data"]["sizes"][HOSTILE] = 3
@@ -240,7 +243,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
         "Lee et al. 2005",
         "0.1.0",
         "model only",
-        "256 inputs",
+        "128 inputs",
         "a small task",
         "pairs of documents",
         "kl",
