@@ -42,6 +42,11 @@ class TransformerNetwork(Network):
         """The backbone's token table, for students that borrow it."""
         return self.backbone.get_input_embeddings()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """To be sent to another process: without the closures that transformers hooks in for hidden states."""
+        unhook(self.backbone)
+        return self.__dict__.copy()
+
     def encode(self, inputs: Sequence[str], max_length: int | None = None) -> TokenArrays:
         limit = min(max_length or self.max_length, self.max_length)
         tokens = self.tokenizer(list(inputs), truncation=True, max_length=limit, padding=False)["input_ids"]
@@ -57,6 +62,16 @@ class TransformerNetwork(Network):
                 features = module(features)
         hidden = tuple(out.hidden_states) if "hidden" in want else ()
         return Signals(embedding=features.get("sentence_embedding"), hidden=hidden, mask=batch["attention_mask"])
+
+
+def unhook(backbone: Any) -> None:
+    """Remove transformers' output-capturing hooks; it installs them again when hidden states are next asked for."""
+    for module in backbone.modules():
+        for key, hook in list(module._forward_hooks.items()):
+            if getattr(hook, "__name__", "") == "output_capturing_hook":
+                del module._forward_hooks[key]
+        if getattr(module, "_output_capturing_hooks_installed", False):
+            module._output_capturing_hooks_installed = False
 
 
 def load(path: Path, pooling: str = "") -> TransformerNetwork:

@@ -1,5 +1,8 @@
 """The bert family: which teacher layers it starts from, and what it refuses."""
 
+import pickle
+
+import numpy as np
 import pytest
 import torch
 
@@ -102,3 +105,13 @@ def test_more_layers_than_the_teacher_has(task, teacher):
 
 def test_heads():
     assert [default_heads(w) for w in (312, 384, 768, 128, 256, 512)] == [12, 12, 12, 2, 4, 8]
+
+
+def test_a_network_travels_after_its_hidden_states_were_read(task, teacher):
+    """And still gives them: the closures that transformers hooks in are left behind and installed again."""
+    network = build("1x24x2", task, teacher).eval()
+    batch, want = network.encode(["some words"]).batch(np.array([0])), frozenset({"hidden", "embedding"})
+    before = network(batch, want)
+    for one in (pickle.loads(pickle.dumps(network)), network):
+        after = one(batch, want)
+        assert len(after.hidden) == 2 and torch.equal(after.hidden[1], before.hidden[1])
