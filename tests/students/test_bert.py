@@ -112,6 +112,6 @@ def test_a_network_travels_after_its_hidden_states_were_read(task, teacher):
     network = build("1x24x2", task, teacher).eval()
     batch, want = network.encode(["some words"]).batch(np.array([0])), frozenset({"hidden", "embedding"})
     before = network(batch, want)
-    for one in (pickle.loads(pickle.dumps(network)), network):
+    for one in (pickle.loads(pickle.dumps(network)), network):  # noqa: S301 - our own
         after = one(batch, want)
         assert len(after.hidden) == 2 and torch.equal(after.hidden[1], before.hidden[1])
