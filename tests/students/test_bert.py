@@ -92,7 +92,7 @@ def test_a_checkpoints_content_is_in_the_run_id(task, folder, tmp_path):
         Bert(Bert.Settings(init="gapp")).initial(task)
 
 
-@pytest.mark.parametrize("size", ["0", "03", "x3", "3x", "3x100x7", "99999", "-1", "3.5", "\uff13", "3x384x12x1"])
+@pytest.mark.parametrize("size", ["0", "03", "x3", "3x", "3x100x7", "99999", "-1", "3.5", "\uff13", "3x384x12x1x1"])
 def test_malformed_sizes(size):
     with pytest.raises(RequestError, match="is no size"):
         Bert.check(size)
