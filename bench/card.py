@@ -135,4 +135,4 @@ def speed(record: Record) -> dict[str, Any]:
 
 def loyalty(record: Record) -> Mapping[str, Mapping[str, float]]:
     """{data set: {measure: value}}: how closely the student follows the teacher's predictions; empty: not recorded."""
-    return getattr(record.metrics, "loyalty", None) or {}
+    return record.metrics.loyalty

@@ -114,7 +114,9 @@ def plain_python(*arguments: object, cwd: Path) -> str:
 
 def check_scores(finished: SimpleNamespace, name: str, kind: str, out: Path, tmp_path: Path) -> None:
     """The cosines that the folder gives are the predictions that the record was scored from."""
-    pairs = load(find("task", "sts"))(Source("packaged"), "mini").pairs("test")["lee"]
+    task = load(find("task", "sts"))(Source("packaged"), "mini")
+    task.unseal()
+    pairs = task.pairs("test")["lee"]
     texts = list(dict.fromkeys([*pairs.first, *pairs.second]))
     (tmp_path / "texts.json").write_text(json.dumps([*texts, *ODD]))
     plain_python("-c", PLAIN, kind, out.resolve(), tmp_path / "texts.json", tmp_path / "found.npy", cwd=tmp_path)
