@@ -114,6 +114,8 @@ def load(plugin: Plugin) -> type[Any]:
     if len(classes) != 1:
         names = ", ".join(c.__name__ for c in classes) or "none"
         raise RequestError(f"{plugin.path} must define one subclass of {CONTRACTS[plugin.kind]}; it defines {names}")
+    if not plugin.module:
+        _files[module.__name__] = plugin
     return classes[0]
 
 
@@ -137,7 +139,6 @@ def _load_file(plugin: Plugin) -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
-    _files[name] = plugin
     return module
 
 

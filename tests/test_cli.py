@@ -67,6 +67,7 @@ def seconds_of(*arguments: str) -> float:
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
+@pytest.mark.quiet
 def test_help_and_list_are_quick() -> None:
     assert min(seconds_of("--help") for _ in range(3)) < 0.3
     assert min(seconds_of("list") for _ in range(2)) < 1

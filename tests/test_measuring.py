@@ -15,6 +15,7 @@ from bench.errors import BenchError
 from bench.timing import Effort
 from tests.spinning import Failing, Products, Spinning
 
+pytestmark = pytest.mark.quiet
 QUIET = 0.02  # share of the cores
 WANT = frozenset({"embedding"})
 SHORT = Effort(inputs=16, rounds=5, seconds=0.5, most=1000, limit=5.0)
@@ -34,13 +35,17 @@ class Listening(Console):
 
 @pytest.fixture(scope="module")
 def measured() -> tuple[dict, Listening, float]:
-    """One session; up to three, until other processes leave the machine alone."""
+    """One session; up to three, until other processes leave the machine alone and do not fall into a spin's end.
+
+    A bias of the clock itself would be in all three.
+    """
     for _ in range(3):
         console = Listening()
         networks = {"slow": Spinning(4.0), "known": Spinning(2.0)}
         found = measuring.measure(networks, TEXTS, WANT, SHORT, console, lengths=(8,))
         after = time.process_time()
-        if found["seen"].get("foreign", 0) < QUIET:
+        spin = found["models"]["slow"]["latency"]["single"]["p50_ms"]
+        if found["seen"].get("foreign", 0) < QUIET and spin < 4.0 * 1.01:
             break
     return found, console, after
 

@@ -79,6 +79,7 @@ def test_the_teacher_reads_the_training_text_once_for_all_methods(finished):
     assert cost["disco"]["stages"] == {"ckd": 24, "contrast": 3}
 
 
+@pytest.mark.quiet
 def test_a_second_run_is_skipped_in_under_five_seconds(teacher, finished):
     results, cache, outcomes, _ = finished
     before = path_of(outcomes[1]["record"]).stat().st_mtime_ns
