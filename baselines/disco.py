@@ -27,7 +27,8 @@ from torch import Tensor, nn
 
 from bench.inputs import Batch
 from bench.losses import unit
-from bench.method import Losses, Method, Optimiser, Run, Stage
+from bench.method import Losses, Method, Run, Stage
+from bench.optimiser import Optimiser
 from bench.signals import Signals
 
 

@@ -9,12 +9,13 @@ The zero line of every comparison: same student initialisation, same number of u
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import PositiveFloat
 
 from bench.inputs import Batch
-from bench.method import Losses, Method, Optimiser, Run, Stage
+from bench.method import Losses, Method, Run, Stage
+from bench.optimiser import Optimiser
 from bench.signals import Signals
 
 
@@ -26,7 +27,7 @@ class Finetune(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        lr: PositiveFloat = 5e-5  # NLI fine-tuning in the official code of DisCo
+        lr: PositiveFloat | None = None  # none: the architecture's; of embeddings 5e-5 (official code of DisCo, NLI)
 
     def __init__(self, settings: Settings, run: Run) -> None:
         super().__init__(settings, run)
@@ -37,7 +38,8 @@ class Finetune(Method):
         yield Stage("supervised", "supervised", self.supervised, track.updates, track.batch_size, self.optimiser())
 
     def optimiser(self) -> Optimiser:
-        return Optimiser(lr=self.settings.lr)
+        recipe = Optimiser(lr=5e-5) if self.run.task.kind == "embed" else self.run.optimiser
+        return replace(recipe, lr=self.settings.lr or recipe.lr)
 
     def supervised(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         return self.objective(student, batch)

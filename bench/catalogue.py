@@ -25,13 +25,17 @@ def task_names(plugin: Plugin) -> list[str]:
 
 
 def describe_task(plugin: Plugin, name: str) -> dict[str, Any]:
-    d = plugin.declares
-    return {"name": name, "title": d.get("title", plugin.summary), "kind": d["kind"], "metric": d.get("main_metric")}
+    d, dataset = plugin.declares, name.partition("/")[2]
+    return {
+        "name": name, "title": d.get("title", plugin.summary),
+        "kind": d.get("kinds", {}).get(dataset, d["kind"]), "reads": d.get("reads", "text"),
+        "metric": d.get("main_metrics", {}).get(dataset, d.get("main_metric")),
+    }  # fmt: skip
 
 
 def describe_method(plugin: Plugin, tasks: list[dict[str, Any]]) -> dict[str, Any]:
     """A method, the tasks it fits, and for the others the reason."""
-    reasons = {t["name"]: why_not(plugin.declares, t["kind"]) for t in tasks}
+    reasons = {t["name"]: why_not(plugin.declares, t["kind"], reads=t["reads"]) for t in tasks}
     return {
         "name": plugin.name,
         "title": plugin.declares.get("title", plugin.summary),
@@ -50,6 +54,7 @@ def describe_student(plugin: Plugin) -> dict[str, Any]:
         "default": f"{plugin.name}:{d['default']}" if d.get("default") else plugin.name,
         "offers": sorted(d.get("offers", ())),
         "kinds": sorted(d.get("kinds", ())),
+        "reads": d.get("reads", "text"),
     }
 
 

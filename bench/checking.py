@@ -41,14 +41,18 @@ class Problem:
 
 def check(results: Path) -> tuple[int, list[Problem]]:
     """(records seen, problems). RequestError: there is no such folder."""
+    from bench.checking_others import check_profile, check_teacher
+
     if not results.is_dir():
         raise RequestError(f"there is no folder of results at {results}")
     found = sorted(walk(results))
     profiles = [path for path in found if path.parent == results / records.PROFILES]
-    found = [path for path in found if path not in profiles]
+    taught = [path for path in found if path.parent == results / records.TEACHERS]
+    found = [path for path in found if path not in {*profiles, *taught}]
     names = {path for path in found if path.suffix == ".json"}
     problems = [Problem(str(p), why) for p in found if (why := stray(p, results, names))]
     problems += [Problem(str(p), why) for p in profiles for why in check_profile(p)]
+    problems += [Problem(str(p), why) for p in taught for why in check_teacher(p)]
     bad = {p.path for p in problems}
     seen: dict[str, Path] = {}
     for path in sorted(names):
@@ -91,41 +95,6 @@ def check_record(path: Path, results: Path, seen: dict[str, Path]) -> list[str]:
         return [str(error).removeprefix(f"{path} is not a valid record: ")]
     except Exception as error:  # nothing in a file may stop the check of the others
         return [f"cannot be checked: {type(error).__name__}: {str(error)[:200]}"]
-
-
-def check_profile(path: Path) -> list[str]:
-    """All that is wrong with a profile, or with a file beside one."""
-    from bench import profiling
-
-    if path.is_symlink() or not path.is_file():
-        return ["not a plain file"]
-    if path.name.endswith(".samples.npz") and path.with_name(path.name.removesuffix(".samples.npz") + ".json").exists():
-        return []  # checked with its profile
-    if path.suffix != ".json":
-        return ["a stray file: no profile lies beside it"]
-    try:
-        raw = parse(path)
-        profile = profiling.Profile.model_validate(raw)
-        samples = beside(path, f"{path.stem}.samples.npz", profile.samples)
-        return [samples] if isinstance(samples, str) else list(of_profile(profile, samples))
-    except ValidationError as error:
-        return [f"{'.'.join(map(str, error.errors()[0]['loc']))}: {error.errors()[0]['msg']}"]
-    except (BenchError, KeyError, ValueError, TypeError) as error:
-        return [str(error)]
-
-
-def of_profile(profile: Any, arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
-    """Latency, throughput and speed-ups of every network, computed again from the samples."""
-    from bench import measuring
-
-    samples = records.unflatten_samples(arrays)
-    said = {n: {k: v.model_dump() for k, v in points.items()} for n, points in profile.speedups.items()}
-    yield from (f"speedups.{why}" for why in differences(said, measuring.speedups(samples, profile.reference)))
-    for name, size in profile.models.items():
-        again = measuring.derived(samples, name, profile.inputs)
-        yield from (
-            f"{name}.{why}" for why in differences({"latency": size.latency, "throughput": size.throughput}, again)
-        )
 
 
 def parse(path: Path) -> dict[str, Any]:
@@ -315,11 +284,13 @@ def of_predictions(record: records.Record, arrays: Mapping[str, np.ndarray]) -> 
         return
     from bench.account import metrics, of_teacher, score
 
-    cls = plugins.load(plugins.find("task", record.spec["task"].partition("/")[0]))
-    again = metrics(cls.score, cls.main_metric, predictions)
+    family, _, dataset = record.spec["task"].partition("/")
+    cls = plugins.load(plugins.find("task", family))
+    metric = cls.main_metrics.get(dataset, cls.main_metric)
+    again = metrics(cls.score, metric, predictions)
     said = record.metrics.model_dump(include=set(again))
     yield from (f"metrics.{why}" for why in differences(said, again))
-    teacher = score(cls.score, cls.main_metric, of_teacher(predictions))
+    teacher = score(cls.score, metric, of_teacher(predictions))
     said = {"all": record.teacher.metrics, "main": record.teacher.main.model_dump()}
     yield from (f"teacher.{why}" for why in differences(said, teacher))
 

@@ -94,6 +94,36 @@ def list_(
 
 
 @app.command(
+    epilog="Examples:  bench teach --task glue/sst2 --model all-MiniLM-L6-v2 --track lite --data-dir data    "
+    "bench teach --task images/digits --model resnet:20"
+)
+def teach(
+    task: Annotated[list[str], typer.Option(help="Task or family; may be repeated.")],
+    model: Annotated[
+        str,
+        typer.Option(help="Short name, folder or Hub id of an encoder, or family:size. Default: the task's teacher."),
+    ] = "",
+    track: Annotated[str, typer.Option(help="mini: packaged data; lite, full: official data.")] = "mini",
+    data_dir: Annotated[Path | None, typer.Option(help="Official data on disk; the Hub when left out.")] = None,
+    results: Results = Path("results"),
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE of the track: teach (updates), batch_size ...")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Fine-tune a teacher on a task, once: kept in the store, with a record. `bench run` does this where it has to."""
+    from bench.console import Console
+    from bench.spec import Request
+    from bench.sweep import teach_all
+
+    request = Request(task, [], [], model, track, (0,), data_dir, settings or [])
+    found = teach_all(request, results, device, Console())
+    if as_json:
+        print(json.dumps({"teachers": found}, indent=1))
+
+
+@app.command(
     epilog="Examples:  bench run --task sts --method disco    "
     "bench run --task sts --method kd --method ./mine.py --student bert:3 --student bow --seeds 0,1,2    "
     "bench run --task sts --method disco --set disco.queue=4096 --dry-run"

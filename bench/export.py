@@ -93,14 +93,13 @@ def rebuild(spec: Spec) -> Network:
     """The student of a finished run, on the CPU, ready to predict."""
     import torch
 
-    from bench.protocol import build_student
-    from bench.teaching import Teacher
+    from bench.protocol import build_student, make_teacher
 
     with store.locked(f"run-{spec.run_id}"):
         kept = checkpoint.load(weights_of(spec.run_id))
     if kept is None:
         raise RequestError(f"the student of {spec.run_id} is no longer in the store: run it again")
-    network = build_student(spec, Teacher(spec.place, torch.device("cpu"), Console(quiet=True)))
+    network = build_student(spec, make_teacher(spec, torch.device("cpu"), Console(quiet=True)))
     try:
         network.load_state_dict(kept[0])
     except RuntimeError as error:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +17,17 @@ from torch import Tensor
 class Examples:
     """A training set: a pool of raw inputs, and groups of them by index.
 
-    `groups` is (N, K): K=1 for single inputs, 2 for (anchor, positive), 3 for (anchor, positive, negative).
-    `labels` is (N,) or None. Teacher and student tokenise the pool on their own; batches are keyed by pool index.
+    Inputs are texts, pairs of texts, or `bench.images.Images`. `groups` is (N, K): K=1 for single inputs, 2 for
+    (anchor, positive), 3 for (anchor, positive, negative). `labels` is (N,) or None: class numbers, int64, or values,
+    float32.
+    Teacher and student encode the pool on their own; batches are keyed by pool row. With `views` > 1 every input has
+    so many augmented forms, and row r in view v is row r + v * len(inputs).
     """
 
-    inputs: Sequence[str]
+    inputs: Sequence[Any]
     groups: np.ndarray
     labels: np.ndarray | None = None
+    views: int = 1
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -30,7 +35,22 @@ class Examples:
     @cached_property
     def digest(self) -> str:
         """Content key of the pool: the teacher store files signals under it."""
-        return digest_texts(self.inputs)
+        return digest_inputs(self.inputs)
+
+
+def single(inputs: Sequence[Any], labels: np.ndarray, views: int = 1) -> Examples:
+    """A labelled training set of inputs that stand alone."""
+    return Examples(inputs, np.arange(len(inputs))[:, None], labels, views)
+
+
+def digest_inputs(inputs: Sequence[Any]) -> str:
+    """Content key of raw inputs: their own, else a hash over texts, where a pair is two texts and says so."""
+    own = getattr(inputs, "digest", None)
+    if isinstance(own, str):
+        return own
+    if all(isinstance(i, str) for i in inputs):
+        return digest_texts(inputs)
+    return digest_texts(["pairs", *(text for pair in inputs for text in pair)])
 
 
 def digest_texts(texts: Sequence[str]) -> str:
@@ -50,6 +70,9 @@ class Batch:
     rows: Tensor  # (B,) example numbers
     columns: int
     labels: Tensor | None = None
+    inputs: Mapping[str, Tensor] = field(default_factory=dict)  # what the student reads: for a method's own networks
+    progress: float = 0.0  # share of the stage that is done before this update
+    examples: int = 0  # in the training set
 
     def split(self, x: Tensor) -> tuple[Tensor, ...]:
         """(K*B, ...) -> K tensors (B, ...)."""
@@ -57,24 +80,39 @@ class Batch:
 
 
 class TokenArrays:
-    """Tokenised text in one flat array with offsets: no Python objects per sentence, no tokenizer in the loop."""
+    """Tokenised text in one flat array with offsets: no Python objects per sentence, no tokenizer in the loop.
 
-    def __init__(self, token_ids: Sequence[Sequence[int]], pad: int) -> None:
+    `segments`, where a network tells the texts of a pair apart: which text each token is of.
+    """
+
+    def __init__(
+        self, token_ids: Sequence[Sequence[int]], pad: int, segments: Sequence[Sequence[int]] | None = None
+    ) -> None:
         self.lengths = np.fromiter((len(t) for t in token_ids), np.int64, len(token_ids))
         self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
-        self.flat = np.fromiter((i for t in token_ids for i in t), np.int64, int(self.offsets[-1]))
+        self.flat = self._flat(token_ids)
+        self.segments = None if segments is None else self._flat(segments)
         self.pad = pad
+
+    def _flat(self, lists: Sequence[Sequence[int]]) -> np.ndarray:
+        return np.fromiter((i for t in lists for i in t), np.int64, int(self.offsets[-1]))
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def batch(self, rows: np.ndarray) -> dict[str, Tensor]:
-        """`input_ids` and `attention_mask`, both (B, L) int64, L the longest of these rows."""
+        """`input_ids`, `attention_mask`, and for pairs `token_type_ids`: (B, L) int64, L the longest of these rows."""
         lengths = self.lengths[rows]
         mask = np.arange(lengths.max(initial=1)) < lengths[:, None]
+        at = np.concatenate([np.arange(self.offsets[r], self.offsets[r + 1]) for r in rows])
         ids = np.full(mask.shape, self.pad, np.int64)
-        ids[mask] = np.concatenate([self.flat[self.offsets[r] : self.offsets[r + 1]] for r in rows])
-        return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask.astype(np.int64))}
+        ids[mask] = self.flat[at]
+        found = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask.astype(np.int64))}
+        if self.segments is not None:
+            kinds = np.zeros(mask.shape, np.int64)
+            kinds[mask] = self.segments[at]
+            found["token_type_ids"] = torch.from_numpy(kinds)
+        return found
 
 
 BUCKET = 20  # batches that are sorted by length together: large enough to save padding, small enough to stay random

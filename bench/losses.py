@@ -33,3 +33,42 @@ class Contrast(nn.Module):
         anchors, *candidates = batch.split(student.embedding)
         logits = self.scale * unit(anchors) @ unit(torch.cat(candidates)).T
         return {"contrastive": F.cross_entropy(logits, torch.arange(len(anchors), device=logits.device))}
+
+
+class CrossEntropy(nn.Module):
+    """L = mean_b CE(softmax(z_b), y_b)."""
+
+    def forward(self, student: Signals, batch: Batch) -> dict[str, Tensor]:
+        """Logits (B, C), labels (B,) class numbers."""
+        assert student.logits is not None and batch.labels is not None
+        return {"ce": F.cross_entropy(student.logits, batch.labels)}
+
+
+class SquaredError(nn.Module):
+    """L = mean_b (z_b - y_b)^2. The single output is squeezed: (B, 1) against (B,) would broadcast to (B, B)."""
+
+    def forward(self, student: Signals, batch: Batch) -> dict[str, Tensor]:
+        """Outputs (B, 1), labels (B,) values."""
+        assert student.logits is not None and batch.labels is not None
+        return {"mse": F.mse_loss(student.logits.squeeze(-1), batch.labels)}
+
+
+def supervised(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy with class numbers; squared error where the labels are values."""
+    if labels.dtype.is_floating_point:
+        return F.mse_loss(logits.squeeze(-1), labels)
+    return F.cross_entropy(logits, labels)
+
+
+def soft_divergence(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+    """tau^2 mean_b KL(softmax(z_T / tau) || softmax(z_S / tau)), logits (B, C): Hinton et al. 2015, batch mean."""
+    p = F.log_softmax(teacher.detach() / temperature, -1)
+    q = F.log_softmax(student / temperature, -1)
+    return temperature**2 * F.kl_div(q, p, reduction="batchmean", log_target=True)
+
+
+def match_outputs(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+    """`soft_divergence` of classes; squared error of a single output, whose softmax would be constant."""
+    if student.shape[-1] == 1:
+        return F.mse_loss(student, teacher.detach())
+    return soft_divergence(student, teacher, temperature)

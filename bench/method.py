@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
+import numpy as np
 from torch import Tensor, nn
 
-from bench.inputs import Batch
+from bench.inputs import Batch, Examples
+from bench.network import Network, Shape
+from bench.optimiser import Optimiser
 from bench.signals import Signals
 from bench.task import Task, Track
 
@@ -16,31 +19,28 @@ Losses = dict[str, Tensor]  # named scalars; the loop minimises their sum
 
 
 @dataclass(frozen=True)
-class Optimiser:
-    """AdamW and its schedule for one stage."""
-
-    lr: float
-    betas: tuple[float, float] = (0.9, 0.98)
-    eps: float = 1e-8
-    weight_decay: float = 0.01
-    warmup: float = 0.1  # linear warm-up, as a share of one epoch of the stage's data
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"  # after the warm-up
-    clip: float = 1.0  # gradient norm; 0: no clipping
-
-
-@dataclass(frozen=True)
 class Stage:
     """One training stage: which data, which loss, how long."""
 
     name: str
-    data: str  # the task's training set: distil | supervised
-    loss: Callable[[Signals, Signals, Batch], Losses]  # (student, teacher, batch)
+    data: str | Examples  # the task's training set, distil | supervised; or one of the method's own
+    loss: Callable[[Signals, Any, Batch], Losses]  # (student, teacher, batch); of several teachers a list of Signals
     updates: int
     batch_size: int
     optimiser: Optimiser
-    needs: frozenset[str] = frozenset()  # teacher signals; empty: no teacher forward
-    wants: frozenset[str] = frozenset({"output"})  # student signals; `output` is what the kind is evaluated on
+    needs: frozenset[str] | set[str] = frozenset()  # teacher signals; empty: no teacher forward
+    wants: frozenset[str] | set[str] = frozenset({"output"})  # of the student; `output`: what the kind is evaluated on
     noisy_teacher: bool = False  # the teacher runs in every step with its dropout on; nothing can be stored
+    teachers: Sequence[int] = ()  # the assistants that teach, by number; empty: the run's own teacher
+
+
+@dataclass(frozen=True)
+class Assistant:
+    """A network that is trained before the student, by a run of its own, and then teaches."""
+
+    student: str  # as on the command line: `resnet:14`
+    method: str = "kd"
+    teacher: int | None = None  # the assistant that teaches it, by number; None: the run's own teacher
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,15 @@ class Run:
 
     task: Task
     track: Track
-    student_width: int
+    student_width: int  # of `embedding`
     teacher_width: int
     seed: int
+    optimiser: Optimiser = field(default_factory=lambda: Optimiser(lr=5e-5))  # the recipe of the student's architecture
+    student_shape: Shape = field(default_factory=Shape)
+    teacher_shape: Shape = field(default_factory=Shape)
+    new_student: Callable[[str], Network] | None = None  # purpose -> another one, with other first weights
+    dev_outputs: Callable[[int], np.ndarray] | None = None  # assistant -> its outputs over dev
+    dev_score: Callable[[np.ndarray], float] | None = None  # outputs over dev -> the main metric there
 
 
 class Method(nn.Module):
@@ -62,7 +68,10 @@ class Method(nn.Module):
     Class attributes are literals, so that `bench list` can read them without importing the module.
     """
 
-    needs: ClassVar[frozenset[str] | set[str]] = frozenset()  # teacher signals; `output` stands for the kind's own
+    needs: ClassVar[frozenset[str] | set[str]] = (
+        frozenset()
+    )  # of teacher and student; `output` stands for the kind's own
+    wants: ClassVar[frozenset[str] | set[str]] = frozenset()  # of the student alone
     kinds: ClassVar[frozenset[str] | set[str]] = frozenset()  # kinds of task it is defined for; empty: all
     version: ClassVar[int] = 1  # raise it when the same settings would give other numbers
 
@@ -73,6 +82,11 @@ class Method(nn.Module):
     def __init__(self, settings: Any, run: Run) -> None:
         super().__init__()
         self.settings, self.run = settings, run
+
+    @staticmethod
+    def assistants(settings: Any) -> Sequence[Assistant]:
+        """The networks that are trained before the student, in this order."""
+        return ()
 
     def stages(self) -> Iterable[Stage]:
         """The stages in order; each starts from the best dev checkpoint of the one before."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from dataclasses import dataclass
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import RequestError
 from bench.sources import package_file
 from bench.task import Task
+
+if TYPE_CHECKING:
+    from bench.network import Network
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")  # weights as safetensors alone, and the tokenizer
 DOWNLOAD: dict[str, Any] = {"allow_patterns": list(MODEL_FILES), "ignore_patterns": ["onnx/*"]}
@@ -28,6 +33,8 @@ class Place:
     repo: str = ""
     revision: str = ""  # as it was asked for; empty: the main branch
     commit: str = ""  # what it means
+    # builds the network where it is not simply read from the folder: a taught teacher, an assistant
+    make: Callable[[Any, Any], Network] | None = field(default=None, compare=False)  # (device, console)
 
     @cached_property
     def path(self) -> Path:
@@ -62,6 +69,26 @@ def locate(reference: str, task: Task) -> Place:
     repo, _, revision = target.partition("@")
     commit = hub_commit(target)
     return Place(reference, f"{repo}@{commit}#{pooling}", pooling, repo=repo, revision=revision, commit=commit)
+
+
+def has_head(place: Place) -> bool:
+    """Whether a model solves a classification or regression as it is; an encoder has to be fine-tuned first."""
+    path = place.folder or config_of(place)
+    try:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return any(str(name).endswith("ForSequenceClassification") for name in config.get("architectures") or ())
+
+
+def config_of(place: Place) -> Path:
+    """The folder of a Hub model's config.json, fetched alone."""
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(place.repo, "config.json", revision=place.commit)).parent
+    except Exception as error:  # as below
+        raise unreachable(f"{place.repo}@{place.commit}", error) from error
 
 
 def check(folder: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.optimiser import Optimiser
 from bench.signals import Signals
 
 
@@ -22,19 +24,30 @@ class Encoded(Protocol):
         """The tensors of these rows, padded to the longest of them."""
 
 
+@dataclass(frozen=True)
+class Shape:
+    """What a method that matches layers must know of a network; 0 or empty: it has no such thing."""
+
+    layers: int = 0
+    heads: int = 0
+    hidden: tuple[int, ...] = ()  # width (or channels) of each tensor of `hidden`
+
+
 class Network(nn.Module):
     """A model that turns raw inputs into `Signals`. Teacher and student may differ in tokenizer, width and depth."""
 
     offers: frozenset[str]  # the signals that forward can return
     width: int  # of `embedding`, D
     origin: str = "random"  # where the initial weights came from; kept in the record
+    optimiser: Optimiser = Optimiser(lr=5e-5)  # the published recipe of the architecture
+    shape: Shape = Shape()
 
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
     @abstractmethod
-    def encode(self, inputs: Sequence[str], max_length: int | None = None) -> Encoded:
+    def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> Encoded:
         """Tokenise raw inputs once, cut to `max_length` tokens (None: the network's own limit)."""
 
     @abstractmethod

@@ -18,6 +18,7 @@ from bench.network import Network
 from bench.signals import OUTPUT
 from bench.spec import Request, defaults, open_tasks, override, parse_settings
 from bench.task import Task
+from bench.teachers import is_shape
 
 
 class Profiled(records.Size):
@@ -105,11 +106,6 @@ def build(request: ProfileRequest, task: Task, device: torch.device) -> dict[str
     if unused:
         raise RequestError(f"--set {unused[0]}: no architecture of this profile has it; write family.key=value")
     return {name: network.eval().to(device) for name, network in networks.items()}
-
-
-def is_shape(reference: str) -> bool:
-    """Whether a teacher is named as a student is, family:size."""
-    return reference.partition(":")[0] in plugins.found("student")
 
 
 def shaped(name: str, task: Task, base: Network, given: dict[str, str], used: set[tuple[str, str]]) -> Network:

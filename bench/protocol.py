@@ -6,6 +6,7 @@ made on dev; test is opened once, after training.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench import account, checkpoint, measuring, plugins, records, store
+from bench import account, checkpoint, measuring, plugins, records, store, teach
 from bench.console import Console
 from bench.errors import RequestError
 from bench.inference import outputs
@@ -21,10 +22,12 @@ from bench.inputs import Examples
 from bench.method import Method, Run
 from bench.network import Network
 from bench.signals import OUTPUT
-from bench.spec import Spec
-from bench.task import Predictions, Task, headline
+from bench.spec import Spec, run_place
+from bench.task import Predictions, Task
 from bench.teaching import Teacher
-from bench.training import Trainer, derived_seed
+from bench.training import Dev, Trainer, derived_seed
+
+SWAPPED = 0.2  # share of dev that another order of the classes must explain before we call it swapped
 
 
 @dataclass
@@ -38,10 +41,14 @@ class Distilled:
 
 
 def carry_out(spec: Spec, results: Path, device: torch.device, console: Console) -> Path:
-    """Distil, evaluate, measure, and leave a record. Resumes an interrupted run. Returns the record's path."""
+    """Distil, evaluate, measure, and leave a record. Resumes an interrupted run. Returns the record's path.
+
+    The run's assistants have been carried out.
+    """
     started = account.now()
     folder = store.make_folder(store.root() / "runs" / spec.run_id)
     d = distil(spec, folder, device, console)
+    teach.publish(spec.place, results)
     weights = folder / "student.safetensors"
     checkpoint.save(weights, d.student.state_dict(), {"spec": dict(spec.values)})
 
@@ -58,11 +65,13 @@ def carry_out(spec: Spec, results: Path, device: torch.device, console: Console)
 def distil(spec: Spec, folder: Path, device: torch.device, console: Console) -> Distilled:
     """Train the student; the test split is sealed. The folder holds the checkpoint of an interrupted run."""
     spec.task.seal()
-    teacher = Teacher(spec.place, device, console)
+    teacher = make_teacher(spec, device, console)
+    assistants = [Teacher(run_place(a), device, console) for a in spec.assistants]
+    check_classes(spec.task, teacher)
     student = build_student(spec, teacher)
-    method = build_method(spec, student, teacher)
     dev = Dev(spec.task, student)
-    trainer = Trainer(student, method, teacher, dev.score, folder / "checkpoint.safetensors", console)
+    method = build_method(spec, student, teacher, assistants, dev)
+    trainer = Trainer(student, method, teacher, dev.score, folder / "checkpoint.safetensors", console, assistants)
     trainer.fit()
     return Distilled(student, teacher, dev.score(student), trainer)
 
@@ -92,43 +101,69 @@ def restore(spec: Spec, device: torch.device, console: Console) -> tuple[Network
         raise RequestError(
             f"the student of {spec.run_id} is no longer in the store ({weights}): run it again with --results elsewhere"
         )
-    teacher = Teacher(spec.place, device, console)
+    teacher = make_teacher(spec, device, console)
     student = build_student(spec, teacher)
     student.load_state_dict(kept[0])
     return student, teacher, weights
 
 
-def build_student(spec: Spec, teacher: Teacher) -> Network:
-    """The student before training: the same for every method with this seed."""
-    torch.manual_seed(derived_seed(spec.seed, "student"))
+def make_teacher(spec: Spec, device: torch.device, console: Console) -> Teacher:
+    """The run's teacher, not yet loaded (or taught)."""
+    outputs = 0 if spec.task.kind == "embed" else spec.task.outputs
+    return Teacher(spec.place, device, console, outputs)
+
+
+def check_classes(task: Task, teacher: Teacher) -> None:
+    """RequestError: the teacher numbers the classes in another order than the data, as dev shows."""
+    if task.kind != "classify":
+        return
+    from scipy.optimize import linear_sum_assignment
+
+    inputs = task.inputs("dev")
+    pool = Examples(inputs, np.arange(len(inputs))[:, None])
+    logits = np.asarray(teacher.signals(pool, frozenset({"logits"}), None, "evaluate").arrays["logits"])
+    right = wrong = 0.0
+    for arrays in task.predict(logits, "dev").values():
+        table = np.zeros((logits.shape[1],) * 2)
+        np.add.at(table, (arrays["prediction"].argmax(1), arrays["gold"]), 1)
+        rows, columns = linear_sum_assignment(-table)
+        right, wrong = right + table.trace(), wrong + table[rows, columns].sum()
+        order = [task.classes[c] for c in columns]
+    if wrong - right > SWAPPED * len(inputs):
+        raise RequestError(
+            f"the teacher {teacher.place.name} agrees with dev in {right / len(inputs):.0%} of inputs, and in "
+            f"{wrong / len(inputs):.0%} if its classes are {', '.join(order)}: its classes are in another order"
+        )
+
+
+def build_student(spec: Spec, teacher: Teacher, purpose: str = "student") -> Network:
+    """The student before training: the same for every method with this seed. Another purpose: another one."""
+    torch.manual_seed(derived_seed(spec.seed, purpose))
     family = plugins.load(spec.student)(spec.student_settings)
     return family.build(spec.size, spec.task, teacher.network).to(teacher.device)
 
 
-def build_method(spec: Spec, student: Network, teacher: Teacher) -> Method:
+def build_method(spec: Spec, student: Network, teacher: Teacher, assistants: Sequence[Teacher], dev: Dev) -> Method:
     """The method with its own trainable parts."""
     torch.manual_seed(derived_seed(spec.seed, "method"))
-    run = Run(spec.task, spec.track, student.width, teacher.network.width, spec.seed)
+
+    def dev_outputs(number: int) -> np.ndarray:
+        inputs, name = spec.task.inputs("dev"), OUTPUT[spec.task.kind]
+        pool = Examples(inputs, np.arange(len(inputs))[:, None])
+        return np.asarray(assistants[number].signals(pool, frozenset({name}), None, "evaluate").arrays[name])
+
+    run = Run(
+        spec.task, spec.track, student.width, teacher.network.width, spec.seed, student.optimiser,
+        student.shape, teacher.network.shape,
+        lambda purpose: build_student(spec, teacher, purpose), dev_outputs, dev.of,
+    )  # fmt: skip
     return plugins.load(spec.method)(spec.method_settings, run)
-
-
-class Dev:
-    """The dev split, tokenised once for the student."""
-
-    def __init__(self, task: Task, student: Network) -> None:
-        self.task, self.encoded = task, student.encode(task.inputs("dev"))
-
-    def score(self, student: Network) -> float:
-        """The main metric on dev."""
-        name = OUTPUT[self.task.kind]
-        found = outputs(student, self.encoded, frozenset({name}))[name]
-        return headline(self.task.score(self.task.predict(found, "dev")), self.task.main_metric)[1]
 
 
 def predict(task: Task, student: Network, teacher: Teacher) -> Predictions:
     """The student's predictions on test, with the teacher's beside them."""
     name = OUTPUT[task.kind]
-    inputs = list(task.inputs("test"))
+    inputs = task.inputs("test")
     found = task.predict(outputs(student, student.encode(inputs), frozenset({name}))[name], "test")
     # the teacher's outputs come from the store after its first run
     pool = Examples(inputs, np.arange(len(inputs))[:, None])
@@ -142,7 +177,7 @@ def measure(spec: Spec, student: Network, teacher: Teacher, console: Console) ->
     console("  measuring")
     return measuring.measure(
         {"teacher": teacher.network, "student": student},
-        list(spec.task.inputs("test")),
+        spec.task.inputs("test"),
         frozenset({OUTPUT[spec.task.kind]}),
         measuring.EFFORTS.get(spec.values["track"], measuring.STANDARD),
         console,

@@ -20,6 +20,7 @@ from bench.errors import BenchError, RequestError
 
 SCHEMA: Literal[2] = 2
 PROFILES = "profiles"  # the folder of what `bench profile` measured
+TEACHERS = "teachers"  # the folder of the records of teachers that were fine-tuned here
 Samples = dict[str, dict[str, list[list[int]]]]  # {point: {network: [[ns of a call] of a round]}}
 
 
@@ -204,8 +205,8 @@ def read(path: Path) -> Record:
 
 
 def paths(results: Path) -> list[Path]:
-    """All records under a folder; profiles, which lie in a folder of that name, are none."""
-    return sorted(p for p in results.rglob("*.json") if p.parent != results / PROFILES)
+    """All records of runs under a folder; what lies in the folders of profiles and of teachers is none."""
+    return sorted(p for p in results.rglob("*.json") if p.parent not in (results / PROFILES, results / TEACHERS))
 
 
 def read_all(results: Path) -> Iterator[Record]:

@@ -11,16 +11,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
-from bench import models, plugins
+from bench import models, plugins, store, teachers
 from bench.errors import RequestError, unknown
 from bench.fit import why_not
 from bench.sources import choose
 from bench.task import Task, Track
 
+if TYPE_CHECKING:
+    from bench.method import Method
+
 TRACKS = ("mini", "lite", "full")
 FIXED = ("teacher", "student")  # of a track: chosen with their own options
+OF_TEACHER = ("teach",)  # of a track: part of the teacher's key, and of nothing else
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Spec:
     size: str
     place: models.Place
     seed: int
+    assistants: tuple[Spec, ...] = ()  # runs that have to be carried out first
 
     @property
     def run_id(self) -> str:
@@ -72,12 +77,24 @@ def resolve(request: Request) -> list[Spec]:
     used: set[tuple[str, str]] = set()  # (key, owner)
     for task in open_tasks(request):
         task.track = override(task.track, "track", (), given, used, skip=FIXED)
-        place = models.locate(request.teacher or task.track.teacher, task)
+        place = teachers.locate(request.teacher or task.track.teacher, task)
         for method in find_all("method", request.methods):
             for student in request.students or [task.track.student]:
                 specs += _specs(request, task, place, method, student, given, used)
     check_used(given, used, specs)
     return list({s.run_id: s for s in specs}.values())  # the same run asked for twice is one run
+
+
+def open_tasks_set(request: Request) -> list[Task]:
+    """The named tasks with the track's settings of the request. RequestError: a setting that is none of a track."""
+    given, used = parse_settings(request.settings), set[tuple[str, str]]()
+    tasks = open_tasks(request)
+    for task in tasks:
+        task.track = override(task.track, "track", (), given, used, skip=FIXED)
+    for key in given:
+        if key not in {k for k, _ in used}:
+            raise unknown("setting", key, [f.name for f in dataclasses.fields(Track) if f.name not in FIXED])
+    return tasks
 
 
 def find_all(kind: str, names: Sequence[str]) -> list[plugins.Plugin]:
@@ -115,7 +132,7 @@ def _specs(
     family, _, size = student.partition(":") if not student.endswith(".py") else (student, "", "")
     plugin = plugins.find("student", family)
     method_class, student_class = plugins.load(method), plugins.load(plugin)
-    misfit = why_not(declared(method_class), task.kind, declared(student_class))
+    misfit = why_not(declared(method_class), task.kind, declared(student_class), task.reads)
     if misfit:
         raise RequestError(
             f"the method '{method.name}' does not fit {task.name} with the student '{student}': {misfit}"
@@ -127,26 +144,53 @@ def _specs(
     identity = task.identity()
     initial = student_class(build).initial(task)
     for seed in request.seeds:
+        helpers = assistants(request, task, place, method_class, settings, seed)
         values = {
             "task": task.name, "track": request.track, "method": method.name, "student": name,
             "teacher": place.name, "seed": seed,
             "data": {"source": task.source.kind, "identity": identity},
             "settings": {
-                "track": {k: v for k, v in dataclasses.asdict(task.track).items() if k not in FIXED},
+                "track": {k: v for k, v in dataclasses.asdict(task.track).items() if k not in FIXED + OF_TEACHER},
                 "method": dataclasses.asdict(settings), "student": dataclasses.asdict(build),
             },
             "versions": {
                 "teacher": place.identity, "task": task.version,
                 "method": method.digest or method_class.version, "student": plugin.digest or student_class.version,
                 **({"initial": initial} if initial else {}),
+                **({"assistants": [a.run_id for a in helpers]} if helpers else {}),
             },
         }  # fmt: skip
-        yield Spec(values, task, task.track, method, settings, plugin, build, size, place, seed)
+        yield Spec(values, task, task.track, method, settings, plugin, build, size, place, seed, helpers)
+
+
+def assistants(
+    request: Request, task: Task, place: models.Place, method: type[Method], settings: Any, seed: int
+) -> tuple[Spec, ...]:
+    """The runs whose students will teach: each with its method's defaults, with the teacher that it names."""
+    found: list[Spec] = []
+    for wanted in method.assistants(settings):
+        teacher = place if wanted.teacher is None else run_place(found[wanted.teacher])
+        single = dataclasses.replace(request, seeds=[seed])
+        plugin = plugins.find("method", wanted.method)
+        found += _specs(single, task, teacher, plugin, wanted.student, {}, set())
+    return tuple(found)
+
+
+def run_place(spec: Spec) -> models.Place:
+    """A run's student in the place of a teacher."""
+
+    def make(device: Any, console: Any) -> Any:
+        from bench.protocol import restore
+
+        return restore(spec, device, console)[0]
+
+    name = f"{spec.values['method']}/{spec.values['student']}"
+    return models.Place(name, f"run {spec.run_id}", "", store.root() / "runs" / spec.run_id, make=make)
 
 
 def declared(cls: type) -> dict[str, Any]:
     """What the class itself says: inherited and computed attributes too, which its source alone may not show."""
-    return {name: getattr(cls, name) for name in ("needs", "kinds", "offers") if hasattr(cls, name)}
+    return {name: getattr(cls, name) for name in ("needs", "wants", "kinds", "offers", "reads") if hasattr(cls, name)}
 
 
 def defaults(plugin: plugins.Plugin, cls: Any) -> Any:

@@ -15,6 +15,7 @@ class Student(ABC):
 
     offers: ClassVar[set[str] | frozenset[str]]  # signals its networks can expose
     kinds: ClassVar[set[str] | frozenset[str]]  # kinds of task it can be built for
+    reads: ClassVar[str] = "text"  # text | image
     sizes: ClassVar[str] = ""  # the grammar of `size`, for help and errors
     default: ClassVar[str] = ""  # the size when none is given
     version: ClassVar[int] = 1
@@ -36,6 +37,6 @@ class Student(ABC):
         return ""
 
     @abstractmethod
-    def build(self, size: str, task: Task, teacher: Network) -> Network:
+    def build(self, size: str, task: Task, teacher: Network | None) -> Network:
         """A new network for this task. Random numbers are seeded by the caller; the teacher may lend weights,
-        tokenizer and pooling, and is left as it is."""
+        tokenizer and pooling, and is left as it is. Without one the network is to be a teacher itself."""

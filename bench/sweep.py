@@ -11,7 +11,7 @@ from typing import Any
 from bench import records, store
 from bench.console import Console
 from bench.errors import BenchError, RequestError
-from bench.spec import Spec
+from bench.spec import Request, Spec
 
 
 def run_all(
@@ -41,11 +41,37 @@ def run_all(
     return outcomes, status
 
 
+def teach_all(request: Request, results: Path, device: str, console: Console) -> list[dict[str, Any]]:
+    """Teach, unless they are there, the teachers of the request's tasks. RequestError: one is ready as it is."""
+    from bench import teach, teachers
+    from bench.spec import open_tasks_set
+
+    chosen = choose_device(device)
+    check_writable(results)
+    found = []
+    for task in open_tasks_set(request):
+        reference = request.teacher or task.track.teacher
+        place = teachers.locate(reference, task)
+        if place.make is None:
+            raise RequestError(f"{reference} solves {task.name} as it is: there is nothing to teach")
+        place.make(chosen, console)
+        path = teach.publish(place, results)
+        record = teach.read(path) if path else None
+        if record is None:
+            raise BenchError(f"the record of {reference} is no longer in the store: bench store rm {place.folder}")
+        console(f"  {record.metric} on dev {100 * record.dev:.2f}  {path}")
+        found.append({"task": task.name, "model": reference, "key": record.key, "dev": record.dev, "record": str(path)})
+    return found
+
+
 def run_one(spec: Spec, results: Path, device: Any, console: Console, remeasure: bool = False) -> dict[str, Any]:
     """Carry out one run unless its record is there. Another process that is at the same run is waited for."""
     path = records.path_of(results, spec.values, spec.run_id)
     status = "skipped"
     if remeasure or not path.exists():
+        for helper in spec.assistants:
+            console(f"  assistant: {helper.label}  ({helper.run_id})")
+            run_one(helper, results, device, console)
         from bench.protocol import carry_out, measure_again
 
         with store.locked(f"run-{spec.run_id}"):

@@ -36,6 +36,7 @@ class Track:
     batching: Literal["bucketed", "plain"] = "bucketed"  # by length, or in plain shuffled order
     teacher: str = ""
     student: str = ""
+    teach: int = 0  # updates in which a teacher is fine-tuned that does not solve the task yet; 0: as many as `updates`
 
     def __post_init__(self) -> None:
         for name in ("updates", "batch_size", "examples", "evaluations", "max_length"):
@@ -71,14 +72,18 @@ class Task(ABC):
     """
 
     title: ClassVar[str] = ""
-    kind: ClassVar[str]  # embed, classify, regress ... : see bench.signals
+    kind: str  # embed, classify, regress ... : see bench.signals
+    kinds: ClassVar[Mapping[str, str]] = {}  # of the data sets that are of another kind than the family
     datasets: ClassVar[tuple[str, ...]] = ()  # `family/dataset` names; empty: the family is one task
-    main_metric: ClassVar[str]
+    reads: ClassVar[str] = "text"  # text | image: what its inputs are
+    main_metric: str
+    main_metrics: ClassVar[Mapping[str, str]] = {}  # of the data sets that have another main metric
     version: ClassVar[int] = 1  # raise it when the same data would give other numbers
     teachers: ClassVar[Mapping[str, str]] = {}  # short names of teachers, see bench.models.locate
     tracks: ClassVar[Mapping[str, Track]]
     lengths: ClassVar[tuple[int, ...]] = (128,)  # fixed input lengths, in tokens, that are timed for comparison
 
+    classes: tuple[str, ...] = ()  # names of the classes in the order of their numbers; of the chosen data set
     name: str = ""  # family, or family/dataset; set by the engine from the module's name
 
     def __init_subclass__(cls) -> None:
@@ -87,10 +92,14 @@ class Task(ABC):
         for name in ("inputs", "predict"):
             if name in vars(cls):
                 setattr(cls, name, guarded(vars(cls)[name]))
+        if "identity" in vars(cls):  # asked for by every run of a command, and it may read all the data
+            cls.identity = remembered(vars(cls)["identity"])  # type: ignore[assignment, method-assign]
 
     def __init__(self, source: Source, track: str, dataset: str = "") -> None:
         self.source, self.track_name, self.dataset = source, track, dataset
         self.track = self.tracks[track]
+        self.kind = self.kinds.get(dataset, self.kind)
+        self.main_metric = self.main_metrics.get(dataset, self.main_metric)
         self._sealed = True
 
     @abstractmethod
@@ -105,12 +114,17 @@ class Task(ABC):
     def examples(self, purpose: str) -> Examples:
         """Training inputs: `distil` (what student and teacher both read), `supervised` (with labels, or in groups)."""
 
+    @property
+    def outputs(self) -> int:
+        """Numbers that a network gives for an input: one a class; one of a regression."""
+        return len(self.classes) or 1
+
     @abstractmethod
     def objective(self) -> nn.Module:
         """The supervised loss as a module (it may own parameters): forward(student, batch) -> named losses."""
 
     @abstractmethod
-    def inputs(self, split: str) -> Sequence[str]:
+    def inputs(self, split: str) -> Sequence[Any]:
         """Raw inputs of `dev` or `test`; `predict` reads the network's outputs in this order."""
 
     @abstractmethod
@@ -134,6 +148,19 @@ class Task(ABC):
     def unseal(self) -> None:
         """Called by the protocol when training has ended."""
         self._sealed = False
+
+
+def remembered(method: Callable[[Any], str]) -> Callable[[Any], str]:
+    """The method's result for each object, worked out once for one track."""
+
+    @functools.wraps(method)
+    def once(self: Any) -> str:
+        known = self.__dict__.setdefault("_identity", {})
+        if self.track not in known:
+            known[self.track] = method(self)
+        return str(known[self.track])
+
+    return once
 
 
 def guarded(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -22,16 +22,23 @@ if TYPE_CHECKING:
 class Teacher:
     """A frozen teacher. Loaded when first needed; its signals come from the store when they are there."""
 
-    def __init__(self, place: Place, device: torch.device, console: Console) -> None:
+    def __init__(self, place: Place, device: torch.device, console: Console, outputs: int = 0) -> None:
         self.place, self.device, self.console = place, device, console
+        self.outputs = outputs  # of its head; 0: it embeds
         self.forwards = {"computed": 0, "reused": 0}  # training inputs only
         self.seconds = {"computed": 0.0, "reused": 0.0}
 
     @cached_property
     def network(self) -> Network:
-        from bench.transformer import load
+        network = self.place.make(self.device, self.console) if self.place.make else self._load()
+        return network.requires_grad_(False).eval().to(self.device)
 
-        return load(self.place.path, self.place.pooling).requires_grad_(False).eval().to(self.device)
+    def _load(self) -> Network:
+        from bench.transformer import load, load_classifier
+
+        if self.outputs:
+            return load_classifier(self.place.path, self.outputs)
+        return load(self.place.path, self.place.pooling)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -107,3 +114,8 @@ class LiveSignals:
         network.eval()
         self.teacher.forwards["computed"] += len(rows)
         return found
+
+
+def nobody(device: torch.device, console: Console) -> Teacher:
+    """In the teacher's place where a network learns from labels alone: it costs nothing, and cannot be asked."""
+    return Teacher(Place("nobody", "", ""), device, console)

@@ -124,7 +124,8 @@ def count(network: Network, encoded: Encoded, job: Job, points: Sequence[Point])
 
 def fixed(network: Network, job: Job, length: int) -> Encoded:
     """One input of this many tokens: test inputs joined and cut; of fewer where the network reads no more."""
-    return network.encode([" ".join([*job.inputs] * (1 + 20 * length // len("".join(job.inputs))))], length)
+    texts = [text if isinstance(text, str) else " ".join(text) for text in job.inputs]
+    return network.encode([" ".join(texts * (1 + 20 * length // len("".join(texts))))], length)
 
 
 def reads(network: Network, job: Job, length: int) -> bool:
@@ -140,14 +141,19 @@ def make_calls(point: Point, network: Network, encoded: Encoded, job: Job) -> li
         return [_raw(network, job.inputs, job.want) if point.end_to_end else _ready(network, encoded, job.want)]
     order = np.argsort(encoded.lengths, kind="stable") if len(encoded.lengths) <= ALIKE else _even(job)
     if point.end_to_end:
-        return [_raw(network, [job.inputs[i]], job.want) for i in order]
+        return [_raw(network, job.inputs[i : i + 1], job.want) for i in order]
     return [_ready(network, encoded, job.want, np.array([i])) for i in order]
 
 
 def _even(job: Job) -> np.ndarray:
     """Rows of even ranks in length, the same for every network."""
-    order = np.argsort([len(x) for x in job.inputs], kind="stable")
+    order = np.argsort([size(x) for x in job.inputs], kind="stable")
     return order[((np.arange(ALIKE) + 0.5) * len(order) / ALIKE).astype(int)]
+
+
+def size(x: Any) -> int:
+    """Characters of a text or of both texts of a pair; images are all of one size."""
+    return sum(map(len, x)) if isinstance(x, tuple) else len(x)
 
 
 def _ready(network: Network, encoded: Encoded, want: frozenset[str], rows: np.ndarray | None = None) -> Call:

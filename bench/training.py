@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ from bench import checkpoint
 from bench.console import Console
 from bench.energy import meter
 from bench.errors import BenchError
-from bench.inference import to_device
-from bench.inputs import Batch, Examples, batch_order
-from bench.method import Method, Optimiser, Stage
+from bench.inference import outputs, to_device
+from bench.inputs import Batch, batch_order
+from bench.method import Method, Run, Stage
 from bench.network import Network
+from bench.optimiser import make_optimiser, rate, set_rate
 from bench.signals import OUTPUT, PER_INPUT, Signals
-from bench.task import Task, Track
+from bench.task import Task, headline
 from bench.teaching import LiveSignals, Teacher
 
 READ_LOSSES = 20  # times a stage: reading a loss waits for the device, so it is not done in every step
@@ -57,12 +58,13 @@ class Trainer:
         evaluate: Callable[[Network], float],
         path: Path,
         console: Console,
+        assistants: Sequence[Teacher] = (),
     ) -> None:
         self.accelerator = Accelerator(cpu=teacher.device.type == "cpu")
         if self.accelerator.num_processes > 1:
             raise BenchError("one run on several processes is not supported; start bench without a launcher")
         self.student, self.method, self.teacher = student.to(teacher.device), method.to(teacher.device), teacher
-        self.evaluate, self.path, self.console = evaluate, path, console
+        self.evaluate, self.path, self.console, self.assistants = evaluate, path, console, assistants
         self.task, self.track, self.seed = method.run.task, method.run.track, method.run.seed
         self.progress = Progress()
         self.meter = meter(teacher.device)
@@ -83,7 +85,8 @@ class Trainer:
         return self.progress
 
     def _run(self, stage: Stage, kept: dict[str, Tensor]) -> None:
-        feed = Feed(stage, self.task, self.track, self.student, self.teacher, counted=bool(kept))
+        teachers = [self.assistants[n] for n in stage.teachers] or [self.teacher]
+        feed = Feed(stage, self.method.run, self.student, teachers, counted=bool(kept))
         optimiser = self.accelerator.prepare(make_optimiser(stage.optimiser, self.student, self.method))
         if kept:
             checkpoint.load_optimiser(optimiser, checkpoint.without_prefix("optimiser", kept))
@@ -104,7 +107,7 @@ class Trainer:
         started, joules = time.perf_counter(), self._joules()
         self.student.train(), self.method.train()
         for rows in order:
-            set_rate(optimiser, o.lr * rate(o.schedule, p.step, stage.updates, warmup))
+            set_rate(optimiser, rate(o, p.step, stage.updates, warmup))
             losses = self._losses(stage, feed, rows)
             self._update(losses, optimiser, o.clip)
             p.step += 1
@@ -125,10 +128,10 @@ class Trainer:
         return self.meter.joules() if self.meter else 0.0
 
     def _losses(self, stage: Stage, feed: Feed, rows: np.ndarray) -> dict[str, Tensor]:
-        inputs, teacher, batch = feed.batch(rows, self.teacher.device)
+        inputs, teacher, batch = feed.batch(rows, self.progress.step, self.teacher.device)
         with self.accelerator.autocast():
             student = self.student(inputs, concrete(stage.wants, self.task.kind))
-            return stage.loss(student, teacher.detach(), batch)
+            return stage.loss(student, teacher, batch)
 
     def _update(self, losses: dict[str, Tensor], optimiser: Any, clip: float) -> None:
         self.accelerator.backward(torch.stack(list(losses.values())).sum())
@@ -194,66 +197,68 @@ class Feed:
     """The batches of one stage: student inputs, teacher signals and labels of the same examples."""
 
     def __init__(
-        self, stage: Stage, task: Task, track: Track, student: Network, teacher: Teacher, counted: bool = False
+        self, stage: Stage, run: Run, student: Network, teachers: Sequence[Teacher], counted: bool = False
     ) -> None:
-        self.stage, self.track = stage, track
-        self.examples: Examples = task.examples(stage.data)
-        self.encoded = student.encode(self.examples.inputs, track.max_length)
-        self.signals: Any = None
-        if stage.needs:
-            names = concrete(stage.needs, task.kind)
-            if stage.noisy_teacher or not names <= PER_INPUT:
-                self.signals = LiveSignals(teacher, self.examples, names, track.max_length, stage.noisy_teacher)
-            else:
-                use = "resumed" if counted else "train"  # a resumed stage has paid for its signals already
-                self.signals = teacher.signals(self.examples, names, track.max_length, use)
+        self.stage, self.track, self.seed = stage, run.track, run.seed
+        self.examples = run.task.examples(stage.data) if isinstance(stage.data, str) else stage.data
+        self.encoded = student.encode(self.examples.inputs, run.track.max_length)
+        names = concrete(stage.needs, run.task.kind)
+        use = "resumed" if counted else "train"  # a resumed stage has paid for its signals already
+        self.sources = [self._signals(teacher, names, use) for teacher in teachers] if names else []
+
+    def _signals(self, teacher: Teacher, names: frozenset[str], use: str) -> Any:
+        live = self.stage.noisy_teacher or not names <= PER_INPUT or self.examples.views > 1
+        if live:
+            return LiveSignals(teacher, self.examples, names, self.track.max_length, self.stage.noisy_teacher)
+        return teacher.signals(self.examples, names, self.track.max_length, use)
 
     def order(self, seed: tuple[int, int], start: int) -> Any:
         """Example numbers, batch by batch, from update `start` on."""
         lengths = self.encoded.lengths[self.examples.groups].max(axis=1)
-        bucketed = self.track.batching == "bucketed"
+        bucketed = self.track.batching == "bucketed" and lengths.min() < lengths.max()
         return batch_order(lengths, self.stage.batch_size, seed, start, self.stage.updates, bucketed)
 
-    def batch(self, rows: np.ndarray, device: torch.device) -> tuple[dict[str, Tensor], Signals, Batch]:
+    def batch(self, rows: np.ndarray, step: int, device: torch.device) -> tuple[dict[str, Tensor], Any, Batch]:
         """(student inputs, teacher signals, batch), flattened column by column."""
         groups = self.examples.groups[rows]
-        flat = groups.T.reshape(-1)
+        flat = self._viewed(groups.T.reshape(-1), step)
         labels = self.examples.labels
+        inputs = to_device(self.encoded.batch(flat), device)
         batch = Batch(
-            torch.from_numpy(rows).to(device),
-            groups.shape[1],
+            torch.from_numpy(rows).to(device), groups.shape[1],
             None if labels is None else torch.from_numpy(labels[rows]).to(device),
-        )
-        teacher = self.signals.rows(flat) if self.signals is not None else Signals()
-        return to_device(self.encoded.batch(flat), device), teacher, batch
+            inputs, step / self.stage.updates, len(self.examples),
+        )  # fmt: skip
+        signals = [source.rows(flat).detach() for source in self.sources]
+        return inputs, signals if len(self.stage.teachers) > 1 else (signals or [Signals()])[0], batch
+
+    def _viewed(self, rows: np.ndarray, step: int) -> np.ndarray:
+        """The same views for every method with this seed: they depend on the seed and the update alone."""
+        if self.examples.views == 1:
+            return rows
+        views = np.random.default_rng((self.seed, 2, step)).integers(self.examples.views, size=len(rows))
+        return rows + views * len(self.examples.inputs)
+
+
+class Dev:
+    """The dev split, encoded once for the student."""
+
+    def __init__(self, task: Task, student: Network) -> None:
+        self.task, self.encoded = task, student.encode(task.inputs("dev"))
+
+    def score(self, student: Network) -> float:
+        """The main metric on dev."""
+        name = OUTPUT[self.task.kind]
+        return self.of(outputs(student, self.encoded, frozenset({name}))[name])
+
+    def of(self, found: np.ndarray) -> float:
+        """The main metric of these outputs over dev."""
+        return headline(self.task.score(self.task.predict(found, "dev")), self.task.main_metric)[1]
 
 
 def concrete(names: Iterable[str], kind: str) -> frozenset[str]:
     """`output` replaced by the signal that this kind of task is evaluated on."""
     return frozenset(OUTPUT[kind] if name == "output" else name for name in names)
-
-
-def make_optimiser(o: Optimiser, student: Network, method: Method) -> torch.optim.AdamW:
-    """AdamW over student and method; weight decay on matrices alone, as is usual for transformers."""
-    parameters = [p for m in (student, method) for p in m.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": o.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=o.lr, betas=o.betas, eps=o.eps, fused=True)
-
-
-def rate(schedule: str, step: int, updates: int, warmup: int) -> float:
-    """The share of the peak rate at this update."""
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    done = (step - warmup) / max(1, updates - warmup)
-    return {"cosine": 0.5 * (1 + math.cos(math.pi * done)), "linear": 1 - done, "constant": 1.0}[schedule]
-
-
-def set_rate(optimiser: Any, lr: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = lr
 
 
 def derived_seed(seed: int, *purpose: object) -> int:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from bench import attention
+from bench.attention import WANTED, tapped
 from bench.errors import RequestError
 from bench.inputs import TokenArrays
 from bench.models import check
-from bench.network import Network
-from bench.signals import Signals
+from bench.network import Network, Shape
+from bench.signals import TRANSFORMER, Signals
 
 POOLINGS = ("mean", "cls", "max", "pooler")
 
@@ -30,12 +33,13 @@ class Pooler(nn.Module):
 class TransformerNetwork(Network):
     """Backbone (a transformers model) and head (sentence-transformers modules: pooling, dense, normalisation)."""
 
-    offers = frozenset({"embedding", "hidden"})
+    offers = TRANSFORMER | {"embedding"}
 
     def __init__(self, backbone: Any, head: Sequence[nn.Module], tokenizer: Any, max_length: int, width: int) -> None:
         super().__init__()
         self.backbone, self.head = backbone, nn.ModuleList(head)
         self.tokenizer, self.max_length, self.width = tokenizer, max_length, width
+        self.shape = shape_of(backbone.config)
 
     @property
     def word_embeddings(self) -> nn.Embedding:
@@ -47,21 +51,92 @@ class TransformerNetwork(Network):
         unhook(self.backbone)
         return self.__dict__.copy()
 
-    def encode(self, inputs: Sequence[str], max_length: int | None = None) -> TokenArrays:
-        limit = min(max_length or self.max_length, self.max_length)
-        tokens = self.tokenizer(list(inputs), truncation=True, max_length=limit, padding=False)["input_ids"]
-        return TokenArrays(tokens, self.tokenizer.pad_token_id or 0)
+    def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> TokenArrays:
+        return tokenise(self.tokenizer, inputs, min(max_length or self.max_length, self.max_length))
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
-        out = self.backbone(**batch, output_hidden_states="hidden" in want)
+        out, found = run(self.backbone, batch, want)
         features = {"token_embeddings": out.last_hidden_state, "attention_mask": batch["attention_mask"]}
         if getattr(out, "pooler_output", None) is not None:
             features["pooler_output"] = out.pooler_output
         if "embedding" in want:
             for module in self.head:
                 features = module(features)
-        hidden = tuple(out.hidden_states) if "hidden" in want else ()
-        return Signals(embedding=features.get("sentence_embedding"), hidden=hidden, mask=batch["attention_mask"])
+        return Signals(embedding=features.get("sentence_embedding"), mask=batch["attention_mask"], **found)
+
+
+class TransformerClassifier(Network):
+    """A transformers model for sequence classification or regression, with its own head.
+
+    `embedding` is what the head's last linear layer reads. Logits are (B, C), of a regression (B, 1).
+    """
+
+    offers = TRANSFORMER | {"logits", "embedding"}
+
+    def __init__(self, model: Any, tokenizer: Any, max_length: int) -> None:
+        super().__init__()
+        self.model, self.tokenizer, self.max_length = model, tokenizer, max_length
+        self.shape = shape_of(model.config)
+        self.width = last_linear(model).in_features
+
+    @property
+    def backbone(self) -> Any:
+        return self.model.base_model
+
+    @property
+    def word_embeddings(self) -> nn.Embedding:
+        return self.model.get_input_embeddings()
+
+    def __getstate__(self) -> dict[str, Any]:
+        unhook(self.model)
+        return self.__dict__.copy()
+
+    def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> TokenArrays:
+        return tokenise(self.tokenizer, inputs, min(max_length or self.max_length, self.max_length))
+
+    def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
+        read: list[Tensor] = []
+        hook = None
+        if "embedding" in want:
+            hook = last_linear(self.model).register_forward_pre_hook(lambda _, given: read.append(given[0]))
+        try:
+            out, found = run(self.model, batch, want)
+        finally:
+            if hook:
+                hook.remove()
+        return Signals(logits=out.logits, embedding=read[0] if read else None, mask=batch["attention_mask"], **found)
+
+
+def run(model: Any, batch: dict[str, Tensor], want: frozenset[str]) -> tuple[Any, dict[str, Any]]:
+    """(the model's output, the wanted token-level signals)."""
+    taps: AbstractContextManager[list[attention.Tap]] = tapped(model) if want & WANTED else nullcontext([])
+    with taps as noted:
+        out = model(**batch, output_hidden_states="hidden" in want)
+    found: dict[str, Any] = attention.signals(noted, want, batch["attention_mask"])
+    if "hidden" in want:
+        found["hidden"] = tuple(out.hidden_states)
+    return out, found
+
+
+def tokenise(tokenizer: Any, inputs: Sequence[Any], limit: int) -> TokenArrays:
+    """Texts or pairs of texts as the model's own tokenizer reads them; the longer text of a pair is cut first."""
+    pairs = bool(len(inputs)) and not isinstance(inputs[0], str)
+    given = [list(part) for part in zip(*inputs, strict=True)] if pairs else [list(inputs)]
+    tokens = tokenizer(*given, truncation=True, max_length=limit, padding=False)
+    segments = tokens.get("token_type_ids") if pairs else None  # of single texts all are 0, which is the default
+    return TokenArrays(tokens["input_ids"], tokenizer.pad_token_id or 0, segments)
+
+
+def shape_of(config: Any) -> Shape:
+    """Layers, heads and widths of a transformers model."""
+    layers = config.num_hidden_layers
+    return Shape(layers, config.num_attention_heads, (config.hidden_size,) * (layers + 1))
+
+
+def last_linear(model: Any) -> nn.Linear:
+    """The layer that makes the logits: the last linear one outside the backbone."""
+    backbone = set(model.base_model.modules())
+    return [m for m in model.modules() if isinstance(m, nn.Linear) and m not in backbone][-1]
 
 
 def unhook(backbone: Any) -> None:
@@ -94,6 +169,32 @@ def load(path: Path, pooling: str = "") -> TransformerNetwork:
     except Exception as error:  # a broken folder fails in many ways inside the libraries
         raise RequestError(f"cannot load a model from {path}: {type(error).__name__}: {str(error)[:200]}") from error
     return _from_modules(model, pooling, path)
+
+
+def load_classifier(path: Path, outputs: int, new_head: bool = False) -> TransformerClassifier:
+    """A transformers model with a head of this many outputs; `new_head`: on top of an encoder that has none.
+
+    RequestError: it cannot be loaded, or its head has another number of outputs.
+    """
+    check(path)
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # that a new head is new is what was asked for
+    size = {"num_labels": outputs} if new_head else {}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            path, use_safetensors=True, local_files_only=True, dtype=torch.float32, **size
+        )
+    except Exception as error:  # as above
+        reason = f"{type(error).__name__}: {str(error)[:200]}"
+        raise RequestError(f"cannot load a classifier from {path}: {reason}") from error
+    if model.config.num_labels != outputs:
+        raise RequestError(f"{path} gives {model.config.num_labels} outputs and the task has {outputs}")
+    limit = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512), 512)
+    return TransformerClassifier(model, tokenizer, limit)
 
 
 def _from_modules(model: Any, pooling: str, path: Path) -> TransformerNetwork:

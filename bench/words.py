@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from bench.errors import RequestError, unknown
 from bench.inputs import TokenArrays
 from bench.network import Network
+from bench.optimiser import Optimiser
 from bench.signals import Signals
 from bench.student import Student
 from bench.task import Task
@@ -90,13 +92,14 @@ def task_tokens(task: Task, vocabulary: int) -> Tokens:
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     special = [PAD, UNK]  # first, hence ids 0 and 1
     trainer = trainers.WordLevelTrainer(vocab_size=vocabulary + 2, special_tokens=special, show_progress=False)
-    texts = chain.from_iterable(task.examples(purpose).inputs for purpose in ("distil", "supervised"))
+    inputs = chain.from_iterable(task.examples(purpose).inputs for purpose in ("distil", "supervised"))
+    texts = (text for given in inputs for text in ([given] if isinstance(given, str) else given))
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.encode_special_tokens = True  # "[PAD]" in an input is text like any other
     return Tokens(tokenizer, pad=0, unk=1)
 
 
-def teacher_tokens(teacher: Network) -> Tokens:
+def teacher_tokens(teacher: Network | None) -> Tokens:
     """The teacher's own tokenizer, copied: padding and truncation are state of the original."""
     lent: Any = getattr(teacher, "tokenizer", None)
     fast = getattr(lent, "backend_tokenizer", None)
@@ -111,7 +114,7 @@ def teacher_tokens(teacher: Network) -> Tokens:
     return Tokens(tokenizer, lent.pad_token_id, lent.unk_token_id)
 
 
-def teacher_vectors(teacher: Network, size: int, width: int) -> Tensor:
+def teacher_vectors(teacher: Network | None, size: int, width: int) -> Tensor:
     """(size, width) the teacher's word-piece vectors, as they are before positions and normalisation."""
     table = getattr(teacher, "word_embeddings", None)
     if not isinstance(table, nn.Embedding) or table.num_embeddings < size:
@@ -138,9 +141,10 @@ class Body(nn.Module):
 class WordNetwork(Network):
     """token ids (B, L) -> word vectors (B, L, W), dropout -> body -> embedding (B, D)."""
 
-    offers = frozenset({"embedding"})
+    offers = frozenset({"embedding", "logits"})
+    optimiser = Optimiser(lr=1e-3, weight_decay=0.0)  # Adam's own default (Kingma & Ba 2015); our choice
 
-    def __init__(self, body: Body, settings: WordSettings, task: Task, teacher: Network) -> None:
+    def __init__(self, body: Body, settings: WordSettings, task: Task, teacher: Network | None) -> None:
         super().__init__()
         self.tokens = (
             teacher_tokens(teacher) if settings.tokens == "teacher" else task_tokens(task, settings.vocabulary)
@@ -149,24 +153,62 @@ class WordNetwork(Network):
         self.table = nn.Embedding(self.tokens.size, body.word_width, padding_idx=self.tokens.pad)
         self.dropout = nn.Dropout(settings.dropout)
         self.body = body
+        self.classify: nn.Linear | None = None
+        if task.kind != "embed":
+            self.width = body.width * (4 if paired(task) else 1)
+            self.classify = nn.Linear(self.width, task.outputs)
         if settings.embeddings == "teacher":
             self.origin = "teacher word embeddings"
         self._start(teacher)
 
     @torch.no_grad()
-    def _start(self, teacher: Network) -> None:
+    def _start(self, teacher: Network | None) -> None:
         if self.origin == "random":
             self.table.weight.uniform_(-SPREAD, SPREAD)
         else:
             self.table.weight.copy_(teacher_vectors(teacher, *self.table.weight.shape))
 
-    def encode(self, inputs: Sequence[str], max_length: int | None = None) -> TokenArrays:
-        return self.tokens.read(inputs, min(max_length or self.max_length, self.max_length))
+    def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> TokenArrays | PairArrays:
+        limit = min(max_length or self.max_length, self.max_length)
+        if not len(inputs) or isinstance(inputs[0], str):
+            return self.tokens.read(inputs, limit)
+        return PairArrays(*(self.tokens.read(texts, limit) for texts in zip(*inputs, strict=True)))
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
-        mask = batch["attention_mask"].bool()
-        words = self.dropout(self.table(batch["input_ids"])) * mask[..., None]
-        return Signals(embedding=self.body(words, mask), mask=batch["attention_mask"])
+        found = self._read(batch["input_ids"], batch["attention_mask"])
+        if "second_ids" in batch:
+            other = self._read(batch["second_ids"], batch["second_mask"])
+            found = torch.cat([found, other, (found - other).abs(), found * other], 1)
+        logits = self.classify(found) if self.classify is not None else None
+        return Signals(logits, found, mask=batch["attention_mask"])
+
+    def _read(self, ids: Tensor, mask: Tensor) -> Tensor:
+        words = self.dropout(self.table(ids)) * mask[..., None]
+        result: Tensor = self.body(words, mask.bool())
+        return result
+
+
+class PairArrays:
+    """Pairs of texts, each read on its own: a reader of words compares what it made of both, [u, v, |u - v|, u v]
+    (Tang et al. 2019, arXiv:1903.12136, after Conneau et al. 2017)."""
+
+    def __init__(self, first: TokenArrays, second: TokenArrays) -> None:
+        self.first, self.second = first, second
+        self.lengths = first.lengths + second.lengths
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batch(self, rows: np.ndarray) -> dict[str, Tensor]:
+        """As of single texts, and `second_ids` and `second_mask` (B, L2)."""
+        second = self.second.batch(rows)
+        ids, mask = second["input_ids"], second["attention_mask"]
+        return self.first.batch(rows) | {"second_ids": ids, "second_mask": mask}
+
+
+def paired(task: Task) -> bool:
+    """Whether an input is two texts."""
+    return not isinstance(task.examples("supervised").inputs[0], str)
 
 
 def max_over_time(x: Tensor, mask: Tensor) -> Tensor:

@@ -13,9 +13,12 @@ from pydantic import NonNegativeInt
 from bench import models
 from bench.errors import RequestError, unknown
 from bench.network import Network
+from bench.optimiser import Optimiser
 from bench.student import Student
 from bench.task import Task
 
+COPIED_RATE = 5e-5  # the largest of BERT's rates for fine-tuning (Devlin et al. 2019, appendix A.3)
+RANDOM_RATE = 5e-4  # of layers that start at random: that of MiniLM's and DistilBERT's pre-training; unverified
 NUMBER = "([1-9][0-9]{0,3})"
 SIZE = re.compile(f"{NUMBER}(?:x{NUMBER}(?:x{NUMBER}(?:x{NUMBER})?)?)?")
 LAYER = re.compile(r"^(.*layer\.)(\d+)(\..*)$")  # encoder.layer.3.attention..., transformer.layer.3...
@@ -24,8 +27,8 @@ LAYER = re.compile(r"^(.*layer\.)(\d+)(\..*)$")  # encoder.layer.3.attention...,
 class Bert(Student):
     """The teacher's architecture with fewer layers or another width (TinyBERT, MiniLM, DistilBERT shapes)."""
 
-    offers = {"embedding", "hidden"}
-    kinds = {"embed"}
+    offers = {"embedding", "logits", "hidden", "attention_scores", "queries", "keys", "values"}
+    kinds = {"embed", "classify", "regress"}
     sizes = "LAYERS[xWIDTH[xHEADS[xFEED-FORWARD]]], as in 3, 4x312, 2x128x2, 4x312x12x1200"
     default = "3"
 
@@ -57,17 +60,20 @@ class Bert(Student):
             raise unknown("start", init, (*named, "a folder", "a Hub id"))
         return models.locate(init, task).identity
 
-    def build(self, size: str, task: Task, teacher: Network) -> Network:
-        from bench.transformer import TransformerNetwork
+    def build(self, size: str, task: Task, teacher: Network | None) -> Network:
+        from bench.transformer import TransformerClassifier, TransformerNetwork
 
         layers, width, heads, inner = numbers(SIZE.fullmatch(size))
         init = self.settings.init
         if init not in ("auto", "random", *MATCHES):
             return _from_checkpoint(init, layers, task)
-        if not isinstance(teacher, TransformerNetwork):
+        if not isinstance(teacher, (TransformerNetwork, TransformerClassifier)):
             raise RequestError("a bert student takes its tokenizer from a transformers teacher; this teacher is none")
         config = self._config(teacher.backbone.config, layers, width, heads, inner or self.settings.intermediate)
-        return _from_teacher(teacher, config, init)
+        make = _from_teacher if task.kind == "embed" else _classifier
+        network = make(teacher, config, init)
+        network.optimiser = Optimiser(lr=COPIED_RATE if network.origin != "random" else RANDOM_RATE)
+        return network
 
     def _config(self, teacher: Any, layers: int, width: int, heads: int, inner: int) -> Any:
         config = copy.deepcopy(teacher)
@@ -104,23 +110,47 @@ MATCHES = {
 }
 
 
+def _same(config: Any, other: Any) -> bool:
+    """Whether layers of the one fit into the other."""
+    keys = ("hidden_size", "num_attention_heads", "intermediate_size")
+    return all(getattr(config, key) == getattr(other, key) for key in keys)
+
+
+def _start(config: Any, other: Any, init: str) -> str:
+    """The start that `auto` stands for here. RequestError: layers that do not fit would be copied."""
+    same = _same(config, other)
+    init = ("gap" if same else "random") if init == "auto" else init
+    if init != "random" and not same:
+        raise RequestError(f"init={init} copies teacher layers, which needs the teacher's width and heads")
+    return init
+
+
+def _classifier(teacher: Any, config: Any, init: str) -> Network:
+    """With a head: the teacher's, where its layers are copied."""
+    from transformers import AutoModelForSequenceClassification
+
+    from bench.transformer import TransformerClassifier
+
+    init = _start(config, teacher.model.config, init)
+    model = AutoModelForSequenceClassification.from_config(config)
+    if init != "random":
+        _copy_layers(teacher.model, model, init)
+    network = TransformerClassifier(model, teacher.tokenizer, teacher.max_length)
+    network.origin = init if init == "random" else f"teacher layers ({init})"
+    return network
+
+
 def _from_teacher(teacher: Any, config: Any, init: str) -> Network:
     from transformers import AutoModel
 
     from bench.transformer import TransformerNetwork, make_pooling
 
     source = teacher.backbone
-    same = all(
-        getattr(config, key) == getattr(source.config, key)
-        for key in ("hidden_size", "num_attention_heads", "intermediate_size")
-    )
-    init = ("gap" if same else "random") if init == "auto" else init
+    same, init = _same(config, source.config), _start(config, source.config, init)
     backbone = AutoModel.from_config(config)
     head = copy.deepcopy(list(teacher.head)) if same else [make_pooling("mean", config.hidden_size)]
     width = teacher.width if same else config.hidden_size
     if init != "random":
-        if not same:
-            raise RequestError(f"init={init} copies teacher layers, which needs the teacher's width and heads")
         _copy_layers(source, backbone, init)
     network = TransformerNetwork(backbone, head, teacher.tokenizer, teacher.max_length, width)
     network.origin = init if init == "random" else f"teacher layers ({init})"
@@ -142,12 +172,16 @@ def _copy_layers(source: Any, target: Any, match: str) -> None:
 
 
 def _from_checkpoint(reference: str, layers: int, task: Task) -> Network:
-    from bench.transformer import load
+    from bench.transformer import load, load_classifier
 
     place = models.locate(reference, task)
-    network = load(place.path, place.pooling)
+    if task.kind == "embed":
+        network: Any = load(place.path, place.pooling)
+    else:  # an encoder gets a new head, as in general distillation before task distillation (TinyBERT)
+        network = load_classifier(place.path, task.outputs, new_head=not models.has_head(place))
     have = network.backbone.config.num_hidden_layers
     if have != layers:
         raise RequestError(f"init={reference} has {have} layers, the student asks for {layers}: say bert:{have}")
     network.origin = place.identity
-    return network
+    checked: Network = network
+    return checked

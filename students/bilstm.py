@@ -61,8 +61,8 @@ def turned(x: Tensor, mask: Tensor) -> Tensor:
 
 
 class BiLSTM(Student):
-    offers = frozenset({"embedding"})
-    kinds = frozenset({"embed"})
+    offers = frozenset({"embedding", "logits"})
+    kinds = frozenset({"embed", "classify", "regress"})
     sizes = "LAYERSxHIDDEN (1x1 to 9x9999)"
     default = "1x256"  # hidden units of each direction; our choice
 
@@ -77,6 +77,6 @@ class BiLSTM(Student):
     def check(cls, size: str) -> str:
         return checked(size.lower(), "[1-9]x[1-9][0-9]{0,3}", cls)
 
-    def build(self, size: str, task: Task, teacher: Network) -> WordNetwork:
+    def build(self, size: str, task: Task, teacher: Network | None) -> WordNetwork:
         layers, hidden = map(int, self.check(size).split("x"))
         return WordNetwork(MaxBiLSTM(self.settings.word_width, layers, hidden), self.settings, task, teacher)

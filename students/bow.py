@@ -31,8 +31,8 @@ class Mean(Body):
 
 
 class Bow(Student):
-    offers = frozenset({"embedding"})
-    kinds = frozenset({"embed"})
+    offers = frozenset({"embedding", "logits"})
+    kinds = frozenset({"embed", "classify", "regress"})
     sizes = "WIDTH (1 to 9999)"
     default = "300"  # the width of word2vec and GloVe vectors
 
@@ -46,5 +46,5 @@ class Bow(Student):
     def check(cls, size: str) -> str:
         return checked(size, "[1-9][0-9]{0,3}", cls)
 
-    def build(self, size: str, task: Task, teacher: Network) -> WordNetwork:
+    def build(self, size: str, task: Task, teacher: Network | None) -> WordNetwork:
         return WordNetwork(Mean(int(self.check(size))), self.settings, task, teacher)

@@ -45,8 +45,8 @@ class MaxCNN(Body):
 
 
 class CNN(Student):
-    offers = frozenset({"embedding"})
-    kinds = frozenset({"embed"})
+    offers = frozenset({"embedding", "logits"})
+    kinds = frozenset({"embed", "classify", "regress"})
     sizes = "FILTERS (1 to 9999)"
     default = "100"  # filters of each width: Kim (2014), section 3.1
 
@@ -61,5 +61,5 @@ class CNN(Student):
     def check(cls, size: str) -> str:
         return checked(size, "[1-9][0-9]{0,3}", cls)
 
-    def build(self, size: str, task: Task, teacher: Network) -> WordNetwork:
+    def build(self, size: str, task: Task, teacher: Network | None) -> WordNetwork:
         return WordNetwork(MaxCNN(self.settings.word_width, int(self.check(size))), self.settings, task, teacher)

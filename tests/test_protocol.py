@@ -169,7 +169,8 @@ def test_replicate_runs_a_noisy_teacher_in_every_step(teacher, finished, tmp_pat
 
 HINT = '''"""Last hidden states match, token by token."""
 from dataclasses import dataclass
-from bench.method import Method, Optimiser, Stage
+from bench.method import Method, Stage
+from bench.optimiser import Optimiser
 
 class Hint(Method):
     needs = frozenset({"hidden"})

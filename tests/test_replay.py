@@ -20,7 +20,8 @@ from tests.runs import ROOT, SMALL, bench, runs_of, save_teacher
 METHOD = '''"""Plain regression with settings of every kind."""
 from dataclasses import dataclass
 from typing import Literal, Optional
-from bench.method import Method, Optimiser, Stage
+from bench.method import Method, Stage
+from bench.optimiser import Optimiser
 
 class Odd(Method):
     needs = frozenset({"embedding"})

@@ -1,0 +1,62 @@
+"""The optimiser of a stage: its settings, the parameters it moves, and its rate at each update."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """AdamW, or SGD with momentum, and its schedule for one stage."""
+
+    lr: float
+    betas: tuple[float, float] = (0.9, 0.98)
+    eps: float = 1e-8
+    weight_decay: float = 0.01
+    warmup: float = 0.1  # linear warm-up, as a share of one epoch of the stage's data
+    schedule: Literal["cosine", "linear", "constant", "step"] = "cosine"  # after the warm-up
+    clip: float = 1.0  # gradient norm; 0: no clipping
+    kind: Literal["adamw", "sgd"] = "adamw"
+    momentum: float = 0.9  # of sgd
+    nesterov: bool = False
+    milestones: tuple[float, ...] = (0.5, 0.75)  # shares of the stage after which `step` divides the rate by 10
+
+
+def make_optimiser(o: Optimiser, *modules: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser over all that learns. AdamW decays matrices alone, as is usual for transformers; SGD decays all
+    (He et al. 2016)."""
+    parameters = list(dict.fromkeys(p for m in modules for p in m.parameters() if p.requires_grad))
+    if o.kind == "sgd":
+        return torch.optim.SGD(
+            parameters, lr=o.lr, momentum=o.momentum, nesterov=o.nesterov, weight_decay=o.weight_decay, fused=True
+        )
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": o.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=o.lr, betas=o.betas, eps=o.eps, fused=True)
+
+
+def rate(o: Optimiser, step: int, updates: int, warmup: int) -> float:
+    """The rate at this update."""
+    if step < warmup:
+        return o.lr * (step + 1) / (warmup + 1)
+    done = (step - warmup) / max(1, updates - warmup)
+    return o.lr * _share(o.schedule, done, o.milestones)
+
+
+def _share(schedule: str, done: float, milestones: Sequence[float]) -> float:
+    if schedule == "step":
+        return float(0.1 ** sum(done >= m for m in milestones))
+    return {"cosine": 0.5 * (1 + math.cos(math.pi * done)), "linear": 1 - done, "constant": 1.0}[schedule]
+
+
+def set_rate(optimiser: Any, lr: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = lr

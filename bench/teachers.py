@@ -1,0 +1,103 @@
+"""Where a run's teacher comes from: a ready model, an encoder to fine-tune, or a student's shape to train.
+
+What has to be taught first is known by a key before it is there, and is taught when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import models, plugins, store
+from bench.console import Console
+from bench.models import Place
+from bench.task import Task
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.network import Network
+
+VERSION = 1  # raise it when the same teacher would be taught otherwise
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One teacher that is to be there: its key is the same in every process before it is taught."""
+
+    model: str
+    task: Task
+    base: Place | None  # the encoder; None: a student's shape
+
+    @property
+    def key(self) -> str:
+        model = self.base.identity if self.base else [self.model, student_of(self.model)[0].version]
+        track = {k: v for k, v in asdict(self.task.track).items() if k not in ("teacher", "student")}
+        data = [self.task.name, self.task.version, self.task.identity()]
+        return store.content_key(model=model, data=data, track=track, seed=SEED, version=VERSION)
+
+    @property
+    def folder(self) -> Path:
+        return store.root() / "teachers" / self.key
+
+    def network(self) -> Network:
+        """The network with its first weights."""
+        import torch
+
+        from bench.training import derived_seed
+
+        torch.manual_seed(derived_seed(SEED, "teacher"))
+        if self.base:
+            from bench.transformer import load_classifier
+
+            network: Network = load_classifier(self.base.path, self.task.outputs, new_head=True)
+            network.origin = self.base.identity
+            return network
+        family, size = student_of(self.model)
+        return family.build(size, self.task, None)
+
+
+def locate(reference: str, task: Task) -> Place:
+    """A teacher for the task: a ready model, an encoder that will be fine-tuned, or a student's shape, `resnet:20`."""
+    if is_shape(reference):
+        return taught(Plan(reference, task, None))
+    place = models.locate(reference, task)
+    if task.kind == "embed" or models.has_head(place):
+        return place
+    return taught(Plan(reference, task, place))
+
+
+def is_shape(reference: str) -> bool:
+    """Whether a teacher is named as a student is, family:size."""
+    return reference.partition(":")[0] in plugins.found("student")
+
+
+def student_of(reference: str) -> tuple[Any, str]:
+    """(the family, its size) of `family:size`."""
+    name, _, size = reference.partition(":")
+    plugin = plugins.find("student", name)
+    cls = plugins.load(plugin)
+    return cls(cls.Settings()), cls.check(size or cls.default)
+
+
+def taught(plan: Plan) -> Place:
+    """Where the teacher is, or will be once it is asked for."""
+    make = lambda device, console: ensure(plan, device, console)  # noqa: E731
+    return Place(plan.model, f"taught {plan.key}", "", plan.folder, make=make)
+
+
+def ensure(plan: Plan, device: torch.device, console: Console) -> Network:
+    """The teacher from the store; taught first where it is not there."""
+    from bench import checkpoint
+    from bench.teach import teach
+
+    with store.locked(f"teacher-{plan.key}"):
+        network = plan.network()
+        kept = checkpoint.load(plan.folder / "teacher.safetensors")
+        if kept is None:
+            teach(plan, network, device, console)
+        else:
+            network.load_state_dict(kept[0])
+        return network
