@@ -72,3 +72,12 @@ def match_outputs(student: Tensor, teacher: Tensor, temperature: float = 1.0) ->
     if student.shape[-1] == 1:
         return F.mse_loss(student, teacher.detach())
     return soft_divergence(student, teacher, temperature)
+
+
+def annealed(progress: float, t_max: int) -> float:
+    """phi(T) = 1 - (T - 1) / T_max as T falls from T_max to 1 in equal parts of a stage: 1 / T_max, 2 / T_max ... 1.
+
+    Annealing-KD (arXiv:2104.07163) and Continuation-KD (arXiv:2212.05998); `progress` is the share that is done.
+    """
+    temperature = t_max - min(t_max - 1, int(progress * t_max + 1e-9))  # 0.3 x 10 is a little less than 3
+    return 1 - (temperature - 1) / t_max

@@ -96,7 +96,7 @@ def test_an_edited_file_is_read_again(tmp_path: Path) -> None:
     text = (ROOT / "baselines/kd.py").read_text()
     rates = []
     for rate in ("2e-4", "3e-4"):
-        path.write_text(text.replace("lr: PositiveFloat = 2e-4", f"lr: PositiveFloat = {rate}"))
+        path.write_text(text.replace("lr: PositiveFloat | None = None", f"lr: PositiveFloat = {rate}"))
         rates.append(plan(methods=[str(path)])[0].method_settings.lr)
     assert rates == [2e-4, 3e-4]
 
@@ -125,7 +125,7 @@ def test_a_bare_key_must_fit_every_method() -> None:
     both = plan(methods=["kd", "disco"], settings=["lr=0.5"])
     assert [s.method_settings.lr for s in both] == [0.5, 0.5]
     one = plan(methods=["kd", "disco"], settings=["disco.lr=0.5"])
-    assert [s.method_settings.lr for s in one] == [2e-4, 0.5]
+    assert [s.method_settings.lr for s in one] == [None, 0.5]
     with pytest.raises(RequestError, match=r"kd has no such setting; write disco\.queue"):
         plan(methods=["kd", "disco"], settings=["queue=4"])
 
@@ -173,7 +173,7 @@ def test_wrong_values(text: str, hint: Any) -> None:
 def test_a_method_whose_setting_shares_a_name_with_the_track(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     shutil.copy(ROOT / "baselines/kd.py", path)
-    text = path.read_text().replace("lr: PositiveFloat = 2e-4", "updates: int = 5\n        lr: PositiveFloat = 2e-4")
+    text = path.read_text().replace("lr: PositiveFloat | None", "updates: int = 5\n        lr: PositiveFloat | None")
     path.write_text(text)
     with pytest.raises(RequestError, match=r"--set updates .*: write mine\.updates or track\.updates"):
         plan(methods=[str(path)], settings=["updates=3"])

@@ -12,13 +12,14 @@ from bench.errors import BenchError
 from bench.inference import outputs
 from bench.inputs import Examples, TokenArrays, batch_order, epoch_order
 from bench.method import Run
+from bench.optimiser import Optimiser, rate
 from bench.protocol import Dev
 from bench.sources import Source
 from bench.students.bert import Bert
 from bench.task import Track
 from bench.tasks.sts import Sts
 from bench.teaching import Teacher
-from bench.training import Trainer, derived_seed, rate
+from bench.training import Trainer, derived_seed
 
 LENGTHS = np.random.default_rng(0).integers(3, 60, 1000)
 EMBEDDING = frozenset({"embedding"})
@@ -57,9 +58,13 @@ def test_token_arrays_pad_to_the_longest_of_the_batch():
 
 
 def test_rates():
-    assert [rate("constant", s, 10, 4) for s in (0, 3, 4, 9)] == [0.2, 0.8, 1.0, 1.0]
-    assert rate("linear", 7, 10, 4) == pytest.approx(0.5) and rate("cosine", 7, 10, 4) == pytest.approx(0.5)
-    assert rate("cosine", 0, 10, 0) == 1.0
+    def shares(schedule, *steps, warmup=4):
+        return [rate(Optimiser(2.0, schedule=schedule), step, 10, warmup) / 2.0 for step in steps]
+
+    assert shares("constant", 0, 3, 4, 9) == [0.2, 0.8, 1.0, 1.0]
+    assert shares("linear", 7) == pytest.approx([0.5]) and shares("cosine", 7) == pytest.approx([0.5])
+    assert shares("cosine", 0, warmup=0) == [1.0]
+    assert shares("step", 0, 4, 5, 7, 8, warmup=0) == pytest.approx([1, 1, 0.1, 0.1, 0.01])
 
 
 def test_seeds_of_purposes_differ_and_repeat():

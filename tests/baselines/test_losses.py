@@ -117,7 +117,7 @@ def test_contrast_value_and_gradients(columns):
 
 
 def make(cls, student_width=5, teacher_width=5, **settings):
-    task = SimpleNamespace(objective=Contrast)
+    task = SimpleNamespace(objective=Contrast, kind="embed")
     track = Track(updates=10, batch_size=4)
     return cls(cls.Settings(**settings), Run(task, track, student_width, teacher_width, 0))
 

@@ -290,7 +290,8 @@ def test_default_sizes(family, width):
 @pytest.mark.parametrize("name", ["bow", "bilstm", "cnn"])
 def test_the_plugin_declares_itself_without_an_import(name):
     plugin = plugins.find("student", name)
-    assert plugin.declares["offers"] == {"embedding"} and plugin.declares["kinds"] == {"embed"}
+    assert plugin.declares["offers"] == {"embedding", "logits"}
+    assert plugin.declares["kinds"] == {"embed", "classify", "regress"}
     assert plugins.load(plugin).check(plugin.declares["default"]) == plugin.declares["default"]
 
 

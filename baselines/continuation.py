@@ -1,0 +1,73 @@
+"""Continuation-KD: from the teacher's shrunken logits, within a margin, to the labels, in one smooth stage.
+
+    L     = psi CE(y, z_S) + (1 - psi) L_CNT                           (squared error of a regression)
+    L_CNT = mean_b max(0, ||z_S - phi(T) sg(z_T)||^2 - m phi(T))       phi(T) = 1 - (T - 1) / T_max
+
+T falls from T_max to 1 in T_max equal parts of the stage. psi is the weight of the labels:
+
+    glue     progress x 3/4 up to two thirds of the stage, then 1       (i/40 for i <= 20 of 30 epochs, then 1)
+    cifar    min(1, progress x 4/3)                                     (min(1, i/150) of 200 epochs)
+
+Jafari, Kobyzev, Rezagholizadeh, Poupart, Ghodsi, "Continuation KD", Findings of EMNLP 2022, arXiv:2212.05998; no
+official code was found. Needs from the teacher: its logits, computed once. Readings of what the paper leaves open: the
+hinge is on each example's sum over classes (`reduction=mean`: on its mean); T stops at 1, where the paper's loop would
+reach 0 and phi pass 1; psi starts at 0, where its text says so and its formula says 1/40. The margin m is never given
+there: 0 is the default, and `--set margin=` takes another, to be chosen on dev. With either psi the labels have all the
+weight before phi is 1: the teacher's full logits are never matched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor
+
+from bench.inputs import Batch
+from bench.losses import annealed, supervised
+from bench.method import Losses, Method, Stage
+from bench.signals import Signals
+
+
+class Continuation(Method):
+    """A weighted sum whose weight moves from the teacher to the labels."""
+
+    title = "Continuation-KD"
+    citation = "Jafari, Kobyzev, Rezagholizadeh, Poupart, Ghodsi. Findings of EMNLP 2022, arXiv:2212.05998"
+    needs = frozenset({"logits"})
+    kinds = frozenset({"classify", "regress"})
+
+    @dataclass(frozen=True)
+    class Settings:
+        t_max: PositiveInt = 10  # GLUE; 20 on CIFAR
+        margin: NonNegativeFloat = 0.0  # unknown; see above
+        psi: Literal["glue", "cifar"] = "glue"
+        reduction: Literal["sum", "mean"] = "sum"  # over the classes of an example
+        lr: PositiveFloat | None = None  # none: the architecture's; the paper 2e-5 (GLUE), 0.2 (CIFAR)
+
+    def stages(self) -> Iterable[Stage]:
+        track, recipe = self.run.track, self.run.optimiser
+        optimiser = replace(recipe, lr=self.settings.lr or recipe.lr)
+        yield Stage("continuation", "distil", self.both, track.updates, track.batch_size, optimiser, self.needs)
+
+    def both(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
+        s, weight = self.settings, psi(self.settings.psi, batch.progress)
+        scale = annealed(batch.progress, s.t_max)
+        match = hinge(student.logits, teacher.logits, scale, s.margin, s.reduction)
+        return {"hard": weight * supervised(student.logits, batch.labels), "match": (1 - weight) * match}
+
+
+def psi(form: str, progress: float) -> float:
+    """The labels' weight when this share of the stage is done."""
+    if form == "cifar":
+        return min(1.0, progress * 4 / 3)
+    return progress * 3 / 4 if progress < 2 / 3 else 1.0
+
+
+def hinge(student: Tensor, teacher: Tensor, scale: float, margin: float, reduction: str) -> Tensor:
+    """mean_b max(0, ||z_S - scale z_T||^2 - margin scale); 0, and without gradient, inside the margin."""
+    squares = (student - scale * teacher.detach()).square()
+    distance = squares.sum(-1) if reduction == "sum" else squares.mean(-1)
+    return (distance - margin * scale).relu().mean()
