@@ -102,13 +102,12 @@ def size(network: Network, measured: dict[str, Any], disk_bytes: int, name: str)
 def efficiency(spec: Spec, student: Network, measured: dict[str, Any], weights: Path) -> dict[str, Any]:
     """The student's, beside the teacher's."""
     speedups = measured["speedups"]["student"]
-    commit, dirty = environment.commit()
     samples = records.sha256(records.pack(records.flatten_samples(measured["samples"])))
     kept = {key: measured[key] for key in ("scope", "device", "threads", "inputs", "notes", "noise", "seen")}
     return size(student, measured, weights.stat().st_size, "student") | kept | {
         "speedup": speedups["single"], "speedups": speedups, "noisy": bool(measured["noise"]),
         "samples": {"file": f"{spec.run_id}.samples.npz", "sha256": samples},
-        "measured": now(), "commit": commit, "dirty": dirty,
+        "measured": measured["measured"], "commit": measured["commit"], "dirty": measured["dirty"],
     }  # fmt: skip
 
 

@@ -32,7 +32,8 @@ SCOPE = "model only: token ids on the device -> outputs ready; real test inputs,
 # mini is for a look in minutes; a board's timings take the other.
 QUICK = Effort(inputs=16, rounds=5, seconds=0.2, most=1000, limit=3.0)
 STANDARD = Effort(inputs=128, rounds=20, seconds=5.0, most=2000, limit=20.0)
-EFFORTS = {"mini": QUICK}
+SHORT = Effort(inputs=64, rounds=10, seconds=1.0, most=1000, limit=6.0)  # minutes on two cores would be hours a sweep
+EFFORTS = {"mini": QUICK, "lite": SHORT}
 FIXED = 128  # tokens: the length that papers quote
 
 

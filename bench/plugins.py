@@ -162,7 +162,7 @@ def declared(path: Path, contract: str) -> dict[str, Any]:
         raise RequestError(f"cannot read {path}: {error.strerror}") from None
     values: dict[str, Any] = {"summary": (ast.get_docstring(tree) or "").split("\n")[0]}
     for node in tree.body:
-        if isinstance(node, ast.ClassDef) and any(_last_name(b) == contract for b in node.bases):
+        if isinstance(node, ast.ClassDef) and any(_last_name(b).endswith(contract) for b in node.bases):
             values |= _literals(node)
     return values
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench import account, checkpoint, measuring, plugins, records, store, teach
+from bench import account, checkpoint, measuring, plugins, records, store, teach, timings
 from bench.console import Console
 from bench.errors import RequestError
 from bench.inference import outputs
@@ -85,7 +85,7 @@ def measure_again(spec: Spec, results: Path, device: torch.device, console: Cons
     record = records.read(path)
     student, teacher, weights = restore(spec, device, console)
     spec.task.unseal()
-    measured = measure(spec, student, teacher, console)
+    measured = measure(spec, student, teacher, console, anew=True)
     record.efficiency = records.Efficiency(**account.efficiency(spec, student, measured, weights))
     record.teacher.efficiency = records.Size(
         **account.size(teacher.network, measured, spec.place.disk_bytes, "teacher")
@@ -172,14 +172,12 @@ def predict(task: Task, student: Network, teacher: Teacher) -> Predictions:
     return {data: arrays | {"teacher": reference[data]["prediction"]} for data, arrays in found.items()}
 
 
-def measure(spec: Spec, student: Network, teacher: Teacher, console: Console) -> dict[str, Any]:
-    """Size and speed of teacher and student on test inputs."""
+def measure(spec: Spec, student: Network, teacher: Teacher, console: Console, anew: bool = False) -> dict[str, Any]:
+    """Size and speed of teacher and student on test inputs; from the store where their shapes were timed before."""
     console("  measuring")
-    return measuring.measure(
-        {"teacher": teacher.network, "student": student},
-        spec.task.inputs("test"),
-        frozenset({OUTPUT[spec.task.kind]}),
-        measuring.EFFORTS.get(spec.values["track"], measuring.STANDARD),
-        console,
-        spec.task.lengths,
-    )
+    networks = {"teacher": teacher.network, "student": student}
+    inputs, lengths = spec.task.inputs("test"), spec.task.lengths
+    effort = measuring.EFFORTS.get(spec.values["track"], measuring.STANDARD)
+    want = frozenset({OUTPUT[spec.task.kind]})
+    key = timings.key_of(networks, inputs, effort, lengths)
+    return timings.once(key, lambda: measuring.measure(networks, inputs, want, effort, console, lengths), anew)
