@@ -137,11 +137,13 @@ class Cifar:
 CIFARS = {
     "cifar10": Cifar(
         tuple(CIFAR10.split()), "CIFAR-10", "cifar-10-batches-py", "batches.meta",
-        tuple(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "labels", "plain_text", "label", "uoft-cs/cifar10", "0b2714987fa478483af9968de7c934580d0bb9a2",
+        tuple(f"data_batch_{n}" for n in range(1, 6)), "test_batch", "labels", "plain_text", "label",
+        "uoft-cs/cifar10", "0b2714987fa478483af9968de7c934580d0bb9a2",
     ),
     "cifar100": Cifar(
         tuple(CIFAR100.split()), "CIFAR-100", "cifar-100-python", "meta",
-        ("train",), "test", "fine_labels", "cifar100", "fine_label", "uoft-cs/cifar100", "aadb3af77e9048adbea6b47c21a81e47dd092ae5",
+        ("train",), "test", "fine_labels", "cifar100", "fine_label",
+        "uoft-cs/cifar100", "aadb3af77e9048adbea6b47c21a81e47dd092ae5",
     ),
 }  # fmt: skip
 
