@@ -41,6 +41,8 @@ def key(data: bytes) -> int:
 
 def decoded_pool(pixels: np.ndarray, labels: Sequence[int] | np.ndarray, classes: int, place: object) -> Pool:
     """Keyed by content, so that the same image is on the same side of a cut wherever it was read from."""
+    if not all(isinstance(label, (int, np.integer)) for label in labels):
+        raise DataError(f"{place}: a label is no whole number")
     found = np.asarray(labels, np.int64)
     if len(found) != len(pixels) or not len(found):
         raise DataError(f"{place}: {len(found)} labels for {len(pixels)} images")
@@ -82,7 +84,7 @@ def read_batch(path: Path, label: str, classes: int) -> Pool:
         with path.open("rb") as file:
             loaded = Unpickler(file, encoding="bytes").load()
         found = {k.decode() if isinstance(k, bytes) else k: v for k, v in loaded.items()}
-        data, labels = found["data"], found[label]
+        data, labels = found["data"], list(found[label])
         if type(data) is not np.ndarray or data.dtype != np.uint8 or data.shape[1:] != (3072,):
             raise ValueError("its data is not uint8 (N, 3072)")
     except OSError as error:
