@@ -95,6 +95,8 @@ def rebuild(spec: Spec) -> Network:
 
     from bench.protocol import build_student, make_teacher
 
+    if spec.task.kind != "embed":
+        raise RequestError(f"bench export writes sentence encoders; {spec.task.name} has a '{spec.task.kind}' student")
     with store.locked(f"run-{spec.run_id}"):
         kept = checkpoint.load(weights_of(spec.run_id))
     if kept is None:

@@ -27,7 +27,7 @@ from bench.task import Predictions, Task
 from bench.teaching import Teacher
 from bench.training import Dev, Trainer, derived_seed
 
-SWAPPED = 0.2  # share of dev that another order of the classes must explain before we call it swapped
+SWAPPED = 0.2  # mean recall on dev that another order of the classes must add before we call it swapped
 
 
 @dataclass
@@ -122,18 +122,18 @@ def check_classes(task: Task, teacher: Teacher) -> None:
     inputs = task.inputs("dev")
     pool = Examples(inputs, np.arange(len(inputs))[:, None])
     logits = np.asarray(teacher.signals(pool, frozenset({"logits"}), None, "evaluate").arrays["logits"])
-    right = wrong = 0.0
     for arrays in task.predict(logits, "dev").values():
         table = np.zeros((logits.shape[1],) * 2)
         np.add.at(table, (arrays["prediction"].argmax(1), arrays["gold"]), 1)
+        table /= np.maximum(1, table.sum(0))  # recalls: a teacher that always says the same is no better in any order
         rows, columns = linear_sum_assignment(-table)
-        right, wrong = right + table.trace(), wrong + table[rows, columns].sum()
-        order = [task.classes[c] for c in columns]
-    if wrong - right > SWAPPED * len(inputs):
-        raise RequestError(
-            f"the teacher {teacher.place.name} agrees with dev in {right / len(inputs):.0%} of inputs, and in "
-            f"{wrong / len(inputs):.0%} if its classes are {', '.join(order)}: its classes are in another order"
-        )
+        right, best = table.trace() / len(table), table[rows, columns].sum() / len(table)
+        if best - right > SWAPPED:
+            order = ", ".join(task.classes[c] for c in columns)
+            raise RequestError(
+                f"the teacher {teacher.place.name} finds {right:.0%} of a class on dev, and {best:.0%} if its classes "
+                f"are {order}: its classes are in another order than the data's ({', '.join(task.classes)})"
+            )
 
 
 def build_student(spec: Spec, teacher: Teacher, purpose: str = "student") -> Network:

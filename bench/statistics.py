@@ -23,6 +23,7 @@ def interval(
     predictions: Predictions, score: Score, metric: str, draws: int | None = None, seed: int = 0
 ) -> tuple[float, float]:
     """95% percentile interval of the headline metric; data sets are drawn independently of one another."""
+    predictions = dict(sorted(predictions.items()))  # a store gives them back in another order than a run
     rng = np.random.default_rng(seed)
     form = known(predictions, score, metric)
     draws = draws or (COUNT_DRAWS if isinstance(form, CountMetric) else DRAWS)

@@ -337,7 +337,7 @@ def test_the_card_is_that_of_the_record_and_its_example_runs(finished, name, kin
     for fact in (
         f"**{100 * main.value:.2f}**, 95% interval {low} to {high}", f"**{100 * record.metrics.retention:.2f}%**",
         record.run_id, f"{record.efficiency.parameters.total:,}", record.data.identity, "LGPL-2.1",
-        "`kd.lr` | `0.0002`",
+        "`kd.form` | `hinton`",
         record.efficiency.device, "with 1 thread.", "bench run --task sts --method kd", "mini track", "licences",
     ):  # fmt: skip
         assert fact in text, fact

@@ -85,8 +85,9 @@ def test_a_real_record_leads_back_to_its_spec_and_command(finished, teacher):
     assert (request.teacher, request.track, request.seeds, request.data_dir) == (str(teacher), "mini", [0], None)
     assert sorted(request.settings) == [
         "bow.dropout=0.1", "bow.embeddings=random", "bow.max_length=256", "bow.tokens=words", "bow.vocabulary=30000",
-        "kd.lr=0.0002", "track.batch_size=8", "track.batching=bucketed", "track.evaluations=6", "track.examples=96",
-        "track.max_length=64", "track.updates=24",
+        "kd.alpha=none", "kd.form=hinton", "kd.lr=none", "kd.temperature=none", "track.batch_size=8",
+        "track.batching=bucketed", "track.evaluations=6", "track.examples=96", "track.max_length=64",
+        "track.updates=24",
     ]  # fmt: skip
     expected = f"bench run --task sts --method kd --student bow:8 --teacher {teacher} "
     expected += "--set track.updates=24 --set track.batch_size=8 --set track.examples=96 --set track.evaluations=6"
@@ -200,7 +201,7 @@ def test_another_run_says_what_differs(made, tmp_path):
         (lambda s: s["versions"].update(task=99), r"the task is another \(version 1 instead of 99\)"),
         (lambda s: s["versions"].update(method=99), r"the method is another \(version 1 instead of 99\)"),
         (lambda s: s["versions"].update(student=99), r"the student is another \(version 1 instead of 99\)"),
-        (lambda s: s["settings"]["method"].pop("lr"), r"method\.lr is 0\.0002 instead of nothing"),
+        (lambda s: s["settings"]["method"].pop("lr"), r"method\.lr is none instead of nothing"),
         (lambda s: s["settings"]["method"].update(gone=1), r"no setting kd\.gone any more, which the record has as 1"),
         (lambda s: s["settings"]["method"].update(lr="x"), r"no text for kd\.lr = x"),
         (lambda s: s.update(later={"a": 1}), r"later\.a is nothing instead of 1"),
