@@ -1,0 +1,169 @@
+"""Images as one array of bytes, their augmented forms by number, and what networks that read them share.
+
+A crop of the image padded by 4 pixels, mirrored or not, is one of 9 x 9 x 2 = 162 views. Drawing a view number is
+drawing that augmentation, so that an image in view v is the same pixels in every run, and what a teacher says of it can
+be kept. View 0 is the image itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from bench.errors import BenchError, RequestError
+from bench.network import Network
+from bench.task import Task
+
+PAD = 4  # pixels of black around an image: He et al. 2016, section 4.2, as in Lee et al. 2015
+PLACES = 2 * PAD + 1  # where a crop may start, in either direction
+VIEWS = 2 * PLACES**2
+CENTRE = PLACES**2 // 2  # the place (4, 4), which view 0 is to have
+
+WORK = 16  # pixels that count as one token of work: batches of 128 images at 32 x 32, of 2 at 224 x 224
+RESIDENT = 8 * 2**30  # bytes of images that are moved to the network's device as a whole
+SAMPLE = 10_000  # images that mean and deviation are taken from
+
+
+class Images(Sequence[np.ndarray]):
+    """N images of one size in one array, uint8 (N, 3, H, W). A number gives an image, a slice or an array Images."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        """BenchError: the array is not of that shape and type."""
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3:
+            raise BenchError(f"images are uint8 (N, 3, H, W), not {pixels.dtype} {pixels.shape}")
+        self.pixels = np.ascontiguousarray(pixels)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+
+    @overload
+    def __getitem__(self, index: slice | np.ndarray | Sequence[int]) -> Images: ...
+
+    def __getitem__(self, index: Any) -> np.ndarray | Images:
+        found = self.pixels[index]
+        return Images(found) if found.ndim == 4 else found
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(self.pixels)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)"""
+        return self.pixels.shape[2], self.pixels.shape[3]
+
+    @cached_property
+    def digest(self) -> str:
+        """Content key: sha256 over the shape and every byte."""
+        digest = hashlib.sha256(f"images {self.pixels.shape} ".encode())
+        digest.update(self.pixels.data)
+        return digest.hexdigest()
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each channel, float64 (3,), of pixels from 0 to 1.
+
+        Exact, from the counts of the 256 values, in at most SAMPLE images spread over all of them.
+        """
+        rows = np.unique(np.linspace(0, len(self) - 1, SAMPLE).astype(int)) if len(self) > SAMPLE else slice(None)
+        chosen, values = self.pixels[rows], np.arange(256) / 255
+        counts = np.stack([np.bincount(chosen[:, c].ravel(), minlength=256) for c in range(3)])
+        shares = counts / counts.sum(1, keepdims=True)
+        mean = shares @ values
+        return mean, np.sqrt(np.maximum(shares @ values**2 - mean**2, 0))
+
+
+@dataclass(frozen=True)
+class Views:
+    """What virtual rows stand for, each (B,): the image, where its crop starts in the padded image, and mirroring."""
+
+    row: Tensor
+    y: Tensor
+    x: Tensor
+    flip: Tensor
+
+
+def decode(rows: Tensor, count: int) -> Views:
+    """Virtual rows r + v * count, int64 (B,), of `count` images. RequestError: there is no such view."""
+    view, row = rows // count, rows % count
+    if len(rows) and (int(rows.min()) < 0 or int(view.max()) >= VIEWS):
+        raise RequestError(f"images have {VIEWS} views: rows 0 to {VIEWS * count - 1} of {count} images")
+    flip, place = view // PLACES**2, (view + CENTRE) % PLACES**2
+    return Views(row, place // PLACES, place % PLACES, flip)
+
+
+def gather(pixels: Tensor, rows: Tensor) -> Tensor:
+    """Virtual rows (B,) of images uint8 (N, 3, H, W) -> uint8 (B, 3, H, W), on the pixels' device.
+
+    The crop is taken first and mirrored then. What lies outside the image is black.
+    """
+    if not len(rows) or int(rows.max()) < len(pixels):
+        return pixels[rows.to(pixels.device)]
+    views = decode(rows, len(pixels))
+    row, y, x, flip = (t.to(pixels.device) for t in (views.row, views.y, views.x, views.flip))
+    padded = functional.pad(pixels[row], (PAD, PAD, PAD, PAD))
+    height, width = (torch.arange(n, device=pixels.device) for n in pixels.shape[2:])
+    down = y[:, None] + height  # (B, H)
+    across = x[:, None] + torch.where(flip[:, None] == 1, width.flip(0), width)  # (B, W)
+    images = torch.arange(len(row), device=pixels.device)[:, None, None]
+    # Channels last while indexing: one index reads three bytes that lie together.
+    return padded.permute(0, 2, 3, 1)[images, down[:, :, None], across[:, None, :]].permute(0, 3, 1, 2)
+
+
+class ImageArrays:
+    """Images made ready for a network: bytes in one tensor, normalised and augmented a batch at a time."""
+
+    def __init__(self, images: Images, mean: Tensor, deviation: Tensor) -> None:
+        """`mean` and `deviation` (3,) of pixels from 0 to 1, on the device that the pixels are to be on."""
+        pixels = torch.from_numpy(images.pixels)
+        self.pixels = pixels.to(mean.device) if pixels.nbytes <= RESIDENT else pixels
+        self.scale = (1 / (255 * deviation)).reshape(1, 3, 1, 1)
+        self.shift = (-mean / deviation).reshape(1, 3, 1, 1)
+        height, width = images.size
+        # All alike, so that no bucketing takes place; in proportion to the size, so that batches fit into memory.
+        self.lengths = np.full(len(images), max(1, height * width // WORK))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batch(self, rows: np.ndarray) -> dict[str, Tensor]:
+        """`pixels`, float32 (B, 3, H, W) = (byte / 255 - mean) / deviation, of these virtual rows."""
+        found = gather(self.pixels, torch.from_numpy(np.asarray(rows, np.int64)))
+        found = found.to(self.scale.device).contiguous()
+        return {"pixels": torch.addcmul(self.shift, found.float(), self.scale)}
+
+
+class ImageNetwork(Network):
+    """A network that reads images, and keeps the mean and deviation that it was made for among its weights."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        mean, deviation = training_images(task).statistics()
+        self.register_buffer("mean", torch.from_numpy(mean).float())
+        self.register_buffer("deviation", torch.from_numpy(np.maximum(deviation, 1 / 255)).float())
+
+    def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> ImageArrays:
+        """`inputs` are Images; `max_length` is about texts."""
+        if not isinstance(inputs, Images):
+            inputs = Images(np.stack(inputs))
+        return ImageArrays(inputs, self.mean, self.deviation)
+
+
+def training_images(task: Task) -> Images:
+    """What the task trains on. RequestError: no images."""
+    inputs = task.examples("supervised").inputs
+    if not isinstance(inputs, Images):
+        raise RequestError(f"the task '{task.name}' is not about images: choose a student that reads text")
+    return inputs
