@@ -224,7 +224,7 @@ def fingerprint(network: nn.Module) -> str:
     digest = hashlib.sha256(str(network).encode())
     for name, tensor in network.state_dict().items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     tokenizer = getattr(network, "tokenizer", None)
     if tokenizer is not None:
         rules = json.loads(tokenizer.backend_tokenizer.to_str())
