@@ -57,16 +57,16 @@ def _plugins() -> str:
 
 def _packaged() -> str:
     """Every task with a mini track can read its data and find its teacher."""
-    from bench import models
+    from bench import teachers
     from bench.sources import Source
 
     ready = []
     for plugin in plugins.found("task").values():
         cls = plugins.load(plugin)
-        for dataset in (cls.datasets or [""]) if "mini" in cls.tracks else ():
+        for dataset in (cls.tracks["mini"].datasets or cls.datasets or [""]) if "mini" in cls.tracks else ():
             task = cls(Source("packaged"), "mini", dataset)
             task.identity()
-            models.locate(task.track.teacher, task)
+            teachers.locate(task.track.teacher, task)
             ready.append(plugin.name + (f"/{dataset}" if dataset else ""))
     return f"mini track ready: {', '.join(ready)}"
 

@@ -125,7 +125,7 @@ def pillow() -> Any:
     try:
         from PIL import Image
     except ImportError:
-        raise RequestError("reading encoded images needs Pillow: pip install pillow") from None
+        raise RequestError("reading encoded images needs Pillow: pip install 'bench-kd[vision]'") from None
     return Image
 
 
@@ -133,7 +133,7 @@ def read_parquet(path: Path) -> Any:
     try:
         from pyarrow import parquet
     except ImportError:
-        raise RequestError("reading parquet files needs pyarrow: pip install pyarrow") from None
+        raise RequestError("reading parquet files needs pyarrow: pip install 'bench-kd[vision]'") from None
     try:
         return parquet.read_table(path)
     except Exception as error:

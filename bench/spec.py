@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.method import Method
 
 TRACKS = ("mini", "lite", "full")
-FIXED = ("teacher", "student")  # of a track: chosen with their own options
+FIXED = ("teacher", "student", "datasets")  # of a track: chosen with their own options
 OF_TEACHER = ("teach",)  # of a track: part of the teacher's key, and of nothing else
 
 
@@ -116,9 +116,12 @@ def open_tasks(request: Request) -> list[Task]:
         cls = plugins.load(plugin)
         if request.track not in cls.tracks:
             raise RequestError(f"the task '{name}' has no {request.track} track: there are {', '.join(cls.tracks)}")
+        there = cls.tracks[request.track].datasets or cls.datasets
         if dataset and dataset not in cls.datasets:
             raise unknown("task", name, [f"{family}/{d}" for d in cls.datasets] or [family])
-        for chosen in [dataset] if dataset else cls.datasets or [""]:
+        if dataset and dataset not in there:
+            raise RequestError(f"{name} is not on the {request.track} track: there are {', '.join(there)}")
+        for chosen in [dataset] if dataset else there or [""]:
             task = cls(source, request.track, chosen)
             task.name = plugin.name + (f"/{chosen}" if chosen else "")
             task.version = plugin.digest or cls.version  # of this instance alone

@@ -24,14 +24,41 @@ COLUMNS = {
 def print_catalogue(parts: dict[str, list[dict[str, Any]]]) -> None:
     """One table a part; under the methods, why those that do not fit a task do not."""
     console = Console()
+    families = _families(parts)
     for part, rows in parts.items():
         table = _table(part, COLUMNS[part])
         for row in rows:
-            table.add_row(*(Text(_cell(row[c])) for c in COLUMNS[part]))
+            table.add_row(*(Text(_cell(_short(row[c], families))) for c in COLUMNS[part]))
         console.print(table)
         for row in rows:
-            for task, reason in row.get("misfits", {}).items():
-                console.print(Text(f"  {row['name']} does not fit {task}: {reason}"))
+            for reason, tasks in _by_reason(row.get("misfits", {})).items():
+                console.print(Text(f"  {row['name']} does not fit {', '.join(_short(tasks, families))}: {reason}"))
+
+
+def _families(parts: dict[str, list[dict[str, Any]]]) -> dict[str, list[str]]:
+    """{family: its tasks} of families with several data sets."""
+    found: dict[str, list[str]] = {}
+    for row in parts.get("methods", [])[:1]:
+        for name in (*row["fits"], *row["misfits"]):
+            if "/" in name:
+                found.setdefault(name.partition("/")[0], []).append(name)
+    return found
+
+
+def _short(value: Any, families: dict[str, list[str]]) -> Any:
+    """A list of tasks with the family's name for all of its data sets."""
+    if not isinstance(value, list):
+        return value
+    whole = {f: tasks for f, tasks in families.items() if tasks and set(tasks) <= set(value)}
+    gone = {task for tasks in whole.values() for task in tasks}
+    return sorted([*whole, *(v for v in value if v not in gone)])
+
+
+def _by_reason(misfits: dict[str, str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for task, reason in misfits.items():
+        found.setdefault(reason, []).append(task)
+    return found
 
 
 def print_outcomes(outcomes: Sequence[dict[str, Any]]) -> None:

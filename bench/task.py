@@ -36,6 +36,7 @@ class Track:
     batching: Literal["bucketed", "plain"] = "bucketed"  # by length, or in plain shuffled order
     teacher: str = ""
     student: str = ""
+    datasets: tuple[str, ...] = ()  # the family's data sets that are on this track; empty: all
     teach: int = 0  # updates in which a teacher is fine-tuned that does not solve the task yet; 0: as many as `updates`
 
     def __post_init__(self) -> None:

@@ -128,7 +128,7 @@ WRONG = {
     "command": (["rnu"], ["No such command 'rnu'"]),
     "option": (["list", "--jsn"], ["--json"]),
     "list": (["list", "metods"], ["unknown list 'metods'", "did you mean methods?"]),
-    "task": (["run", "--task", "stx", "--method", "kd"], ["unknown task 'stx'", "did you mean sts?"]),
+    "task": (["run", "--task", "stx", "--method", "kd"], ["unknown task 'stx'", "did you mean sts"]),
     "dataset": (["run", "--task", "sts/nope", "--method", "kd"], ["unknown task 'sts/nope'", "sts?"]),
     "method": (["run", "--task", "sts", "--method", "dico"], ["unknown method 'dico'", "did you mean disco?"]),
     "unicode": (["run", "--task", "sts", "--method", "日本語"], ["unknown method", "kd"]),

@@ -18,6 +18,7 @@ from bench.image_files import read_batch, share
 from bench.images import VIEWS, Images
 from bench.plugins import find, load
 from bench.sources import DataError, Source
+from bench.spec import Request, open_tasks
 from bench.task import TestSealed, Track
 from tests.data import real_data
 
@@ -328,13 +329,13 @@ def test_the_objective_is_cross_entropy(mini):
 @pytest.mark.parametrize(
     ("track", "dataset", "says"),
     [
-        ("mini", "cifar10", "images/cifar10 is not on the track mini: there are images/digits"),
-        ("lite", "digits", "images/digits is not on the track lite: there are images/cifar10, images/cifar100"),
+        ("mini", "cifar10", "images/cifar10 is not on the mini track: there are digits"),
+        ("lite", "digits", "images/digits is not on the lite track: there are cifar10, cifar100"),
     ],
 )
 def test_a_data_set_of_another_track(track, dataset, says):
     with pytest.raises(RequestError, match=says):
-        Task(Source("packaged"), track, dataset)
+        open_tasks(Request([f"images/{dataset}"], [], [], track=track))
 
 
 @pytest.mark.parametrize("dataset", ["tinyimagenet", "imagenet"])
@@ -400,7 +401,7 @@ def test_images_that_cannot_be_decoded(tmp_path):
 
 def test_without_pillow_the_next_step_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(RequestError, match="pip install pillow"):
+    with pytest.raises(RequestError, match=r"pip install 'bench-kd\[vision\]'"):
         image_files.decode(b"", (8, 8), "x")
 
 
