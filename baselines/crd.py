@@ -92,9 +92,14 @@ class Crd(Method):
         }
         if self.settings.alpha:
             losses["soft"] = self.settings.alpha * soft_divergence(student.logits, teacher.logits, 4.0)
-        self.remember(self.student_memory, s.detach(), batch.rows)
-        self.remember(self.teacher_memory, t.detach(), batch.rows)
+        self.fresh = (batch.rows, s.detach(), t.detach())
         return losses
+
+    def after_step(self, progress: float) -> None:
+        """Only now may the kept vectors move: the backward pass reads them."""
+        rows, s, t = self.fresh
+        self.remember(self.student_memory, s, rows)
+        self.remember(self.teacher_memory, t, rows)
 
     def draw(self, labels: Tensor) -> Tensor:
         """(B,) classes -> (B, K) examples of other classes: positions in class order that jump over the own class."""

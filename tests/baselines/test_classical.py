@@ -116,6 +116,7 @@ def test_crd_against_plain_loops():
     s, t = [project(x, "student") for x in f], [project(x, "teacher") for x in g]
     assert found["crd"].item() == pytest.approx(0.8 * (one(s, kept["teacher_memory"]) + one(t, kept["student_memory"])))
     assert found["hard"].item() == pytest.approx(ce(Z))
+    method.after_step(0.5)
     moved = unit(0.5 * kept["student_memory"][1] + 0.5 * s[1])
     assert np.allclose(method.student_memory[1].numpy(), moved) and method.student_memory.requires_grad is False
     assert np.allclose(method.student_memory[6].numpy(), kept["student_memory"][6])  # not in the batch
