@@ -64,7 +64,7 @@ def test_the_run_id_is_the_same_however_it_is_said() -> None:
         == run_id(["track.updates=9", "disco.lr=0.001"])
         == run_id(["updates= 9", "lr=.001"])
     )
-    assert run_id(["lr=none", "bow.dropout=0.1", "examples=none"]) == run_id()  # defaults, said
+    assert run_id(["lr=2e-4", "bow.dropout=0.1", "examples=none"]) == run_id()  # defaults, said
     assert run_id(students=["bow"]) == run_id(students=["bow:300"])
     assert run_id(teacher="all-MiniLM-L6-v2") == run_id()
 
