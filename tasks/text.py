@@ -73,7 +73,7 @@ def news(folder: Path, classes: Sequence[str]) -> Splits:
 
 
 def read_csv(path: Path, classes: Sequence[str]) -> Labelled:
-    """Rows of class, title and description, quoted; classes count from 1. A text is title and description, as on the Hub.
+    """Quoted class, title and description; classes count from 1. A text is title and description, as on the Hub.
 
     DataError: not there, not valid CSV, or a row of something else.
     """
