@@ -24,7 +24,7 @@ from pydantic import PositiveFloat, PositiveInt
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.losses import annealed, supervised
+from bench.losses import annealed, supervised, tail
 from bench.method import Losses, Method, Run, Stage
 from bench.signals import Signals
 
@@ -51,9 +51,9 @@ class Annealing(Method):
     def stages(self) -> Iterable[Stage]:
         track, recipe = self.run.track, self.run.optimiser
         optimiser = replace(recipe, lr=self.settings.lr or recipe.lr)
-        first = min(max(1, round(track.updates * self.settings.share)), max(1, track.updates - 1))
+        first, second = tail(track.updates, self.settings.share)
         yield Stage("anneal", "distil", self.anneal, first, track.batch_size, optimiser, self.needs)
-        yield Stage("supervised", "supervised", self.labels, max(1, track.updates - first), track.batch_size, optimiser)
+        yield Stage("supervised", "supervised", self.labels, second, track.batch_size, optimiser)
 
     def anneal(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         return {"logits": F.mse_loss(student.logits, annealed(batch.progress, self.settings.t_max) * teacher.logits)}

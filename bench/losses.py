@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.errors import RequestError
 from bench.inputs import Batch
 from bench.signals import Signals
 
@@ -72,6 +73,20 @@ def match_outputs(student: Tensor, teacher: Tensor, temperature: float = 1.0) ->
     if student.shape[-1] == 1:
         return F.mse_loss(student, teacher.detach())
     return soft_divergence(student, teacher, temperature)
+
+
+def aligned(student: Signals, teacher: Signals) -> Tensor:
+    """(B, L) float mask of the tokens that both read. RequestError: the two read an input as different tokens."""
+    assert student.mask is not None and teacher.mask is not None
+    if student.mask.shape != teacher.mask.shape:
+        raise RequestError("teacher and student cut texts into different tokens: their token vectors cannot be matched")
+    return student.mask.to(torch.float32)
+
+
+def tail(updates: int, share: float) -> tuple[int, int]:
+    """(first, second) stage of a method that spends this share of its updates in the first; each has one at least."""
+    first = min(max(1, round(updates * share)), max(1, updates - 1))
+    return first, max(1, updates - first)
 
 
 def annealed(progress: float, t_max: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from torch import Tensor, nn
@@ -31,6 +31,9 @@ class Stage:
     needs: frozenset[str] | set[str] = frozenset()  # teacher signals; empty: no teacher forward
     wants: frozenset[str] | set[str] = frozenset({"output"})  # of the student; `output`: what the kind is evaluated on
     noisy_teacher: bool = False  # the teacher runs in every step with its dropout on; nothing can be stored
+    keep: Literal["best", "last"] = (
+        "best"  # on dev; `last` where the output has no part in the loss, so dev says nothing
+    )
     teachers: Sequence[int] = ()  # the assistants that teach, by number; empty: the run's own teacher
 
 

@@ -248,7 +248,7 @@ def parse_value(key: str, text: str, hint: Any) -> Any:
         try:
             value = adapter.validate_python(text)
         except ValidationError:
-            if not text.startswith(("[", "{")):
+            if not text.startswith(("[", "{")) and not text.isdigit():  # a digit: of a choice among numbers
                 raise
             value = adapter.validate_json(text)
     except ValidationError as error:

@@ -154,6 +154,10 @@ class Trainer:
     def _judge(self, stage: Stage, losses: dict[str, float]) -> None:
         """Read dev, and keep this state if it is the best of the stage."""
         p = self.progress
+        if stage.keep == "last":
+            self.best = {k: v.detach().clone() for k, v in self._state().items()}
+            self.console(f"  {stage.name} {p.step}/{stage.updates}  {shown(losses)}")
+            return
         score = self.evaluate(self.student)
         if not p.curve or (p.curve[-1]["stage"], p.curve[-1]["step"]) != (stage.name, p.step):
             p.curve.append({"stage": stage.name, "step": p.step, "losses": losses})
@@ -161,8 +165,7 @@ class Trainer:
         if p.best is None or score > p.best:
             p.best = score
             self.best = {k: v.detach().clone() for k, v in self._state().items()}
-        shown = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
-        self.console(f"  {stage.name} {p.step}/{stage.updates}  dev {score:.4f}  {shown}")
+        self.console(f"  {stage.name} {p.step}/{stage.updates}  dev {score:.4f}  {shown(losses)}")
 
     def _state(self) -> dict[str, Tensor]:
         student = checkpoint.with_prefix("student", self.student.state_dict())
@@ -254,6 +257,10 @@ class Dev:
     def of(self, found: np.ndarray) -> float:
         """The main metric of these outputs over dev."""
         return headline(self.task.score(self.task.predict(found, "dev")), self.task.main_metric)[1]
+
+
+def shown(losses: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
 
 
 def concrete(names: Iterable[str], kind: str) -> frozenset[str]:

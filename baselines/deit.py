@@ -1,0 +1,70 @@
+"""DeiT: a second token learns from the teacher, beside the class token that learns from the labels.
+
+    hard   L = (1 - alpha) CE(z_cls, y) + alpha CE(z_dist, argmax z_T)
+    soft   L = (1 - alpha) CE(z_cls, y) + alpha tau^2 KL(softmax(z_T / tau) || softmax(z_dist / tau))
+
+Both heads are averaged at test. The KL is divided by B C, as in the official code (`kl_reduction=batchmean`: by B; rows
+of the two are not comparable).
+
+Touvron et al., ICML 2021, arXiv:2012.12877; official code facebookresearch/deit. Defaults alpha 0.5 and tau 1 of the
+code's command line; the paper's soft rows use alpha 0.1 and tau 3. The student is a `vit` with `--set
+vit.distillation=true`. The paper's augmentation (RandAugment, mixup, cutmix, erasing, smoothing) is not here: the views
+are the task's crops and flips, for every method alike, and the teacher reads the view that the student reads.
+Needs from the teacher: logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch.nn.functional as F
+from pydantic import NonNegativeFloat, PositiveFloat
+from torch import Tensor
+
+from bench.errors import RequestError
+from bench.inputs import Batch
+from bench.losses import soft_divergence, supervised
+from bench.method import Losses, Method, Stage
+from bench.signals import Signals
+
+
+class Deit(Method):
+    """Labels for the class token, the teacher for the distillation token."""
+
+    title = "DeiT (distillation token)"
+    citation = "Touvron et al. ICML 2021, arXiv:2012.12877"
+    needs = frozenset({"logits"})
+    wants = frozenset({"distillation_logits"})
+    kinds = frozenset({"classify"})
+
+    @dataclass(frozen=True)
+    class Settings:
+        form: Literal["hard", "soft"] = "hard"
+        alpha: NonNegativeFloat = 0.5
+        temperature: PositiveFloat = 1.0  # of the soft form
+        kl_reduction: Literal["numel", "batchmean"] = "numel"
+        lr: PositiveFloat | None = None  # none: the architecture's
+
+    def stages(self) -> Iterable[Stage]:
+        track, recipe = self.run.track, self.run.optimiser
+        optimiser = replace(recipe, lr=self.settings.lr or recipe.lr)
+        wants = {"output", "distillation_logits"}
+        yield Stage("deit", "distil", self.tokens, track.updates, track.batch_size, optimiser, self.needs, wants)
+
+    def tokens(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
+        if student.distillation_logits is None:
+            raise RequestError("deit trains a distillation token, which this vit has not: --set vit.distillation=true")
+        s = self.settings
+        return {
+            "hard": (1 - s.alpha) * supervised(student.logits, batch.labels),
+            "teacher": s.alpha * self.match(student.distillation_logits, teacher.logits.detach()),
+        }
+
+    def match(self, ours: Tensor, theirs: Tensor) -> Tensor:
+        s = self.settings
+        if s.form == "hard":
+            return F.cross_entropy(ours, theirs.argmax(-1))
+        classes = ours.shape[-1] if s.kl_reduction == "numel" else 1
+        return soft_divergence(ours, theirs, s.temperature) / classes

@@ -1,0 +1,70 @@
+"""DistilBERT's losses on a task: soft targets, labels, and the direction of the last hidden states.
+
+    L = 5 tau^2 mean_b KL(softmax(z_T / tau) || softmax(z_S / tau)) + 2 CE(y, z_S) + 1 mean_t (1 - cos(h_S, h_T))
+
+h are last hidden states (B, L, D) of tokens that are no padding, tau = 2.
+
+Sanh, Debut, Chaumond, Wolf 2019, arXiv:1910.01108; losses and weights as in the released distillation code of
+huggingface/transformers. That is pre-training: its soft targets are over the vocabulary and its labels are masked
+words, on general text. Here the same three terms are taken on the task's own classes and texts, which the paper does
+only with soft targets (its second, task-specific step); so this is no reproduction of DistilBERT. The student starts
+from every other teacher layer with `--set bert.init=gap`. Needs from the teacher: logits and hidden states, in every
+step, at the student's width and with its tokenizer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import torch.nn.functional as F
+from pydantic import NonNegativeFloat, PositiveFloat
+from torch import Tensor
+
+from bench.errors import RequestError
+from bench.inputs import Batch
+from bench.losses import aligned, match_outputs, supervised
+from bench.method import Losses, Method, Run, Stage
+from bench.signals import Signals
+
+
+class Distilbert(Method):
+    """Soft targets, labels and a cosine between last hidden states."""
+
+    title = "DistilBERT's losses, on task data"
+    citation = "Sanh, Debut, Chaumond, Wolf. arXiv:1910.01108"
+    needs = frozenset({"logits", "hidden"})
+    kinds = frozenset({"classify", "regress"})
+
+    @dataclass(frozen=True)
+    class Settings:
+        soft: NonNegativeFloat = 5.0  # alpha_ce
+        hard: NonNegativeFloat = 2.0  # alpha_mlm, here of the labels
+        cosine: NonNegativeFloat = 1.0  # alpha_cos
+        temperature: PositiveFloat = 2.0
+        lr: PositiveFloat | None = None  # none: the architecture's
+
+    def __init__(self, settings: Settings, run: Run) -> None:
+        super().__init__(settings, run)
+        ours, theirs = run.student_shape.hidden[-1:], run.teacher_shape.hidden[-1:]
+        if ours != theirs:
+            raise RequestError(f"distilbert compares hidden states of one width; here they are {ours} and {theirs}")
+
+    def stages(self) -> Iterable[Stage]:
+        track, recipe = self.run.track, self.run.optimiser
+        optimiser = replace(recipe, lr=self.settings.lr or recipe.lr)
+        wants = {"output", "hidden"}
+        yield Stage("distil", "distil", self.three, track.updates, track.batch_size, optimiser, self.needs, wants)
+
+    def three(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
+        s = self.settings
+        return {
+            "soft": s.soft * match_outputs(student.logits, teacher.logits, s.temperature),
+            "hard": s.hard * supervised(student.logits, batch.labels),
+            "cosine": s.cosine * direction(student.hidden[-1], teacher.hidden[-1], aligned(student, teacher)),
+        }
+
+
+def direction(ours: Tensor, theirs: Tensor, mask: Tensor) -> Tensor:
+    """mean over real tokens of 1 - cos, (B, L, D) and mask (B, L)."""
+    return ((1 - F.cosine_similarity(ours, theirs.detach(), dim=-1)) * mask).sum() / mask.sum()

@@ -1,0 +1,65 @@
+"""Teacher-assistant KD: the teacher teaches assistants of sizes between, one after the other, the last the student.
+
+    each hop   L = (1 - lambda) CE(y, z) + lambda tau^2 mean_b KL(softmax(z_above / tau) || softmax(z / tau))
+
+Each assistant is a `kd` run of its own, with its record, and is reused by every run that names it; their cost is in
+those records. `assistants` goes from large to small, as in `--set assistants='["resnet:14"]'`.
+
+Mirzadeh et al., AAAI 2020, arXiv:1902.03393; official code imirzadeh/Teacher-Assistant-Knowledge-Distillation. Needs
+from the last assistant: logits. Deviations of the code, not copied: its KL is divided by B C, its schedule never
+leaves the low rate, and it reports the best epoch on test. It searches lambda and tau for each pair; the defaults here
+are those of our `kd`, so that the two differ in nothing but the assistants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import NonNegativeFloat, PositiveFloat
+
+from bench.errors import RequestError
+from bench.inputs import Batch
+from bench.losses import match_outputs, supervised
+from bench.method import Assistant, Losses, Method, Stage
+from bench.signals import Signals
+
+
+class Takd(Method):
+    """KD from the last of a chain of assistants."""
+
+    title = "Teacher-assistant KD (TAKD)"
+    citation = "Mirzadeh et al. AAAI 2020, arXiv:1902.03393"
+    needs = frozenset({"logits"})
+    kinds = frozenset({"classify", "regress"})
+
+    @dataclass(frozen=True)
+    class Settings:
+        assistants: tuple[str, ...] = ("resnet:14",)  # between resnet:20 and resnet:8, the pair of images
+        weight: NonNegativeFloat = 0.5  # lambda
+        temperature: PositiveFloat = 4.0
+        lr: PositiveFloat | None = None  # none: the architecture's
+
+        def __post_init__(self) -> None:
+            if not self.assistants:
+                raise RequestError("takd needs an assistant: --set takd.assistants='[\"bert:4\"]'")
+
+    @staticmethod
+    def assistants(settings: Any) -> Sequence[Assistant]:
+        return [Assistant(name, teacher=n - 1 if n else None) for n, name in enumerate(settings.assistants)]
+
+    def stages(self) -> Iterable[Stage]:
+        track, recipe = self.run.track, self.run.optimiser
+        optimiser = replace(recipe, lr=self.settings.lr or recipe.lr)
+        last = (len(self.settings.assistants) - 1,)
+        yield Stage(
+            "takd", "distil", self.soft_targets, track.updates, track.batch_size, optimiser, self.needs, teachers=last
+        )
+
+    def soft_targets(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
+        s = self.settings
+        return {
+            "hard": (1 - s.weight) * supervised(student.logits, batch.labels),
+            "soft": s.weight * match_outputs(student.logits, teacher.logits, s.temperature),
+        }

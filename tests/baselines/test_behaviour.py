@@ -1,0 +1,80 @@
+"""Every method on real data, small: a student of images learns, and one of texts comes nearer to its teacher."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bench import protocol, store
+from bench.console import Console
+from bench.spec import Request, resolve
+from bench.sweep import run_one
+from tests.runs import ROOT
+
+CPU, QUIET = torch.device("cpu"), Console(quiet=True)
+IMAGES = ["updates=40", "teach=60", "batch_size=32", "evaluations=2"]
+
+
+def distil(request):
+    """The trained student's run, without its measuring."""
+    (spec,) = resolve(request)
+    for helper in spec.assistants:
+        run_one(helper, store.root() / "results", CPU, QUIET)
+    return protocol.distil(spec, store.make_folder(store.root() / "runs" / spec.run_id), CPU, QUIET)
+
+
+def curve(found, name):
+    return [p["losses"][name] for p in found.trainer.progress.curve if name in p["losses"]]
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("finetune", []), ("kd", []), ("kd", ["kd.form=logits"]), ("rkd", []), ("crd", ["crd.negatives=256"]),
+        ("fitnets", []), ("fitnets", ["fitnets.stages=2"]), ("dml", []), ("annealing", []),
+        ("continuation", ["continuation.psi=cifar", "continuation.reduction=mean"]),
+    ],
+)  # fmt: skip
+def test_digits_are_learnt(method, settings):
+    """Chance is 0.1."""
+    found = distil(Request(["images/digits"], [method], ["plain:2"], "plain:4", settings=[*IMAGES, *settings]))
+    assert found.dev > 0.5
+    assert sum(s.updates for s in found.trainer.method.stages()) == 40
+
+
+@pytest.mark.parametrize(
+    ("method", "assistants"),
+    [("takd", '["plain:4"]'), ("ta_ensemble", '["plain:4","plain:2"]')],
+)
+def test_digits_are_learnt_from_assistants(method, assistants):
+    settings = [*IMAGES, f"{method}.assistants={assistants}"]
+    found = distil(Request(["images/digits"], [method], ["plain:2"], "plain:4", settings=settings))
+    assert found.dev > 0.5
+    if method == "ta_ensemble":
+        weights = found.trainer.method.weights
+        assert weights.sum().item() == pytest.approx(1) and (weights >= 0).all()
+
+
+def test_a_distillation_token_learns():
+    settings = ["updates=150", *IMAGES[1:], "vit.distillation=true", "deit.lr=1e-3"]
+    found = distil(Request(["images/digits"], ["deit"], ["vit:2x48x3"], "plain:4", settings=settings))
+    for name in ("hard", "teacher"):
+        first, *_, last = curve(found, name)
+        assert last < 0.9 * first
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "loss"),
+    [
+        ("pkd", [], "patience"), ("distilbert", [], "cosine"), ("minilm", [], "values"),
+        ("minilm", ["minilm.version=v2"], "values"), ("tinybert", [], "hidden"), ("tinybert", [], "attention"),
+    ],
+)  # fmt: skip
+def test_layers_come_nearer_to_the_teachers(method, settings, loss):
+    """A student with random weights, of the teacher's width; its inner vectors move towards the teacher's."""
+    request = Request(
+        [str(ROOT / "tests/toy.py")], [method], ["bert:2x384x12x256"], "all-MiniLM-L6-v2",
+        settings=["updates=16", "batch_size=8", "teach=1", "bert.init=random", f"{method}.lr=1e-3", *settings],
+    )  # fmt: skip
+    first, *_, last = curve(distil(request), loss)
+    assert last < first
