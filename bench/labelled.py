@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from bench.errors import unknown
+from bench.errors import BenchError, unknown
 from bench.inputs import Examples, digest_inputs, digest_texts, single
 from bench.losses import CrossEntropy, SquaredError
 from bench.metrics import METRICS
@@ -116,9 +116,13 @@ class LabelledTask(Task):
         return [x for data in self.part(split).values() for x in data.inputs]
 
     def predict(self, outputs: np.ndarray, split: str) -> Predictions:
-        """Logits (N, C), or values (N,) of a regression, beside the labels."""
+        """Logits (N, C), of a regression (N, 1), beside the labels. BenchError: another shape, or not finite."""
         found, start = {}, 0
-        values = np.asarray(outputs, np.float32)
+        values, expected = np.asarray(outputs, np.float32), (len(self.inputs(split)), self.outputs)
+        if values.shape != expected:
+            raise BenchError(f"expected outputs of shape {expected}, got {values.shape}")
+        if not np.isfinite(values).all():
+            raise BenchError("the network's outputs are not finite: training has diverged, try a lower learning rate")
         for name, data in self.part(split).items():
             own = values[start : start + len(data)]
             found[name] = {"prediction": own[:, 0] if self.kind == "regress" else own, "gold": data.labels}

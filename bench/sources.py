@@ -59,22 +59,29 @@ def find_folder(folder: Path, candidates: Sequence[str], marker: str, what: str)
     raise DataError(f"no {what} in {folder}: looked for {marker} under {places}")
 
 
-def read_lines(path: Path) -> list[str]:
-    """The lines of a UTF-8 file, line ends cut off (only `\\n` and `\\r\\n` count: text may hold other separators)."""
+def read_lines(path: Path, fallback: str = "") -> list[str]:
+    """The lines of a UTF-8 file, line ends cut off (only `\\n` and `\\r\\n` count: text may hold other separators).
+
+    With `fallback`, a file that is not UTF-8 is read in that encoding instead of refused.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise DataError(f"{path}, line {line}: not UTF-8 text") from None
+        data = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        if not fallback:
+            line = data[: error.start].count(b"\n") + 1
+            raise DataError(f"{path}, line {line}: not UTF-8 text") from None
+        text = data.decode(fallback)
     lines = [line.rstrip("\r") for line in text.split("\n")]
     return lines[:-1] if lines and not lines[-1] else lines
 
 
-def filled(path: Path) -> list[str]:
+def filled(path: Path, fallback: str = "") -> list[str]:
     """The lines of a file that holds something."""
-    lines = read_lines(path)
+    lines = read_lines(path, fallback)
     if not any(map(str.strip, lines)):
         raise DataError(f"{path} is empty")
     return lines

@@ -3,7 +3,8 @@
 Official layouts: SentEval's for TREC, SUBJ, MR, CR, MPQA and SST-5, `ag_news_csv`, and `aclImdb`. Dev is the official
 one (SST-5), else a tenth of train, at most 1,000, in the order of the texts' sha256; SUBJ, MR, CR and MPQA have no
 official split (papers cross-validate): there a tenth is dev and a tenth is test, in the same order. TREC has its six
-coarse classes. SentEval's file sst/fine and the others are tokenised; they are read as they are.
+coarse classes. SentEval's files are tokenised; they are read as they are, their few blank lines (in CR and MPQA) too,
+so that sizes are those of papers.
 """
 
 from __future__ import annotations
@@ -23,14 +24,11 @@ NEWS = ("World", "Sports", "Business", "Sci/Tech")
 SENTIMENT = ("negative", "positive")
 
 
-def lines_of(path: Path) -> list[str]:
-    """The filled lines of a file; TREC's is Latin-1, as its authors wrote it."""
+def lines_of(path: Path, fallback: str = "latin-1") -> list[str]:
+    """The lines of a file of SentEval, whose reader takes all but SST for Latin-1: so is here what is not UTF-8."""
     if not path.is_file():
         raise DataError(f"no {path.name} in {path.parent}")
-    try:
-        return [line for line in filled(path) if line.strip()]
-    except DataError:
-        return [line for line in path.read_bytes().decode("latin-1").split("\n") if line.strip()]
+    return filled(path, fallback)
 
 
 def by_class(folder: Path, files: Sequence[str], classes: Sequence[str]) -> Labelled:
@@ -41,30 +39,32 @@ def by_class(folder: Path, files: Sequence[str], classes: Sequence[str]) -> Labe
     return Labelled(inputs, numbers(labels, classes, [str(folder)] * len(labels)))
 
 
-def by_line(path: Path, classes: Sequence[str], split: Callable[[str], Sequence[str]]) -> Labelled:
-    """One text a line, its label in the line."""
-    rows = [split(line) for line in lines_of(path)]
-    places = [f"{path}, line {n}" for n in range(1, len(rows) + 1)]
-    for row, place in zip(rows, places, strict=True):
-        if len(row) != 2:
-            raise DataError(f"{place}: no label and text")
-    return Labelled([text.strip() for _, text in rows], numbers([label for label, _ in rows], classes, places))
+def by_line(lines: Sequence[str], path: Path, classes: Sequence[str], mark: str = "") -> Labelled:
+    """One text a line, behind its label and a space; of the label the part before `mark`, where it has one."""
+    inputs, labels, places = [], [], []
+    for number, line in enumerate(lines, 1):
+        label, _, text = line.strip().partition(" ")
+        if label and not text:
+            raise DataError(f"{path}, line {number}: no label and text")
+        if label:
+            inputs.append(text.strip())
+            labels.append(label.partition(mark)[0] if mark else label)
+            places.append(f"{path}, line {number}")
+    return Labelled(inputs, numbers(labels, classes, places))
 
 
 def trec(folder: Path, classes: Sequence[str]) -> Splits:
-    def split(line: str) -> list[str]:  # "LOC:city What county is ..."
-        label, _, text = line.partition(" ")
-        return [label.partition(":")[0], text]
-
-    train = by_line(folder / "train_5500.label", classes, split)
-    return with_cut(train, by_line(folder / "TREC_10.label", classes, split), "trec")
+    """Lines such as "LOC:city What county is Modesto , California in ?"; one letter of train is Latin-1."""
+    train, test = (
+        by_line(lines_of(path), path, classes, ":") for path in (folder / "train_5500.label", folder / "TREC_10.label")
+    )
+    return with_cut(train, test, "trec")
 
 
 def sst5(folder: Path, classes: Sequence[str]) -> Splits:
-    train, dev, test = (
-        by_line(folder / f"sentiment-{part}", classes, lambda line: line.split(" ", 1))
-        for part in ("train", "dev", "test")
-    )
+    """Lines such as "4 a stirring , funny ..."; UTF-8."""
+    paths = [folder / f"sentiment-{part}" for part in ("train", "dev", "test")]
+    train, dev, test = (by_line(lines_of(path, ""), path, classes) for path in paths)
     return Splits(cut(train)[0], dev, {"sst5": test})
 
 
@@ -73,17 +73,23 @@ def news(folder: Path, classes: Sequence[str]) -> Splits:
 
 
 def read_csv(path: Path, classes: Sequence[str]) -> Labelled:
-    """ "class","title","description", quoted; classes count from 1."""
+    """Quoted class, title and description; classes count from 1. A text is title and description, as on the Hub.
+
+    DataError: not there, not valid CSV, or a row of something else.
+    """
     if not path.is_file():
         raise DataError(f"no {path.name} in {path.parent}: the archive ag_news_csv.tgz holds it")
-    with path.open(encoding="utf-8", newline="") as handle:
-        rows = list(csv.reader(handle))
-    for n, row in enumerate(rows, 1):
-        if len(row) != 3 or not row[0].isdigit():
-            raise DataError(f"{path}, record {n}: not class, title and description")
-    places = [f"{path}, record {n}" for n in range(1, len(rows) + 1)]
-    labels = numbers([str(int(row[0]) - 1) for row in rows], classes, places)
-    return Labelled([f"{title.strip()} {text.strip()}" for _, title, text in rows], labels)
+    reader = csv.reader((line + "\n" for line in filled(path)), strict=True)
+    try:
+        rows = [(f"{path}, line {reader.line_num}", row) for row in reader if row]
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: not valid CSV ({error})") from None
+    for place, row in rows:
+        if len(row) != 3 or row[0] not in map(str, range(1, len(classes) + 1)):
+            raise DataError(f"{place}: not a class from 1 to {len(classes)}, title and description")
+    labels = [classes[int(row[0]) - 1] for _, row in rows]
+    inputs = [f"{title.strip()} {text.strip()}" for _, (_, title, text) in rows]
+    return Labelled(inputs, numbers(labels, classes, [place for place, _ in rows]))
 
 
 def imdb(folder: Path, classes: Sequence[str]) -> Splits:
@@ -95,7 +101,7 @@ def reviews(folder: Path, classes: Sequence[str]) -> Labelled:
     files = [sorted((folder / name).glob("*.txt")) for name in ("neg", "pos")]
     if not all(files):
         raise DataError(f"no reviews in {folder}: the archive aclImdb_v1 holds neg/*.txt and pos/*.txt there")
-    texts = [p.read_text(encoding="utf-8").replace("<br />", " ") for part in files for p in part]
+    texts = [" ".join(filled(p)).replace("<br />", " ").strip() for part in files for p in part]
     labels = [name for name, part in zip(classes, files, strict=True) for _ in part]
     return Labelled(texts, numbers(labels, classes, [str(folder)] * len(labels)))
 
@@ -124,6 +130,7 @@ class Form(NamedTuple):
     classes: Sequence[str]
     read: Callable[[Path, Sequence[str]], Splits]
     work: str
+    licence: str = "not stated by its authors; for research (unverified)"
 
 
 SENTEVAL = "senteval/downstream/"
@@ -153,7 +160,8 @@ FORMS = {
         "Socher et al. Recursive deep models for semantic compositionality. EMNLP 2013",
     ),
     "agnews": Form(
-        "ag_news_csv", "test.csv", NEWS, news, "Zhang, Zhao, LeCun. Character-level convolutional networks. NIPS 2015"
+        "ag_news_csv", "test.csv", NEWS, news, "Zhang, Zhao, LeCun. Character-level convolutional networks. NIPS 2015",
+        "non-commercial use, says its readme",
     ),
     "imdb": Form("imdb/aclImdb", "test", SENTIMENT, imdb, "Maas et al. Learning word vectors. ACL 2011"),
 }  # fmt: skip
@@ -191,7 +199,14 @@ class Text(LabelledTask):
                 f"no revision of text/{self.dataset} on the Hub is pinned yet: give its files with --data-dir"
             )
         folder = self.how.folder
-        layouts = (f"textcls/{folder}", folder, folder.rpartition("/")[2], folder.removeprefix("senteval/"), ".")
+        layouts = (
+            f"textcls/{folder}",
+            folder,
+            folder.rpartition("/")[2],
+            folder.removeprefix("senteval/"),
+            folder.removeprefix(SENTEVAL),
+            ".",
+        )
         found = find_folder(self.source.folder, layouts, self.how.marker, f"{self.dataset} data")
         return self.how.read(found, self.how.classes)
 
@@ -200,22 +215,33 @@ class Text(LabelledTask):
         return scored(predictions, dict.fromkeys(FORMS, ("accuracy", "macro_f1")))
 
     def card(self) -> Card:
-        own = self.dataset in ("subj", "mr", "cr", "mpqa")
-        cut_ = "a tenth, in the order of the texts' sha256; there is no official split"
         return Card(
             title=f"Text classification: {self.dataset}",
             source=f"directory in the official layout ({self.how.folder})",
             revision="as given; its fingerprint is recorded",
-            licence="not stated by its authors; for research (unverified)",
+            licence=self.how.licence,
             citation=self.how.work,
-            splits={
-                "train": "the rest, in the order of its sha256, the first ones on lite",
-                "dev": cut_
-                if own
-                else "the official one"
-                if self.dataset == "sst5"
-                else "a tenth of train, at most 1,000",
-                "test": cut_ if own else "the official test set",
-            },
+            splits=cuts(self.dataset),
             sizes=self.sizes(),
+            notes=NOTES.get(self.dataset, ()),
         )
+
+
+def cuts(dataset: str) -> dict[str, str]:
+    """What the splits of a data set are."""
+    rest, official = "the {}, in the order of the texts' sha256, the first ones on lite", "the official test set"
+    if dataset in ("subj", "mr", "cr", "mpqa"):
+        tenth = "a tenth, {} in the order of the texts' sha256: there is no official split, papers cross-validate"
+        return {"train": rest.format("rest"), "dev": tenth.format("the first"), "test": tenth.format("the second")}
+    if dataset == "sst5":
+        return {"train": rest.format("official train set"), "dev": "the official dev set", "test": official}
+    dev = "a tenth of the official train set, at most 1,000: the first in the order of their sha256"
+    return {"train": rest.format("official train set without dev"), "dev": dev, "test": official}
+
+
+NOTES = {
+    "trec": ("the six coarse classes; papers with 46 to 50 classes take the fine ones",),
+    "sst5": ("whole sentences alone; many papers train on labelled phrases too",),
+    "cr": ("the official files hold four blank lines, which count as texts, as in SentEval",),
+    "mpqa": ("the official files hold three blank lines, which count as texts, as in SentEval",),
+}
