@@ -93,6 +93,25 @@ def list_(
     print_catalogue(chosen)
 
 
+@app.command(epilog="Examples:  bench reported tinybert    bench reported kd --json")
+def reported(
+    method: Annotated[str, typer.Argument(help="A method by name; bench list methods shows them.")],
+    as_json: Json = False,
+) -> None:
+    """What papers report of a method. These rows are never ranked among measured ones; a blank is unknown."""
+    from dataclasses import asdict
+
+    from bench.reported import rows
+
+    found = [asdict(row) for row in rows(method)]
+    if as_json:
+        print(json.dumps({"method": method, "rows": found}, indent=1))
+        return
+    from bench.tables import print_reported
+
+    print_reported(method, found)
+
+
 @app.command(
     epilog="Examples:  bench teach --task glue/sst2 --model all-MiniLM-L6-v2 --track lite --data-dir data    "
     "bench teach --task images/digits --model resnet:20"

@@ -61,6 +61,17 @@ def _by_reason(misfits: dict[str, str]) -> dict[str, list[str]]:
     return found
 
 
+def print_reported(method: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Published numbers, one a line, and where they are from."""
+    columns = ("system", "teacher", "student", "dataset", "metric", "value", "split")
+    table = _table(f"{method}, as papers report it", columns)
+    for row in rows:
+        table.add_row(*(Text(str(row[c])) for c in columns))
+    Console().print(table)
+    for source, known in dict.fromkeys((row["source"], row["known"]) for row in rows):
+        Console().print(Text(f"  {source} ({known})"))
+
+
 def print_outcomes(outcomes: Sequence[dict[str, Any]]) -> None:
     """What a sweep came to."""
     table = _table("", ("task", "method", "student", "seed", "status", "metric", "value", "retention"))
