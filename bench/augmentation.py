@@ -59,7 +59,7 @@ def vary(text: str, words: MaskedWords, copies: int, rng: np.random.Generator) -
     """Up to `copies` different variants, none of them the text itself."""
     parts = words.split(text)
     options = words.candidates(parts)
-    found = {}
+    found: dict[str, None] = {}  # in the order in which they came
     for _ in range(copies):
         chosen = [
             o[rng.integers(len(o))] if o and rng.random() < REPLACED else part

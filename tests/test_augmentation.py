@@ -10,7 +10,28 @@ from bench import augmentation
 from bench.errors import RequestError
 from bench.inputs import single
 
-WORDS = "cat dog bird fish horse runs sleeps eats flies swims red blue green the a it is house tree river".split()
+WORDS = [
+    "cat",
+    "dog",
+    "bird",
+    "fish",
+    "horse",
+    "runs",
+    "sleeps",
+    "eats",
+    "flies",
+    "swims",
+    "red",
+    "blue",
+    "green",
+    "the",
+    "a",
+    "it",
+    "is",
+    "house",
+    "tree",
+    "river",
+]
 TEXTS = ["the red cat runs", "a dog eats 3 fish .", "it is"]
 
 
