@@ -2,6 +2,8 @@
 
     <cache>/signals/<key>/{meta.json, embedding.npy}     teacher signals, read through memory maps
     <cache>/runs/<run id>/checkpoint.safetensors         an unfinished run; student.safetensors once it is done
+    <cache>/teachers/<key>/{teacher.safetensors, record.json}    a teacher that was fine-tuned (bench.teach)
+    <cache>/timings/<key>/{measured.json, samples.npz}   a session of the clock (bench.timings)
 
 A folder appears under its final name only when it is complete, so an interrupted write is never read.
 """
@@ -112,7 +114,7 @@ def write_folder(folder: Path, meta: dict[str, Any], compute: Callable[[], dict[
 class Entry:
     """One thing in the store, as `bench store ls` shows it."""
 
-    kind: str  # signals | run | unfinished: a write that was interrupted, or goes on
+    kind: str  # signals | run | teacher | timings | unfinished: a write that was interrupted, or goes on
     key: str
     detail: str
     size: int  # bytes
@@ -124,7 +126,8 @@ def entries() -> list[Entry]:
     """Everything in the store, newest use first."""
     found = [_entry("signals", p) for p in (root() / "signals").glob("[!.]*") if p.is_dir()]
     found += [_entry("unfinished", p) for p in (root() / "signals").glob(".writing-*") if p.is_dir()]
-    found += [_entry("run", p) for p in (root() / "runs").glob("[!.]*") if p.is_dir()]
+    for kind, folder in (("run", "runs"), ("teacher", "teachers"), ("timings", "timings")):
+        found += [_entry(kind, p) for p in (root() / folder).glob("[!.]*") if p.is_dir()]
     return sorted(found, key=lambda e: -e.used)
 
 
@@ -151,6 +154,7 @@ def remove(keys: list[str]) -> int:
             raise RequestError(f"'{key}' names {len(matches) or 'no'} entries of the store: see bench store ls")
         chosen |= {e.path: e for e in matches}
     for entry in chosen.values():
-        with locked(f"run-{entry.key}" if entry.kind == "run" else entry.key, wait=False):
+        name = f"{entry.kind}-{entry.key}" if entry.kind in ("run", "teacher", "timings") else entry.key
+        with locked(name, wait=False):
             shutil.rmtree(entry.path, ignore_errors=True)
     return sum(e.size for e in chosen.values())

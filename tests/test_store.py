@@ -217,3 +217,14 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, monkeypatc
     with pytest.raises(RequestError, match=r"cannot create the folder .*FILE/cache"):
         kept()
     assert store.entries() == []
+
+
+@pytest.mark.parametrize("kind", ["teacher", "timings"])
+def test_teachers_and_timings_are_listed_and_freed(monkeypatch, tmp_path, kind):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
+    folder = tmp_path / ("teachers" if kind == "teacher" else kind) / "abc123"
+    folder.mkdir(parents=True)
+    (folder / "some.json").write_text("{}")
+    (entry,) = store.entries()
+    assert (entry.kind, entry.key, entry.size, entry.detail) == (kind, "abc123", 2, "some.json")
+    assert store.remove(["abc"]) == 2 and not folder.exists()
