@@ -71,7 +71,7 @@ def profile(request: ProfileRequest, device: torch.device, console: Console) -> 
     task.unseal()  # inputs alone: nothing is trained, chosen or scored
     effort = measuring.QUICK if request.quick else measuring.STANDARD
     found = measuring.measure(
-        networks, list(task.inputs("test")), frozenset({OUTPUT[task.kind]}), effort, console, task.lengths
+        networks, task.inputs("test"), frozenset({OUTPUT[task.kind]}), effort, console, task.lengths
     )
     sizes = {
         name: found["models"][name] | {"parameters": parameters(n), "disk_bytes": 0, "origin": n.origin}
@@ -92,14 +92,11 @@ def first_task() -> str:
 
 def build(request: ProfileRequest, task: Task, device: torch.device) -> dict[str, Network]:
     """Networks by name, the teacher first. A teacher may be a model or, as `bert:12x768`, a student's shape."""
-    from bench.transformer import load
-
     given, used = parse_settings(request.settings), set[tuple[str, str]]()  # --set family.key=value
     reference = request.teacher or task.track.teacher
-    place = models.locate(task.track.teacher if is_shape(reference) else reference, task)
-    base = load(place.path, place.pooling)
-    base.origin = place.identity
-    networks = {reference: shaped(reference, task, base, given, used) if is_shape(reference) else base}
+    base = ready(task.track.teacher if is_shape(reference) else reference, task)
+    first = shaped(reference, task, base, given, used) if base is None or is_shape(reference) else base
+    networks = {reference: first}
     for student in request.students or [task.track.student]:
         networks[student] = shaped(student, task, base, given, used)
     unused = sorted(set(given) - {key for key, _ in used})
@@ -108,7 +105,23 @@ def build(request: ProfileRequest, task: Task, device: torch.device) -> dict[str
     return {name: network.eval().to(device) for name, network in networks.items()}
 
 
-def shaped(name: str, task: Task, base: Network, given: dict[str, str], used: set[tuple[str, str]]) -> Network:
+def ready(reference: str, task: Task) -> Network | None:
+    """A model as it is, with a new head where the task asks for one; None: the reference is a student's shape."""
+    from bench.transformer import load, load_classifier
+
+    if is_shape(reference):
+        return None
+    place = models.locate(reference, task)
+    network: Network
+    if task.kind == "embed":
+        network = load(place.path, place.pooling)
+    else:
+        network = load_classifier(place.path, task.outputs, new_head=not models.has_head(place))
+    network.origin = place.identity
+    return network
+
+
+def shaped(name: str, task: Task, base: Network | None, given: dict[str, str], used: set[tuple[str, str]]) -> Network:
     """A student as a run would start it, with the base teacher's tokenizer."""
     family, _, size = name.partition(":") if not name.endswith(".py") else (name, "", "")
     plugin = plugins.find("student", family)
