@@ -64,9 +64,8 @@ class ProfileRequest:
 def profile(request: ProfileRequest, device: torch.device, console: Console) -> tuple[dict[str, Any], records.Samples]:
     """The profile without its samples, and the samples. RequestError: an unknown or impossible architecture."""
     started = account.now()
-    task = open_tasks(Request([request.task or first_task()], [], [], track=request.track, data_dir=request.data_dir))[
-        0
-    ]
+    named = request.task or first_task(request.students)
+    task = open_tasks(Request([named], [], [], track=request.track, data_dir=request.data_dir))[0]
     networks = build(request, task, device)
     task.unseal()  # inputs alone: nothing is trained, chosen or scored
     effort = measuring.QUICK if request.quick else measuring.STANDARD
@@ -84,10 +83,14 @@ def profile(request: ProfileRequest, device: torch.device, console: Console) -> 
     }, found["samples"]  # fmt: skip
 
 
-def first_task() -> str:
-    """The task whose inputs are read when none is named: the first that packages its data."""
-    found = plugins.found("task")
-    return next(name for name, plugin in found.items() if "mini" in plugins.load(plugin).tracks)
+def first_task(students: Sequence[str]) -> str:
+    """The task whose inputs are read when none is named: the first that packages what the students read."""
+    wanted = {plugins.find("student", name.partition(":")[0]).declares.get("reads", "text") for name in students}
+    for name, plugin in plugins.found("task").items():
+        cls = plugins.load(plugin)
+        if "mini" in cls.tracks and {cls.reads} == (wanted or {"text"}):
+            return name
+    raise RequestError(f"no task packages inputs for {', '.join(students)} together: name one with --task")
 
 
 def build(request: ProfileRequest, task: Task, device: torch.device) -> dict[str, Network]:
@@ -126,6 +129,8 @@ def shaped(name: str, task: Task, base: Network | None, given: dict[str, str], u
     family, _, size = name.partition(":") if not name.endswith(".py") else (name, "", "")
     plugin = plugins.find("student", family)
     cls = plugins.load(plugin)
+    if cls.reads != task.reads:
+        raise RequestError(f"{name} reads {cls.reads} and {task.name} is on {task.reads}")
     settings = override(defaults(plugin, cls), plugin.name, (), given, used)
     torch.manual_seed(0)
     return cls(settings).build(cls.check(size or cls.default), task, base)

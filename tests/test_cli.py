@@ -130,7 +130,7 @@ WRONG = {
     "list": (["list", "metods"], ["unknown list 'metods'", "did you mean methods?"]),
     "task": (["run", "--task", "stx", "--method", "kd"], ["unknown task 'stx'", "did you mean sts"]),
     "dataset": (["run", "--task", "sts/nope", "--method", "kd"], ["unknown task 'sts/nope'", "sts?"]),
-    "method": (["run", "--task", "sts", "--method", "dico"], ["unknown method 'dico'", "did you mean disco?"]),
+    "method": (["run", "--task", "sts", "--method", "dico"], ["unknown method 'dico'", "did you mean disco"]),
     "unicode": (["run", "--task", "sts", "--method", "日本語"], ["unknown method", "kd"]),
     "long": (["run", "--task", "sts", "--method", "x" * 5000], ["unknown method", "kd"]),
     "lines": (["run", "--task", "sts", "--method", "a\nb"], ["unknown method 'a b'"]),

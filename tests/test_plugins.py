@@ -81,7 +81,7 @@ def test_by_entry_point_without_importing_it(tmp_path: Path) -> None:
     entry_point(tmp_path, "theirs", "bench.methods", "theirs = their_methods:Mine")
     rows = json.loads(listed(tmp_path).stdout)["methods"]
     (row,) = [r for r in rows if r["name"] == "theirs"]
-    assert row["title"] == "Mine" and row["needs"] == ["embedding"] and row["fits"] == ["sts"]
+    assert row["title"] == "Mine" and row["needs"] == ["embedding"] and "sts" in row["fits"]
 
 
 def test_an_entry_point_that_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
