@@ -10,7 +10,8 @@ momentum; negatives are drawn among the examples of other classes. Z is fixed by
 Tian, Krishnan, Isola, ICLR 2020, arXiv:1910.10699; official code HobbitLong/RepDistiller (CRD row: labels 1, beta 0.8).
 Needs from the teacher: the embedding. K = 16,384 there; here at most the examples of other classes. `alpha` adds soft
 targets (its CRD+KD row: 1). Similarities to all kept vectors are made at once and the negatives taken from them, which
-gives the same numbers as gathering the vectors.
+gives the same numbers as gathering the vectors. Negatives are drawn with replacement; the code draws without where
+there are enough of them.
 """
 
 from __future__ import annotations

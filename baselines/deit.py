@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch.nn.functional as F
-from pydantic import NonNegativeFloat, PositiveFloat
+from pydantic import Field, PositiveFloat
 from torch import Tensor
 
 from bench.errors import RequestError
@@ -42,7 +42,7 @@ class Deit(Method):
     @dataclass(frozen=True)
     class Settings:
         form: Literal["hard", "soft"] = "hard"
-        alpha: NonNegativeFloat = 0.5
+        alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
         temperature: PositiveFloat = 1.0  # of the soft form
         kl_reduction: Literal["numel", "batchmean"] = "numel"
         lr: PositiveFloat | None = None  # none: the architecture's

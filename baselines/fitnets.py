@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch.nn.functional as F
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 from torch import Tensor, nn
 
 from bench.errors import RequestError
@@ -41,8 +41,9 @@ class Fitnets(Method):
         stages: Literal[1, 2] = 1
         beta: NonNegativeFloat = 100.0  # RepDistiller
         hint: NonNegativeInt = 2  # 0: after the stem; n: after stage n
-        share: PositiveFloat = 0.5  # of the updates in the first of two stages; our choice
-        alpha: NonNegativeFloat = 0.5  # of soft targets in the second of two stages, with temperature 4; our choice
+        share: Annotated[float, Field(gt=0, lt=1)] = 0.5  # of the updates in the first of two stages; our choice
+        # of soft targets in the second of two stages, with temperature 4; the labels' is 1 - alpha; our choice
+        alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
         lr: PositiveFloat | None = None  # none: the architecture's
 
     def __init__(self, settings: Settings, run: Run) -> None:
@@ -82,7 +83,11 @@ class Fitnets(Method):
         return {"hard": (1 - a) * hard, "soft": a * soft_divergence(student.logits, teacher.logits, 4.0)}
 
     def maps(self, student: Signals, teacher: Signals) -> tuple[Tensor, Tensor]:
-        """Both hint maps at the smaller size."""
+        """Both hint maps at the smaller height and width. RequestError: the teacher has none."""
+        if not teacher.maps:
+            raise RequestError(
+                "fitnets: this teacher gives no feature maps: take a convolutional one, as --teacher resnet:20"
+            )
         ours, theirs = student.maps[self.settings.hint], teacher.maps[self.settings.hint].detach()
-        size = min(ours.shape[-2:], theirs.shape[-2:])
+        size = min(ours.shape[-2], theirs.shape[-2]), min(ours.shape[-1], theirs.shape[-1])
         return F.adaptive_avg_pool2d(ours, size), F.adaptive_avg_pool2d(theirs, size)

@@ -5,7 +5,8 @@
     L = CE(y, z_S) + w_D smooth_l1(psi_D^S, psi_D^T) + w_A smooth_l1(psi_A^S, psi_A^T)
 
 f are embeddings (B, D), whatever their widths and without normalisation. Where a task has no labels, as in embedding
-sentences, the relations are the whole loss.
+sentences, the relations are the whole loss. Rows that coincide make no angle: the official code divides their
+difference by 1e-12, and so the gradient too. The B^3 angles of large batches are made in parts, with the same sum.
 
 Park, Kim, Lu, Cho, CVPR 2019, arXiv:1904.05068; official code lenscloth/RKD; weights of RepDistiller (25 and 50; the
 official metric-learning runs use 1 and 2). Needs from the teacher: the embedding, computed once.
@@ -20,13 +21,17 @@ import torch
 import torch.nn.functional as F
 from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
+from bench.errors import RequestError
 from bench.inputs import Batch
 from bench.losses import supervised
-from bench.method import Losses, Method, Stage
+from bench.method import Losses, Method, Run, Stage
 from bench.signals import Signals
 
 TINY = 1e-12  # under the root, whose slope at 0 is infinite
+CLOSE = 1e-4  # of a row's mean distance: nearer rows differ by rounding alone, and their direction is noise
+HELD = 2**24  # cosines held at once, 64 MiB of them: all up to 256 examples
 
 
 class Rkd(Method):
@@ -35,12 +40,20 @@ class Rkd(Method):
     title = "Relational knowledge distillation (RKD)"
     citation = "Park, Kim, Lu, Cho. CVPR 2019, arXiv:1904.05068"
     needs = frozenset({"embedding"})
+    version = 2  # rows that coincide
 
     @dataclass(frozen=True)
     class Settings:
         distance: NonNegativeFloat = 25.0  # RepDistiller
         angle: NonNegativeFloat = 50.0  # RepDistiller
         lr: PositiveFloat | None = None  # none: the architecture's
+
+    def __init__(self, settings: Settings, run: Run) -> None:
+        super().__init__(settings, run)
+        if run.track.batch_size < 3:
+            raise RequestError(
+                f"rkd compares the examples of a batch, and {run.track.batch_size} make no angle: --set batch_size=3"
+            )
 
     def stages(self) -> Iterable[Stage]:
         track, recipe = self.run.track, self.run.optimiser
@@ -52,7 +65,7 @@ class Rkd(Method):
         f, g = student.embedding, teacher.embedding.detach()
         losses = {
             "distance": self.settings.distance * F.smooth_l1_loss(distances(f), distances(g)),
-            "angle": self.settings.angle * F.smooth_l1_loss(angles(f), angles(g)),
+            "angle": self.settings.angle * angle_loss(f, g),
         }
         return losses if batch.labels is None else losses | {"hard": supervised(student.logits, batch.labels)}
 
@@ -65,7 +78,26 @@ def distances(f: Tensor) -> Tensor:
     return found / (found.sum() / (found > 0).sum())
 
 
-def angles(f: Tensor) -> Tensor:
-    """(B, D) -> (B, B, B): [j, i, k] is the cosine of the angle that i and k make at j; 0 where i or k is j."""
-    e = F.normalize(f[None] - f[:, None], dim=2)
+def angle_loss(f: Tensor, g: Tensor) -> Tensor:
+    """Mean smooth L1 over the B^3 cosines of f (B, D) and g (B, D'); parts of a large batch are made anew backwards."""
+    size = max(1, HELD // len(f) ** 2)
+    if size >= len(f):
+        return F.smooth_l1_loss(angles(f, f), angles(g, g))
+    parts = [
+        checkpoint(_angle_sum, f, g, at, at + size, use_reentrant=False, preserve_rng_state=False)
+        for at in range(0, len(f), size)
+    ]
+    return torch.stack(parts).sum() / len(f) ** 3
+
+
+def _angle_sum(f: Tensor, g: Tensor, start: int, stop: int) -> Tensor:
+    return F.smooth_l1_loss(angles(f, f[start:stop]), angles(g, g[start:stop]), reduction="sum")
+
+
+def angles(f: Tensor, vertices: Tensor) -> Tensor:
+    """(B, D), (V, D) -> (V, B, B): [j, i, k] is the cosine of the angle that i and k make at j; 0 where i or k is j."""
+    d = f[None] - vertices[:, None]
+    length = d.norm(dim=2, keepdim=True)
+    apart = length > CLOSE * length.mean(1, keepdim=True)
+    e = torch.where(apart, d / torch.where(apart, length, 1), 0)
     return e @ e.transpose(1, 2)

@@ -3,21 +3,23 @@
     each hop   L = (1 - lambda) CE(y, z) + lambda tau^2 mean_b KL(softmax(z_above / tau) || softmax(z / tau))
 
 Each assistant is a `kd` run of its own, with its record, and is reused by every run that names it; their cost is in
-those records. `assistants` goes from large to small, as in `--set assistants='["resnet:14"]'`.
+those records. `assistants` goes from large to small, as in `--set takd.assistants='["resnet:14"]'`, its default: for
+images, between the teacher resnet:20 and the student resnet:8. Other pairs have to name theirs.
 
 Mirzadeh et al., AAAI 2020, arXiv:1902.03393; official code imirzadeh/Teacher-Assistant-Knowledge-Distillation. Needs
 from the last assistant: logits. Deviations of the code, not copied: its KL is divided by B C, its schedule never
 leaves the low rate, and it reports the best epoch on test. It searches lambda and tau for each pair; the defaults here
-are those of our `kd`, so that the two differ in nothing but the assistants.
+are those of our `kd`, so that the two differ in nothing but the assistants. Settings are of the last hop alone: the
+assistants learn with the defaults of `kd`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import NonNegativeFloat, PositiveFloat
+from pydantic import Field, PositiveFloat
 
 from bench.errors import RequestError
 from bench.inputs import Batch
@@ -37,13 +39,13 @@ class Takd(Method):
     @dataclass(frozen=True)
     class Settings:
         assistants: tuple[str, ...] = ("resnet:14",)  # between resnet:20 and resnet:8, the pair of images
-        weight: NonNegativeFloat = 0.5  # lambda
+        weight: Annotated[float, Field(ge=0, le=1)] = 0.5  # lambda
         temperature: PositiveFloat = 4.0
         lr: PositiveFloat | None = None  # none: the architecture's
 
         def __post_init__(self) -> None:
             if not self.assistants:
-                raise RequestError("takd needs an assistant: --set takd.assistants='[\"bert:4\"]'")
+                raise RequestError("takd needs an assistant: --set takd.assistants='[\"resnet:14\"]'")
 
     @staticmethod
     def assistants(settings: Any) -> Sequence[Assistant]:
