@@ -14,8 +14,9 @@ from bench.counting import parameters
 from bench.energy import Meter
 from bench.loyalty import loyalty
 from bench.network import Network
+from bench.scores import Predictions, Scores, headline
 from bench.spec import Spec
-from bench.task import Predictions, Scores, Task, headline
+from bench.task import Task
 from bench.teaching import Teacher
 from bench.training import Progress, Trainer
 

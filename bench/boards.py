@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from bench.comparison import Comparison, Contributions, Runs, contributions
 from bench.errors import RequestError, unknown
 from bench.leaderboard import Board, Row
 from bench.records import Record
-from bench.statistics import Score
-from bench.task import Predictions
+from bench.scores import Predictions, Scores
+from bench.statistics import Score, known
 
 TEACHER = "teacher"
 
@@ -142,9 +143,14 @@ class Reader:
     def __init__(self, board: Board, found: Iterable[Record], results: Path) -> None:
         self.board, self.results = board, results
         self.records: Mapping[str, Record] = {record.run_id: record for record in found}
-        self.score: Score = plugins.load(plugins.find("task", board.task.partition("/")[0])).score
         self.gold: Predictions = {}
         self.examples = 0
+
+    @cached_property
+    def score(self) -> Score:
+        """The task's own metrics; loaded only for a metric that the engine does not know from inside."""
+        score: Score = plugins.load(plugins.find("task", self.board.task.partition("/")[0])).score
+        return score
 
     def rows(self, wanted: set[int]) -> dict[int, Runs]:
         """Contributions of all rows by place on the board. A teacher whose predictions nobody stored is left out.
@@ -164,13 +170,16 @@ class Reader:
 
     def student(self, row: Row) -> Runs:
         """A row's runs by seed."""
-        return {seed: self.contributions(own(self.stored(run_id)), run_id) for seed, run_id in row.runs}
+        return {
+            seed: self.contributions(own(self.stored(run_id)), run_id, self.records[run_id].metrics.all)
+            for seed, run_id in row.runs
+        }
 
     def teacher(self, row: Row) -> Runs:
         """The teacher's one run, from the first record beside which it is stored."""
         for run_id in self.taught(row):
             if predictions := of_teacher(self.stored(run_id)):
-                return {None: self.contributions(predictions, run_id)}
+                return {None: self.contributions(predictions, run_id, self.records[run_id].teacher.metrics)}
         return {}
 
     def taught(self, teacher: Row) -> Iterator[str]:
@@ -193,14 +202,19 @@ class Reader:
             raise RequestError(f"{path} does not hold the predictions that {run_id} was scored from")
         return records.unpack(path)
 
-    def contributions(self, predictions: Predictions, run_id: str) -> Contributions:
+    def contributions(self, predictions: Predictions, run_id: str, recorded: Scores) -> Contributions:
         """What each example adds. RequestError: the run was scored on other examples than the board's first."""
         gold = {name: {k: a for k, a in arrays.items() if k != "prediction"} for name, arrays in predictions.items()}
         if not self.gold:
             self.gold, self.examples = gold, sum(len(arrays["gold"]) for arrays in gold.values())
         elif not same(gold, self.gold):
             raise RequestError(f"{run_id} was not scored on the examples of the other records of its board")
-        return contributions(predictions, self.score, self.board.metric)
+        metric = self.board.metric
+        if all(metric in recorded.get(name, {}) for name in predictions) and known(
+            predictions, lambda _: recorded, metric
+        ):
+            return contributions(predictions, lambda _: recorded, metric)
+        return contributions(predictions, self.score, metric)
 
 
 def own(stored: Predictions) -> Predictions:

@@ -29,11 +29,12 @@ import numpy as np
 
 from bench.errors import RequestError
 from bench.metrics import ratio
+from bench.scores import Predictions, headline
 from bench.statistics import Score, known
-from bench.task import Predictions, headline
 
 DRAWS = 10_000
 ALPHA = 0.05
+DRAWN = 1_000  # pairs of a board; above them p-values and intervals of differences come from formulas alone
 TAIL = 10  # draws; where fewer exceed what was observed, a formula takes over
 UNITS = 1024  # units of one block of signs: 40 MB at 10,000 draws
 PAIRS = 64  # pairs whose draws are held at once
@@ -146,14 +147,53 @@ class Moments:
     def seed_sd(self) -> float:
         return float(np.sqrt(self.v_seeds))
 
-    @property
-    def tail(self) -> float:
-        """Two-sided tail of Student's t."""
-        from scipy import stats
 
-        variance = self.v_null + self.v_seeds
-        nu = float(ratio(variance**2 * (self.seeds - 1), self.v_total**2)) or np.inf
-        return float(2 * stats.t.sf(float(ratio(abs(self.difference), np.sqrt(variance))), nu))
+def tails(pairs: Sequence[Moments]) -> np.ndarray:
+    """Two-sided p-values by Student's t with Satterthwaite's degrees of freedom, (P,); see Comparison._tested."""
+    from scipy.special import stdtr  # scipy.stats takes half a second to import
+
+    variance = np.array([m.v_null + m.v_seeds for m in pairs])
+    scaled = ratio(np.array([abs(m.difference) for m in pairs]), np.sqrt(variance))
+    return np.asarray(2 * stdtr(freedom(pairs, variance), -scaled))
+
+
+def halves(pairs: Sequence[Moments]) -> np.ndarray:
+    """Half the width of the 95% interval of each difference by the same t, (P,)."""
+    from scipy.special import stdtrit
+
+    variance = np.array([m.v_examples + m.v_seeds for m in pairs])
+    return np.asarray(stdtrit(freedom(pairs, variance), 0.975) * np.sqrt(variance))
+
+
+def freedom(pairs: Sequence[Moments], variance: np.ndarray) -> np.ndarray:
+    """Degrees of freedom, (P,); a million, which is as good as normal, where nothing varied between the seeds."""
+    spread = np.array([m.v_total for m in pairs]) ** 2
+    found = ratio(variance**2 * np.array([m.seeds - 1 for m in pairs]), spread)
+    return np.where(found > 0, found, 1e6).clip(max=1e6)
+
+
+def ranked(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Best and worst rank of each row in each draw of scores (rows, B), 1 the highest; equal scores share their ranks."""
+
+    def first(values: np.ndarray) -> np.ndarray:
+        """1 + how many of a column are smaller."""
+        order = np.argsort(values, axis=0, kind="stable")
+        ordered = np.take_along_axis(values, order, axis=0)
+        new = np.ones(values.shape, bool)
+        new[1:] = ordered[1:] != ordered[:-1]
+        starts = np.maximum.accumulate(np.where(new, np.arange(len(values))[:, None], 0), axis=0)
+        found = np.empty_like(starts)
+        np.put_along_axis(found, order, starts, axis=0)
+        return found + 1
+
+    return first(-draws), len(draws) + 1 - first(draws)
+
+
+def rank_ranges(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of each row's rank in 95% of the draws of scores, (rows, B)."""
+    best, worst = ranked(draws)
+    low = np.percentile(best, 2.5, axis=1, method="inverted_cdf")
+    return low, np.percentile(worst, 97.5, axis=1, method="inverted_cdf")
 
 
 class Comparison:
@@ -207,8 +247,15 @@ class Comparison:
         return {pair: found[pair] for pair in sorted(found)}
 
     @cached_property
+    def large(self) -> bool:
+        """Whether the board has so many pairs that they get formulas instead of draws of their own."""
+        return len(self.pairs) > DRAWN
+
+    @cached_property
     def p_values(self) -> dict[tuple[int, int], float]:
         """Paired sign-flip permutation over examples, with the noise of seeds; two-sided."""
+        if self.large:
+            return dict(zip(self.pairs, map(float, tails(list(self.pairs.values()))), strict=True))
         found: dict[tuple[int, int], float] = {}
         pairs = list(self.pairs.items())
         for start in range(0, len(pairs), PAIRS):
@@ -228,11 +275,18 @@ class Comparison:
         if pair not in self.pairs:
             raise RequestError("the two rows share no seed; runs are compared seed by seed")
         moments, sign = self.pairs[pair], 1 if a < b else -1
-        draws = self._drawn(moments.first) - self._drawn(moments.second) + moments.seed_sd * self._noise(moments.seeds)
-        low, high = np.percentile(sign * (moments.difference + draws), [2.5, 97.5])
         seeds = moments.seeds if any(None not in self.places[row] for row in pair) else 0
         p_value, p_holm = self.p_values[pair], self.corrected[pair]
+        if self.large:
+            value, half = sign * moments.difference, self._half[pair]
+            return Difference(value, (value - half, value + half), p_value, p_holm, seeds)
+        draws = self._drawn(moments.first) - self._drawn(moments.second) + moments.seed_sd * self._noise(moments.seeds)
+        low, high = np.percentile(sign * (moments.difference + draws), [2.5, 97.5])
         return Difference(sign * moments.difference, (float(low), float(high)), p_value, p_holm, seeds)
+
+    @cached_property
+    def _half(self) -> dict[tuple[int, int], float]:
+        return dict(zip(self.pairs, map(float, halves(list(self.pairs.values()))), strict=True))
 
     @cached_property
     def score_draws(self) -> np.ndarray:
@@ -257,11 +311,8 @@ class Comparison:
     @cached_property
     def ranks(self) -> list[tuple[int, int]]:
         """The 95% range of each row's rank, 1 the best; rows that draw alike share the ranks they span."""
-        from scipy.stats import rankdata
-
-        best = np.percentile(rankdata(-self.score_draws, "min", axis=0), 2.5, axis=1, method="inverted_cdf")
-        worst = np.percentile(rankdata(-self.score_draws, "max", axis=0), 97.5, axis=1, method="inverted_cdf")
-        return [(int(low), int(high)) for low, high in zip(best, worst, strict=True)]
+        low, high = rank_ranges(self.score_draws)
+        return [(int(best), int(worst)) for best, worst in zip(low, high, strict=True)]
 
     def _moments(self, places: np.ndarray, alone: bool = False) -> list[Moments]:
         """Variances of the differences between runs, places (P, 2, n). `alone`: of the first runs themselves."""
@@ -303,7 +354,8 @@ class Comparison:
         counts = (abs(null) >= near[:, None]).sum(1)
         sampled = (1 + counts) / (1 + self.draws)
         return [
-            float(p if count >= TAIL else min(p, m.tail)) for p, count, m in zip(sampled, counts, pairs, strict=True)
+            float(p if count >= TAIL else min(p, tail))
+            for p, count, tail in zip(sampled, counts, tails(pairs), strict=True)
         ]
 
     def _drawn(self, places: Sequence[int]) -> np.ndarray:

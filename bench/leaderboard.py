@@ -97,6 +97,8 @@ class Row:
     differs: tuple[str, ...] = ()  # settings in which rows of this board differ, in words
     updates: float | None = None
     teacher_forwards: float | None = None
+    flops: float | None = None  # of a mean test input, a multiply-add as two
+    dev: float | None = None
 
     @property
     def few_seeds(self) -> bool:
@@ -256,6 +258,8 @@ def _row(runs: list[Run], specs: Sequence[Spec]) -> Row:
         differs=_differences(spec, specs),
         updates=_mean(r.cost.student_updates for r in records),
         teacher_forwards=_mean(r.cost.teacher_forwards + r.cost.teacher_forwards_reused for r in records),
+        flops=_mean(r.efficiency.flops.get("mean") for r in records),
+        dev=_mean(r.metrics.dev for r in records),
     )  # fmt: skip
 
 
@@ -272,6 +276,7 @@ def _teacher_row(runs: list[Run], teachers: int) -> Row:
         disk_bytes=_range(r.teacher.efficiency.disk_bytes for r in records),
         speed={_hardware(group[0]): _teacher_speed(group) for group in _grouped(runs, _hardware)},
         differs=(records[0].teacher.identity,) if teachers > 1 else (),
+        flops=_mean(r.teacher.efficiency.flops.get("mean") for r in records),
     )  # fmt: skip
 
 

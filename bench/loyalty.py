@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.task import Predictions
+from bench.scores import Predictions
 
 
 def loyalty(predictions: Predictions) -> dict[str, dict[str, float]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bench.metrics import CHUNK, METRICS, Cells, CountMetric, Metric
-from bench.task import Predictions, Scores, headline
+from bench.scores import Predictions, Scores, headline
 
 DRAWS = 1000
 COUNT_DRAWS = 10_000  # where drawing the confusion counts is enough, which costs next to nothing

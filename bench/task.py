@@ -13,15 +13,12 @@ import numpy as np
 
 from bench.errors import BenchError, RequestError
 from bench.inputs import Examples
+from bench.scores import Predictions as Predictions
+from bench.scores import Scores as Scores
 from bench.sources import Source
 
 if TYPE_CHECKING:
     from torch import nn
-
-# {data set: {"prediction": (N,) or (N, C), "gold": (N,), "units": (N, k) ids of what was sampled, optional}};
-# stored ones hold the teacher's too, as "teacher"
-Predictions = dict[str, dict[str, np.ndarray]]
-Scores = dict[str, dict[str, float]]  # {data set: {metric: value}}
 
 
 @dataclass(frozen=True)
@@ -174,9 +171,3 @@ def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
         return method(self, *arguments, **keywords)
 
     return checked
-
-
-def headline(scores: Scores, metric: str) -> tuple[str, float]:
-    """(data set, value) of the main metric: the only data set, or the unweighted mean over all."""
-    values = [float(s[metric]) for s in scores.values()]
-    return (next(iter(scores)) if len(values) == 1 else f"average of {len(values)}"), float(np.mean(values))

@@ -23,8 +23,9 @@ from bench.inputs import Batch, batch_order
 from bench.method import Method, Run, Stage
 from bench.network import Network
 from bench.optimiser import make_optimiser, rate, set_rate
+from bench.scores import headline
 from bench.signals import OUTPUT, PER_INPUT, Signals
-from bench.task import Task, headline
+from bench.task import Task
 from bench.teaching import LiveSignals, Teacher
 
 READ_LOSSES = 20  # times a stage: reading a loss waits for the device, so it is not done in every step

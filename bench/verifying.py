@@ -36,7 +36,7 @@ def verify(results: Path, run: str, data_dir: Path | None, device: str, console:
 
 def judge(record: records.Record, again: dict[str, dict[str, float]]) -> dict[str, Any]:
     """The verdict, and both values of every metric."""
-    from bench.task import headline
+    from bench.scores import headline
 
     main = record.metrics.main
     value = headline(again, main.name)[1]

@@ -9,9 +9,9 @@ import torch
 from bench import models
 from bench.errors import RequestError
 from bench.inference import outputs
+from bench.scores import headline
 from bench.signals import Signals
 from bench.sources import Source, package_file
-from bench.task import headline
 from bench.transformer import fingerprint, load
 from tests.data import real_data
 from tests.runs import save_teacher

@@ -1,0 +1,114 @@
+"""A board as flat facts that JSON holds: what pages, plots, downloads and scripts all read. Units are in the names.
+
+Scores are shares (0.93), not percent. None is a value that is unknown or does not apply; nothing is estimated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench import leaderboard, plugins
+from bench.leaderboard import Hardware, Speed
+from bench.records import Record
+from bench.web.verdicts import Verdicts, judge, standing
+
+SCHEMA = 1  # of the files under api/: raised when a field changes its meaning or goes
+TRACKS = ("full", "lite", "mini")
+INNER = frozenset({"hidden", "attention_scores", "maps", "queries", "keys", "values"})
+FAMILIES = {"inner layers": INNER, "embeddings": frozenset({"embedding"}), "outputs": frozenset({"logits", "output"})}
+
+
+def boards(found: Iterable[Record], results: Path) -> list[tuple[dict[str, Any], Verdicts]]:
+    """Each board's facts and its comparison. RequestError: records that cannot stand beside each other."""
+    known = list(found)
+    judged = [judge(board, known, results) for board in leaderboard.rows(known)]
+    return [(facts(verdicts), verdicts) for verdicts in judged]
+
+
+def facts(verdicts: Verdicts) -> dict[str, Any]:
+    """One board: what it is, its rows, and what it says of each method."""
+    board = verdicts.board
+    return {
+        "slug": board.slug, "task": board.task, "track": board.track, "metric": board.metric, "dataset": board.dataset,
+        "version": board.version, "identity": board.identity, "data": board.data.model_dump(),
+        "hardware": [asdict(h) for h in board.hardware],
+        "rows": [row_facts(verdicts, place) for place in range(len(board.rows))],
+        "missing": [{"method": m.method, "students": list(m.students), "command": m.command} for m in board.missing],
+        "standing": standing(verdicts), "no_comparison": verdicts.why,
+    }  # fmt: skip
+
+
+def row_facts(verdicts: Verdicts, place: int) -> dict[str, Any]:
+    """One row; `against`: its differences to the baselines of the same student."""
+    row = verdicts.board.rows[place]
+    low, high, covers = verdicts.interval(place) or (None, None, None)
+    ranks = verdicts.ranks.get(place, (None, None))
+    return {
+        "board": verdicts.board.slug, "row": place, "task": verdicts.board.task, "track": verdicts.board.track,
+        "metric": verdicts.board.metric, "name": row.name, "method": row.method, "family": family(row.method),
+        "student": row.student, "teacher": row.teacher, "settings": ", ".join(row.differs), "seeds": len(row.runs),
+        "provisional": row.few_seeds,
+        "score": row.score.value if row.score else None, "score_low": low, "score_high": high, "interval": covers,
+        "retention": row.retention, "rank_low": ranks[0], "rank_high": ranks[1],
+        "best_or_tied": verdicts.ties_with_best(place) if row.method else None,
+        "parameters": int(row.parameters.high), "parameters_low": int(row.parameters.low),
+        "active": int(row.active.high), "active_low": int(row.active.low),
+        "disk_bytes": int(row.disk_bytes.high), "disk_bytes_low": int(row.disk_bytes.low),
+        "flops": row.flops, "updates": row.updates, "teacher_forwards": row.teacher_forwards,
+        "timings": [timing(hardware, speed) for hardware, speed in sorted(row.speed.items())],
+        "against": verdicts.against(place) if row.method else {},
+        "runs": [{"seed": seed, "run_id": run_id} for seed, run_id in row.runs],
+    }  # fmt: skip
+
+
+def timing(hardware: Hardware, speed: Speed) -> dict[str, Any]:
+    """How fast a row is on one hardware."""
+    ratio = speed.speedup
+    return asdict(hardware) | {
+        "latency_ms": speed.latency_ms, "offline_per_s": speed.offline_per_s,
+        "speedup": ratio.value if ratio else None, "speedup_low": ratio.low if ratio else None,
+        "speedup_high": ratio.high if ratio else None, "distil_seconds": speed.seconds, "noisy": speed.noisy,
+    }  # fmt: skip
+
+
+def run_facts(record: Record, path: str, board: str) -> dict[str, Any]:
+    """One run, as the downloads of runs hold it."""
+    spec, e, c, m = leaderboard.spec_of(record), record.efficiency, record.cost, record.metrics
+    single = e.latency.get("single", {})
+    return {
+        "run_id": record.run_id, "board": board, "task": spec.task, "track": spec.track, "method": spec.method,
+        "student": spec.student, "teacher": spec.teacher, "seed": spec.seed, "metric": m.main.name,
+        "dataset": m.main.dataset, "score": m.main.value, "score_low": m.main.ci95[0], "score_high": m.main.ci95[1],
+        "teacher_score": record.teacher.main.value, "retention": m.retention, "dev": m.dev,
+        "parameters": e.parameters.total, "active": e.parameters.active, "disk_bytes": e.disk_bytes,
+        "flops": e.flops.get("mean"), "memory_bytes": e.memory_bytes, "device": e.device, "threads": e.threads,
+        "latency_ms": single.get("p50_ms"), "latency_p90_ms": single.get("p90_ms"),
+        "latency_p99_ms": single.get("p99_ms"), "offline_per_s": e.throughput.get("offline_per_s"),
+        "speedup": e.speedup.value, "speedup_low": e.speedup.ci95[0], "speedup_high": e.speedup.ci95[1],
+        "noisy": e.noisy, "updates": c.student_updates, "teacher_forwards": c.teacher_forwards,
+        "teacher_forwards_reused": c.teacher_forwards_reused, "train_seconds": c.train_seconds,
+        "teacher_seconds": c.teacher_seconds, "teacher_seconds_reused": c.teacher_seconds_reused,
+        "energy_j": c.energy_j, "commit": record.provenance.commit, "command": record.provenance.command,
+        "finished": record.provenance.finished, "data_identity": record.data.identity,
+        "licence": record.data.licence, "record": path,
+    }  # fmt: skip
+
+
+def family(method: str) -> str:
+    """What a method matches in its teacher, by what its file declares; empty for a teacher's row."""
+    plugin = plugins.found("method").get(method)
+    if plugin is None:
+        return "not installed" if method else ""
+    needs = set(plugin.declares.get("needs", ()))
+    return next((name for name, signals in FAMILIES.items() if needs & signals), "inner layers" if needs else "labels")
+
+
+def by_track(found: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Boards by track, the most official one first."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for board in found:
+        groups.setdefault(board["track"], []).append(board)
+    return dict(sorted(groups.items(), key=lambda g: (TRACKS.index(g[0]) if g[0] in TRACKS else len(TRACKS), g[0])))

@@ -1,0 +1,74 @@
+"""How values are written on pages."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+DASH = "\N{EM DASH}"
+
+
+def hundred(value: float | None) -> str:
+    """A score times 100 with two decimals."""
+    return DASH if value is None else f"{round(100 * value, 2) + 0.0:,.2f}"
+
+
+def figures(value: float | None) -> str:
+    """Three significant figures, never in powers of ten."""
+    if value is None or not value:
+        return DASH if value is None else "0"
+    return f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+
+
+def whole(value: float | None) -> str:
+    return DASH if value is None else f"{value:,.0f}"
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Nested mappings as (dotted key, value) pairs."""
+    found: list[tuple[str, Any]] = []
+    for key, value in tree.items():
+        found += flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, value)]
+    return found
+
+
+def span(row: Mapping[str, Any], key: str, unit: float = 1e6) -> str:
+    """A size of a row in units; both ends where the runs of the row differ."""
+    low, high = figures(row[f"{key}_low"] / unit), figures(row[key] / unit)
+    return low if low == high else f"{low} to {high}"
+
+
+def points(value: float | None) -> str:
+    """A difference of scores times 100, with its sign."""
+    return DASH if value is None else f"{100 * value:+,.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def rank(low: int | None, high: int | None) -> str:
+    """A range of ranks."""
+    return DASH if low is None else f"{low}" if low == high else f"{low}\N{EN DASH}{high}"
+
+
+def slug(text: str) -> str:
+    """A name as part of a file name: letters and digits of ASCII, and a hash where that is not the whole name."""
+    import hashlib
+
+    words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60]
+    return words if words == text else f"{words}-{hashlib.sha256(text.encode()).hexdigest()[:6]}".lstrip("-")
+
+
+def rounded(value: Any) -> Any:
+    """A tree with its floats at six significant figures, for what is downloaded."""
+    if isinstance(value, dict):
+        return {k: rounded(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(v) for v in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def in_script(value: Any) -> str:
+    """JSON that is safe inside a script file or element, whatever strings it holds."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

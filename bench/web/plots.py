@@ -1,0 +1,183 @@
+"""Charts of a board in pixels, which templates draw as SVG: they stand without JavaScript."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.web.formats import figures, hundred
+
+SHAPES, COLOURS = 5, 6  # of method marks in the charts; with 5 x 6 pairs the first 30 methods all differ
+CHARACTER = 6.4  # mean width of a chart label's character
+LABEL = 30  # characters of a chart label at most
+WILD = 1e9  # beyond it a value is a mistake, which the table shows and a chart cannot
+MARKS = 60  # rows of a chart; the best are drawn
+LINE = 22  # pixels of a row of the interval plot
+Row = Mapping[str, Any]
+Look = tuple[int, int]  # (shape, colour)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values to pixels."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool = False
+
+    def __call__(self, value: float) -> float:
+        low, high, v = (math.log(x) if self.log else x for x in (self.low, self.high, value))
+        return round(self.start + (self.end - self.start) * (v - low) / (high - low), 1)
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """(pixel, label) at round values."""
+        if self.log:
+            decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            steps = (1, 2, 5) if len(decades) <= 4 else (1,)
+            values = [m * 10.0**d for d in decades for m in steps]
+        else:
+            step = round_step((self.high - self.low) / 5)
+            values = [n * step for n in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
+        return [(self(v), f"{v:,.6g}") for v in values if self.low <= v <= self.high]
+
+
+def round_step(about: float) -> float:
+    """1, 2 or 5 times a power of ten, at least `about`."""
+    power = 10.0 ** math.floor(math.log10(about))
+    return next(m * power for m in (1, 2, 5, 10) if m * power >= about * 0.999)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A row in a chart, in pixels."""
+
+    row: int  # its number on the board
+    x: float
+    y: float
+    low: float
+    high: float
+    look: Look | None  # None: the teacher
+    title: str
+    label: str
+    at: tuple[float, float, str] | None  # x, baseline, anchor; None: no room, the table has it
+
+    @property
+    def leads(self) -> bool:
+        """Whether the label stands so far off that a line must lead to it."""
+        return self.at is not None and abs(self.at[1] - 4 - self.y) > 1
+
+
+def looks(rows: Iterable[Row]) -> dict[str, Look]:
+    """The mark of each method on a board."""
+    methods = sorted({row["method"] for row in rows if row["method"]})
+    return {method: (i % SHAPES, i % COLOURS) for i, method in enumerate(methods)}
+
+
+def charts(rows: Sequence[Row], hardware: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Score against latency on each hardware, parameters and cost; the charts that have anything to show."""
+    wanted: list[tuple[str, str, str, Mapping[str, Any] | None, dict[int, float]]] = []
+    for clock in hardware:
+        ms = {i: t["latency_ms"] for i, row in enumerate(rows) if (t := on(row, clock)) and t["latency_ms"]}
+        wanted.append(("latency", "single latency, ms (p50, log scale; left is faster)", "ms", clock, ms))
+    sizes = {i: row["parameters"] / 1e6 for i, row in enumerate(rows) if row["parameters"]}
+    wanted.append(("parameters", "parameters, M (log scale; left is smaller)", "M", None, sizes))
+    for clock in hardware:
+        cost = {i: t["distil_seconds"] for i, row in enumerate(rows) if (t := on(row, clock)) and t["distil_seconds"]}
+        wanted.append(("cost of distilling", "distilling, s (log scale; left is cheaper)", "s", clock, cost))
+    found = [scatter(rows, *each) for each in wanted]
+    return [chart for chart in found if chart["marks"]]
+
+
+def on(row: Row, clock: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """A row's timing on one hardware."""
+    same = (t for t in row["timings"] if all(t[key] == clock[key] for key in ("device", "threads", "scope")))
+    return next(same, None)
+
+
+def scatter(
+    rows: Sequence[Row], name: str, axis: str, unit: str, clock: Mapping[str, Any] | None, values: Mapping[int, float]
+) -> dict[str, Any]:
+    """Score against a value, of the rows that have both; the Pareto front as a line of steps."""
+    chart = {"name": name, "axis": axis, "clock": clock, "marks": [], "front": [], "left_out": 0}
+    usable = [i for i, v in values.items() if drawable(rows[i]) and 1 / WILD < v < WILD]
+    shown = sorted(usable, key=lambda i: -rows[i]["score"])[:MARKS]
+    if not shown:
+        return chart
+    wide = [values[i] for i in shown]
+    bounds = [100 * rows[i][key] for i in shown for key in ("score_low", "score_high", "score")]
+    margin = 0.06 * (max(bounds) - min(bounds)) or 1.0
+    room = max(1.6, (max(wide) / min(wide)) ** 0.25)  # on the right, for labels
+    x = Axis(min(wide) / 1.6, max(wide) * room, 56, 704, log=True)
+    y = Axis(min(bounds) - margin, max(bounds) + margin, 316, 12)
+    marks = _placed(rows, shown, values, unit, x, y)
+    front = [(x(values[i]), y(100 * rows[i]["score"])) for i in pareto(rows, shown, values)]
+    return chart | {"x": x, "y": y, "marks": marks, "front": front, "left_out": len(usable) - len(shown)}
+
+
+def drawable(row: Row) -> bool:
+    """Whether a chart can show the row's score."""
+    return row["score"] is not None and abs(row["score"]) < WILD
+
+
+def pareto(rows: Sequence[Row], places: Iterable[int], values: Mapping[int, float]) -> list[int]:
+    """The rows that no other row beats in both, from the smallest value on."""
+    front: list[int] = []
+    for i in sorted(places, key=lambda i: (values[i], -rows[i]["score"])):
+        if not front or rows[i]["score"] > rows[front[-1]]["score"]:
+            front.append(i)
+    return front
+
+
+def _placed(
+    rows: Sequence[Row], shown: Sequence[int], values: Mapping[int, float], unit: str, x: Axis, y: Axis
+) -> list[Mark]:
+    centres = [(x(values[i]), y(100 * rows[i]["score"])) for i in shown]
+    taken = [(cx - 7, cy - 7, cx + 7, cy + 7) for cx, cy in centres]
+    marks, styles = [], looks(rows)
+    for i, (cx, cy) in zip(shown, centres, strict=True):
+        row = rows[i]
+        label = row["name"] if len(row["name"]) <= LABEL else row["name"][: LABEL - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        title = f"{row['name'][:120]}: {hundred(row['score'])}, {figures(values[i])} {unit}"
+        low, high = y(100 * row["score_low"]), y(100 * row["score_high"])
+        at = _room(cx, cy, label, taken)
+        marks.append(Mark(i, cx, cy, low, high, styles.get(row["method"]), title, label, at))
+    return marks
+
+
+def _room(
+    x: float, y: float, label: str, taken: list[tuple[float, float, float, float]]
+) -> tuple[float, float, str] | None:
+    """A place for the label beside its mark that overlaps nothing yet; boxes are (left, top, right, bottom)."""
+    width = CHARACTER * len(label)
+    for dy in (0, -14, 14, -26, 26):
+        for left, at, anchor in ((x + 10, x + 10, "start"), (x - 10 - width, x - 10, "end")):
+            box = (left, y + dy - 7, left + width, y + dy + 7)
+            inside = box[0] >= 58 and box[2] <= 720 and box[1] >= 4 and box[3] <= 316
+            if inside and not any(box[0] < t[2] and t[0] < box[2] and box[1] < t[3] and t[1] < box[3] for t in taken):
+                taken.append(box)
+                return round(at, 1), round(y + dy + 4, 1), anchor
+    return None
+
+
+def intervals(rows: Sequence[Row]) -> dict[str, Any]:
+    """Each row's score with its interval, one line a row, best first; filled where it ties with the best."""
+    usable = [i for i, row in enumerate(rows) if drawable(row)]
+    shown = sorted(sorted(usable, key=lambda i: -rows[i]["score"])[:MARKS])
+    if not shown:
+        return {"marks": []}
+    bounds = [100 * rows[i][key] for i in shown for key in ("score_low", "score_high", "score")]
+    margin = 0.04 * (max(bounds) - min(bounds)) or 1.0
+    x = Axis(min(bounds) - margin, max(bounds) + margin, 200, 704)
+    styles, marks = looks(rows), []
+    for line, i in enumerate(shown):
+        row, y = rows[i], 12 + LINE * (line + 0.5)
+        label = row["name"] if len(row["name"]) <= LABEL else row["name"][: LABEL - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        title = f"{row['name'][:120]}: {hundred(row['score'])}"
+        low, high = x(100 * row["score_low"]), x(100 * row["score_high"])
+        marks.append(Mark(i, x(100 * row["score"]), y, low, high, styles.get(row["method"]), title, label, None))
+    return {"x": x, "marks": marks, "bottom": 12 + LINE * len(shown), "left_out": len(usable) - len(shown)}
