@@ -15,7 +15,7 @@ from bench import records, replay
 from bench.leaderboard import in_words
 from bench.network import Network
 from bench.records import Record
-from bench.render import figures, hundred, whole
+from bench.web.formats import figures, hundred, whole
 from bench.spec import Spec
 from bench.transformer import TransformerNetwork
 

@@ -224,7 +224,7 @@ def site_build(
     out: Annotated[Path, typer.Option("--out", help="Folder of the site.")] = Path("_site"),
 ) -> None:
     """Write the leaderboard of all records as static pages."""
-    from bench.render import build
+    from bench.web.build import build
 
     pages = build(results, out)
     print(f"{len(pages)} files; open {(out / 'index.html').resolve().as_uri()}")

@@ -55,7 +55,7 @@ def slug(text: str) -> str:
     """A name as part of a file name: letters and digits of ASCII, and a hash where that is not the whole name."""
     import hashlib
 
-    words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60]
+    words = re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-")[:60]
     return words if words == text else f"{words}-{hashlib.sha256(text.encode()).hexdigest()[:6]}".lstrip("-")
 
 

@@ -1,0 +1,191 @@
+"""`bench site build`: the folders of records that changed are built again, and the pages over all of them.
+
+What a build knows of a folder is kept in the store, <cache>/sites/<key>/<folder>.json, so that the next build reads the
+changed records alone. It decides what need not be done again, and never what a page says: the same records give the
+same bytes, with it or without it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from bench import plugins, records, store
+from bench.errors import RequestError
+from bench.web import publish
+from bench.web.sitewide import sitewide
+from bench.web.unit import Job, build as build_unit, part_of, twice
+
+MANY = 200  # records; fewer are built faster than another process starts
+FIRST = "run `bench run --task sts --method finetune --method kd --seeds 0,1,2` first, or name another with --results"
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where records lie, where pages go, and what the last build knew."""
+
+    results: Path
+    out: Path
+    memory: Path
+
+    def recall(self, version: str) -> dict[str, dict[str, Any]]:
+        """{unit: what the last build knew}; empty after a change of the code, or where nothing can be read."""
+        found = {}
+        for path in sorted(self.memory.glob("*.json")):
+            try:
+                known = json.loads(path.read_bytes())
+                if known["version"] == version:
+                    found[known["unit"]] = known
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # an interrupted write: build again
+        return found
+
+    def remember(self, unit: str, known: Mapping[str, Any], version: str) -> None:
+        store.make_folder(self.memory)
+        text = json.dumps(dict(known) | {"version": version, "unit": unit})
+        records.replace(self.memory / f"{part_of(unit)}.json", text.encode())
+
+    def forget(self, unit: str) -> None:
+        (self.memory / f"{part_of(unit)}.json").unlink(missing_ok=True)
+
+
+def build(results: Path, out: Path) -> list[Path]:
+    """Write the site; returns its files. Unchanged files are left alone, those of records that are gone are removed.
+
+    RequestError: no records, a broken one, or an output folder that is not ours to write.
+    """
+    if out.resolve().is_relative_to(results.resolve()):
+        raise RequestError(f"--out {out} lies in the results folder, which holds records alone: choose another folder")
+    units = scan(results)
+    key = store.content_key(results=str(results.resolve()), out=str(out.resolve()))
+    site = Site(results, out, store.root() / "sites" / key)
+    with store.locked(f"site-{key}"):
+        try:
+            return _build(site, units)
+        except OSError as error:
+            reason = error.strerror or error
+            raise RequestError(f"cannot write the site to {out}: {reason}: choose another folder with --out") from None
+
+
+def _build(site: Site, units: Mapping[str, Mapping[str, Any]]) -> list[Path]:
+    version = code()
+    known = site.recall(version)
+    lists = publish.manifests(site.out)
+    ours = set().union(*lists.values())
+    others = publish.foreign(site.out, ours)
+    jobs = [job for unit in units if (job := _job(site, unit, units[unit], known, lists, others))]
+    for job, found in zip(jobs, _carried_out(jobs), strict=True):
+        known[job.name] = found
+        site.remember(job.name, found, version)
+    state = {unit: known[unit] for unit in units}
+    _once(site.results, state)
+    files = sitewide(site.out, state, lists.get("site", set()), others)
+    now = {"site": files} | {part_of(unit): set(found["files"]) for unit, found in state.items()}
+    _clear(site, lists, now, set(known) - set(units))
+    return [site.out / name for name in sorted(set().union(*now.values()))]
+
+
+def _job(
+    site: Site, unit: str, stamps: Mapping[str, Any], known: Mapping[str, Any], lists: Mapping[str, set[str]],
+    others: set[str],
+) -> Job | None:  # fmt: skip
+    """What is to be done for a unit; None: nothing changed since the last build."""
+    before, written = known.get(unit), lists.get(part_of(unit), set())
+    whole = before is not None and set(before["files"]) <= written and _all_there(site.out, before["files"])
+    if before is not None and whole and before["stamps"] == stamps:
+        return None
+    old = before["stamps"] if before is not None and whole else {}
+    return Job(unit, site.results, site.out, stamps, old, frozenset(written), frozenset(others))
+
+
+def _all_there(out: Path, names: Iterable[str]) -> bool:
+    there: dict[str, set[str]] = {}
+    for name in names:
+        folder, _, file = name.rpartition("/")
+        if folder not in there:
+            there[folder] = set(os.listdir(out / folder)) if (out / folder).is_dir() else set()
+        if file not in there[folder]:
+            return False
+    return True
+
+
+def _carried_out(jobs: list[Job]) -> Iterator[dict[str, Any]]:
+    """The jobs in order; in several processes where that pays."""
+    workers = min(len(jobs), os.cpu_count() or 1)
+    if workers < 2 or sum(len(job.stamps) for job in jobs) < MANY:
+        yield from map(build_unit, jobs)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(build_unit, jobs)
+
+
+def _once(results: Path, state: Mapping[str, Mapping[str, Any]]) -> None:
+    """RequestError: a run or a board that lies in two folders."""
+    runs: dict[str, str] = {}
+    homes: dict[str, str] = {}
+    for unit, found in state.items():
+        for run, path in found["runs"].items():
+            if runs.setdefault(run, path) != path:
+                raise twice(results, runs[run], path)
+        for board in found["boards"]:
+            if (home := homes.setdefault(board["slug"], unit)) != unit:
+                both = f"{results / home} and {results / unit}"
+                raise RequestError(f"{both} hold records of one board ({board['task']}, {board['track']}): move them")
+
+
+def _clear(site: Site, before: Mapping[str, set[str]], now: Mapping[str, set[str]], gone: Iterable[str]) -> None:
+    """Remove what an earlier build made and this one did not."""
+    kept = set().union(*now.values())
+    for name in set().union(*before.values()) - kept:
+        (site.out / name).unlink(missing_ok=True)
+    for part in set(before) - set(now) - {""}:
+        (site.out / publish.MANIFEST / part).unlink(missing_ok=True)
+    for unit in gone:
+        site.forget(unit)
+
+
+def scan(results: Path) -> dict[str, dict[str, Any]]:
+    """{unit: {record: its stamp}}, a unit being the folder of a track and task. RequestError: no records."""
+    if not results.is_dir():
+        raise RequestError(f"there is no results folder {results}: {FIRST}")
+    if not os.access(results, os.R_OK | os.X_OK):
+        raise RequestError(f"the results folder {results} cannot be read: {FIRST}")
+    units: dict[str, dict[str, Any]] = {}
+    for folder, names, files in os.walk(results):
+        names.sort()
+        if Path(folder) == results:
+            names[:] = [name for name in names if name not in (records.PROFILES, records.TEACHERS)]
+        here = Path(folder).relative_to(results)
+        for name in sorted(files):
+            if name.endswith(".json"):
+                unit = here.parent.parent.as_posix()
+                units.setdefault(unit, {})[(here / name).as_posix()] = _stamp(folder, name)
+    if not units:
+        raise RequestError(f"the results folder {results} holds no records: {FIRST}")
+    return dict(sorted(units.items()))
+
+
+def _stamp(folder: str, name: str) -> list[int]:
+    """Changes when the record or its predictions do, unless somebody hides it."""
+    found: list[int] = []
+    for path in (f"{folder}/{name}", f"{folder}/{name[:-5]}.npz"):
+        try:
+            status = os.stat(path)
+            found += [status.st_mtime_ns, status.st_size]
+        except OSError:
+            found += [0, 0]
+    return found
+
+
+def code() -> str:
+    """Changes with anything that decides what a page says, besides the records."""
+    package = Path(__file__).parent.parent
+    rooms = [plugins.folder("site"), plugins.room("method"), plugins.room("method") / "reported", plugins.room("student")]
+    files = [*package.glob("*.py"), *package.glob("web/*.py"), *(path for room in rooms for path in room.glob("*.*"))]
+    return store.content_key(files={path.name: records.sha256(path.read_bytes()) for path in sorted(files)})

@@ -1,0 +1,71 @@
+"""Across boards: how methods do on average, and which student to take of each board."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bench.leaderboard import ALWAYS
+from bench.web.facts import by_track, family
+
+Board = Mapping[str, Any]
+Z = 1.96
+
+
+def tracks(boards: Sequence[Board]) -> list[dict[str, Any]]:
+    """Each track with its methods, the best mean rank first. Tracks are never averaged: they are other tasks."""
+    return [{"track": track, "boards": group, "methods": methods(group)} for track, group in by_track(boards).items()]
+
+
+def methods(boards: Sequence[Board]) -> list[dict[str, Any]]:
+    """Every method over the boards that it is on: mean retention and mean rank with their intervals, and verdicts."""
+    names = sorted({name for board in boards for name in board["standing"]})
+    found = [method(name, [b for b in boards if name in b["standing"]]) for name in names]
+    return sorted(found, key=lambda m: (m["rank"] is None, m["rank"] or 0, -(m["retention"] or 0), m["method"]))
+
+
+def method(name: str, boards: Sequence[Board]) -> dict[str, Any]:
+    """One method over its boards, each of which counts the same."""
+    standing = [board["standing"][name] for board in boards]
+    rows = [row for board in boards for row in board["rows"] if row["method"] == name]
+    return {
+        "method": name, "family": family(name), "boards": len(boards), "rows": len(rows),
+        **spread("retention", standing), **spread("rank", standing),
+        "against": {other: verdicts(rows, other) for other in ALWAYS},
+    }  # fmt: skip
+
+
+def spread(key: str, standing: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mean over boards m, and m +- 1.96 sqrt(sum sd^2) / n: boards are independent, and are not drawn anew."""
+    known = [(s[key], s[f"{key}_sd"]) for s in standing if s[key] is not None]
+    mean = sum(value for value, _ in known) / len(known) if known else None
+    deviations = [sd for _, sd in known if sd is not None]
+    if mean is None or len(deviations) < len(known):
+        return {key: mean, f"{key}_low": None, f"{key}_high": None, f"{key}_boards": len(known)}
+    half = Z * math.hypot(*deviations) / len(known)
+    return {key: mean, f"{key}_low": mean - half, f"{key}_high": mean + half, f"{key}_boards": len(known)}
+
+
+def verdicts(rows: Iterable[Mapping[str, Any]], other: str) -> dict[str, int]:
+    """How many rows win, tie and lose against a baseline with the same student."""
+    found = [row["against"].get(other) for row in rows]
+    return {verdict: sum(f is not None and f["verdict"] == verdict for f in found) for verdict in ("win", "tie", "loss")}
+
+
+def pick(board: Board) -> dict[str, Any]:
+    """The best student of a board, and the fastest of those that nothing separates from it; None where unknown."""
+    rows = [row for row in board["rows"] if row["method"] and row["score"] is not None]
+    teachers = [row for row in board["rows"] if not row["method"]]
+    best = rows[0] if rows else None
+    tied = [row for row in rows if row["best_or_tied"] and latency(row) is not None]
+    return {
+        "teacher": teachers[0] if teachers else None, "best": best, "tied": sum(bool(r["best_or_tied"]) for r in rows),
+        "fastest": min(tied, key=lambda r: (latency(r), -r["score"]), default=None),
+    }  # fmt: skip
+
+
+def latency(row: Mapping[str, Any]) -> float | None:
+    """Of the row's first hardware."""
+    found: float | None = row["timings"][0]["latency_ms"] if row["timings"] else None
+    return found

@@ -1,0 +1,109 @@
+"""Pages from facts: one function a kind of page, each returning the page's text."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import jinja2
+
+from bench import leaderboard, plugins, reported
+from bench.records import Record
+from bench.reported import Reported
+from bench.web import formats, overall, plots
+from bench.web.curves import Point, curve_chart
+
+Board = Mapping[str, Any]
+SHOWN = 150  # rows of a board's page, which is to stay below 300 kB; a page of its own has all
+
+
+class Pages:
+    """The templates of one build."""
+
+    @cached_property
+    def environment(self) -> jinja2.Environment:
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(plugins.folder("site")),
+            autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        )  # fmt: skip
+        environment.filters |= {
+            "hundred": formats.hundred, "figures": formats.figures, "whole": formats.whole, "points": formats.points,
+            "flat": formats.flat, "slug": formats.slug, "words": leaderboard.in_words,
+            "known": lambda v: formats.DASH if v is None or v == "" else v,
+        }  # fmt: skip
+        environment.globals |= {"span": formats.span, "rank": formats.rank, "on": plots.on, "pick": overall.pick}
+        return environment
+
+    def page(self, template: str, **context: Any) -> bytes:
+        return self.environment.get_template(template).render(**context).encode()
+
+    def task(self, board: Board) -> dict[str, bytes]:
+        """The page of a board, and where it has many rows a second page with all of them."""
+        slug, rows = board["slug"], board["rows"]
+        context = {
+            "root": "../", "board": board, "looks": plots.looks(rows), "charts": plots.charts(rows, board["hardware"]),
+            "intervals": plots.intervals(rows), "pick": overall.pick(board), "papers": self.on_task(board["task"]),
+        }  # fmt: skip
+        if len(rows) <= SHOWN:
+            return {f"tasks/{slug}.html": self.page("task.html", rows=rows, rest=0, **context)}
+        few = [r for i, r in enumerate(rows) if i < SHOWN or not r["method"] or r["method"] in leaderboard.ALWAYS]
+        few = few[: 2 * SHOWN]
+        bare = context | {"charts": [], "intervals": {"marks": []}}
+        return {
+            f"tasks/{slug}.html": self.page("task.html", rows=few, rest=len(rows) - len(few), **context),
+            f"tasks/{slug}-all.html": self.page("task.html", rows=rows, rest=0, **bare),
+        }
+
+    def run(self, record: Record, curve: Sequence[Point], path: str, board: Board, predictions: bool) -> bytes:
+        """The page of a run, which depends on its own record alone."""
+        chart = curve_chart(curve)
+        return self.page(
+            "run.html", root="../", run=record, path=path, board=board, curve=chart, predictions=predictions
+        )
+
+    def method(self, name: str, boards: Sequence[Board]) -> bytes:
+        """A method on all its boards, and what papers report of it beside what was measured here."""
+        plugin = plugins.found("method").get(name)
+        rows = [(board, row) for board in boards for row in board["rows"] if row["method"] == name]
+        notes = ast.get_docstring(ast.parse(plugin.path.read_text(encoding="utf-8"))) if plugin else None
+        papers = [(r, _measured(r, rows)) for r in self.papers.get(name, [])]
+        tracks = [t | {"method": m} for t in overall.tracks(boards) for m in t["methods"] if m["method"] == name]
+        return self.page(
+            "method.html", root="../", name=name, declares=plugin.declares if plugin else None, notes=notes,
+            rows=rows, tracks=tracks, papers=papers,
+        )  # fmt: skip
+
+    def student(self, name: str, boards: Sequence[Board]) -> bytes:
+        """A student on all its boards, each with its best method."""
+        plugin = plugins.found("student").get(name.partition(":")[0])
+        found = []
+        for board in boards:
+            rows = [row for row in board["rows"] if row["method"] and row["student"] == name]
+            if rows:
+                always = {m: next((r for r in rows if r["method"] == m), None) for m in leaderboard.ALWAYS}
+                found.append({"board": board, "best": rows[0], "always": always, "count": len(rows)})
+        return self.page("student.html", root="../", name=name, summary=plugin.summary if plugin else "", found=found)
+
+    @cached_property
+    def papers(self) -> dict[str, list[Reported]]:
+        """What papers report, by method."""
+        return {name: found for name in plugins.found("method") if (found := reported.rows(name))}
+
+    def on_task(self, task: str) -> list[tuple[str, Reported]]:
+        """(method, number) of what papers report on a task."""
+        return [(name, r) for name, found in self.papers.items() for r in found if r.dataset == task]
+
+    def by_dataset(self) -> dict[str, list[tuple[str, Reported]]]:
+        """All that papers report, by data set."""
+        found: dict[str, list[tuple[str, Reported]]] = {}
+        for name, rows in self.papers.items():
+            for row in rows:
+                found.setdefault(row.dataset, []).append((name, row))
+        return dict(sorted(found.items()))
+
+
+def _measured(paper: Reported, rows: Iterable[tuple[Board, Mapping[str, Any]]]) -> list[tuple[Board, Mapping[str, Any]]]:
+    """The rows measured here on the data set of a reported number."""
+    return [(board, row) for board, row in rows if board["task"] == paper.dataset]

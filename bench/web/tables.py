@@ -1,0 +1,104 @@
+"""Tables for download: CSV, JSON and Parquet of the same rows. CSV and JSON of many boards are those of each, joined."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bench.leaderboard import ALWAYS
+from bench.web.formats import rounded
+
+Row = Mapping[str, Any]
+NESTED = ("timings", "runs", "against", "name")
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would carry out
+COUNTS = frozenset(
+    "row seed seeds threads parameters parameters_low active active_low disk_bytes disk_bytes_low memory_bytes "
+    "rank_low rank_high".split()
+)
+TRUTHS = frozenset({"provisional", "best_or_tied", "noisy"})
+TEXTS = frozenset(
+    "board task track metric dataset method family student teacher settings interval device scope run_id run_ids commit "
+    "command finished data_identity licence record".split()
+) | {f"{method}_verdict" for method in ALWAYS}
+
+
+def flat(row: Row) -> list[dict[str, Any]]:
+    """A row of a board, once for each hardware that it was timed on."""
+    plain = {key: value for key, value in row.items() if key not in NESTED}
+    for method in ALWAYS:
+        found = row["against"].get(method) or {}
+        for key in ("value", "low", "high", "p_value", "p_holm", "verdict"):
+            plain[f"{method}_{'difference' if key == 'value' else key}"] = found.get(key)
+    plain["run_ids"] = " ".join(run["run_id"] for run in row["runs"])
+    return [plain | timing for timing in row["timings"]]
+
+
+def to_csv(rows: Sequence[Row]) -> bytes:
+    """With a header line; a text that a spreadsheet would carry out as a formula gets an apostrophe in front."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(rows[0].keys())
+    writer.writerows([_cell(value) for value in rounded(row).values()] for row in rows)
+    return text.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(FORMULAS) else value
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def to_json(rows: Sequence[Row]) -> bytes:
+    """A list with one row a line."""
+    return b"[\n" + b",\n".join(json.dumps(rounded(row), ensure_ascii=True).encode() for row in rows) + b"\n]\n"
+
+
+def to_parquet(rows: Sequence[Row]) -> bytes:
+    """With one schema whatever the rows hold, so that files of several boards can be joined."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {name: _kind(pa, name) for name in rows[0]}
+    columns = [pa.array([_fitting(row[name]) for row in rows], kind) for name, kind in kinds.items()]
+    return _parquet(pa, pq, pa.table(columns, names=list(kinds)))
+
+
+def _kind(pa: Any, name: str) -> Any:
+    if name in TEXTS:
+        return pa.string()
+    return pa.bool_() if name in TRUTHS else pa.int64() if name in COUNTS else pa.float64()
+
+
+def _fitting(value: Any) -> Any:
+    """A count that no file could hold is no count."""
+    return None if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63 else value
+
+
+def _parquet(pa: Any, pq: Any, table: Any) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue())
+
+
+def join_csv(parts: Iterable[bytes]) -> bytes:
+    """The header of the first, and all that follows a header."""
+    found = list(parts)
+    header = found[0].partition(b"\n")[0] + b"\n"
+    return header + b"".join(part.partition(b"\n")[2] for part in found)
+
+
+def join_json(parts: Iterable[bytes]) -> bytes:
+    return b"[\n" + b",\n".join(part[2:-3] for part in parts) + b"\n]\n"
+
+
+def join_parquet(parts: Iterable[bytes]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    return _parquet(pa, pq, pa.concat_tables([pq.read_table(pa.BufferReader(part)) for part in parts]))
+
+
+WRITERS = {"csv": (to_csv, join_csv), "json": (to_json, join_json), "parquet": (to_parquet, join_parquet)}
