@@ -15,9 +15,9 @@ from bench import records, replay
 from bench.leaderboard import in_words
 from bench.network import Network
 from bench.records import Record
-from bench.web.formats import figures, hundred, whole
 from bench.spec import Spec
 from bench.transformer import TransformerNetwork
+from bench.web.formats import figures, hundred, whole
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
 PIPELINES = {"embed": "sentence-similarity"}  # kind of task -> the Hub's name of what the model is for

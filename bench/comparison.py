@@ -173,7 +173,7 @@ def freedom(pairs: Sequence[Moments], variance: np.ndarray) -> np.ndarray:
 
 
 def ranked(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Best and worst rank of each row in each draw of scores (rows, B), 1 the highest; equal scores share their ranks."""
+    """Best and worst rank of each row in each draw of scores (rows, B), 1 the highest; equal scores share ranks."""
 
     def first(values: np.ndarray) -> np.ndarray:
         """1 + how many of a column are smaller."""

@@ -130,10 +130,8 @@ def pillow() -> Any:
 
 
 def read_parquet(path: Path) -> Any:
-    try:
-        from pyarrow import parquet
-    except ImportError:
-        raise RequestError("reading parquet files needs pyarrow: pip install 'bench-kd[vision]'") from None
+    from pyarrow import parquet
+
     try:
         return parquet.read_table(path)
     except Exception as error:

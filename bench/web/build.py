@@ -20,7 +20,8 @@ from bench import plugins, records, store
 from bench.errors import RequestError
 from bench.web import publish
 from bench.web.sitewide import sitewide
-from bench.web.unit import Job, build as build_unit, part_of, twice
+from bench.web.unit import Job, part_of, twice
+from bench.web.unit import build as build_unit
 
 MANY = 200  # records; fewer are built faster than another process starts
 FIRST = "run `bench run --task sts --method finetune --method kd --seeds 0,1,2` first, or name another with --results"
@@ -109,10 +110,19 @@ def _all_there(out: Path, names: Iterable[str]) -> bool:
     for name in names:
         folder, _, file = name.rpartition("/")
         if folder not in there:
-            there[folder] = set(os.listdir(out / folder)) if (out / folder).is_dir() else set()
+            there[folder] = set(listed(out / folder))
         if file not in there[folder]:
             return False
     return True
+
+
+def listed(folder: Path) -> list[str]:
+    """Names in a folder; none where it is not there."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries]
+    except FileNotFoundError:
+        return []
 
 
 def _carried_out(jobs: list[Job]) -> Iterator[dict[str, Any]]:
@@ -174,9 +184,9 @@ def scan(results: Path) -> dict[str, dict[str, Any]]:
 def _stamp(folder: str, name: str) -> list[int]:
     """Changes when the record or its predictions do, unless somebody hides it."""
     found: list[int] = []
-    for path in (f"{folder}/{name}", f"{folder}/{name[:-5]}.npz"):
+    for path in (Path(folder, name), Path(folder, f"{name[:-5]}.npz")):
         try:
-            status = os.stat(path)
+            status = path.stat()
             found += [status.st_mtime_ns, status.st_size]
         except OSError:
             found += [0, 0]
@@ -186,6 +196,7 @@ def _stamp(folder: str, name: str) -> list[int]:
 def code() -> str:
     """Changes with anything that decides what a page says, besides the records."""
     package = Path(__file__).parent.parent
-    rooms = [plugins.folder("site"), plugins.room("method"), plugins.room("method") / "reported", plugins.room("student")]
+    methods = plugins.room("method")
+    rooms = [plugins.folder("site"), methods, methods / "reported", plugins.room("student")]
     files = [*package.glob("*.py"), *package.glob("web/*.py"), *(path for room in rooms for path in room.glob("*.*"))]
     return store.content_key(files={path.name: records.sha256(path.read_bytes()) for path in sorted(files)})

@@ -50,7 +50,8 @@ def spread(key: str, standing: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def verdicts(rows: Iterable[Mapping[str, Any]], other: str) -> dict[str, int]:
     """How many rows win, tie and lose against a baseline with the same student."""
     found = [row["against"].get(other) for row in rows]
-    return {verdict: sum(f is not None and f["verdict"] == verdict for f in found) for verdict in ("win", "tie", "loss")}
+    told = [f["verdict"] for f in found if f is not None]
+    return {verdict: told.count(verdict) for verdict in ("win", "tie", "loss")}
 
 
 def pick(board: Board) -> dict[str, Any]:

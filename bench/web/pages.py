@@ -16,6 +16,7 @@ from bench.web import formats, overall, plots
 from bench.web.curves import Point, curve_chart
 
 Board = Mapping[str, Any]
+Row = Mapping[str, Any]
 SHOWN = 150  # rows of a board's page, which is to stay below 300 kB; a page of its own has all
 
 
@@ -104,6 +105,6 @@ class Pages:
         return dict(sorted(found.items()))
 
 
-def _measured(paper: Reported, rows: Iterable[tuple[Board, Mapping[str, Any]]]) -> list[tuple[Board, Mapping[str, Any]]]:
+def _measured(paper: Reported, rows: Iterable[tuple[Board, Row]]) -> list[tuple[Board, Row]]:
     """The rows measured here on the data set of a reported number."""
     return [(board, row) for board, row in rows if board["task"] == paper.dataset]

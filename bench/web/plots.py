@@ -103,7 +103,7 @@ def scatter(
     rows: Sequence[Row], name: str, axis: str, unit: str, clock: Mapping[str, Any] | None, values: Mapping[int, float]
 ) -> dict[str, Any]:
     """Score against a value, of the rows that have both; the Pareto front as a line of steps."""
-    chart = {"name": name, "axis": axis, "clock": clock, "marks": [], "front": [], "left_out": 0}
+    chart: dict[str, Any] = {"name": name, "axis": axis, "clock": clock, "marks": [], "front": [], "left_out": 0}
     usable = [i for i, v in values.items() if drawable(rows[i]) and 1 / WILD < v < WILD]
     shown = sorted(usable, key=lambda i: -rows[i]["score"])[:MARKS]
     if not shown:

@@ -21,7 +21,7 @@ Board = Mapping[str, Any]
 def sitewide(out: Path, state: Mapping[str, Mapping[str, Any]], before: set[str], others: set[str]) -> set[str]:
     """Write them; returns their names. The tables of each board lie there already."""
     found = (board for unit in state.values() for board in unit["boards"])
-    boards = sorted(found, key=lambda b: (b["task"], b["track"], b["version"], b["identity"], b["metric"], b["dataset"]))
+    boards = sorted(found, key=lambda b: (b["task"], b["track"], b["version"], b["identity"], b["slug"]))
     made = pages(boards) | api(boards)
     for kind, (_, join) in tables.WRITERS.items():
         for table in ("rows", "runs"):

@@ -1,4 +1,4 @@
-"""Tables for download: CSV, JSON and Parquet of the same rows. CSV and JSON of many boards are those of each, joined."""
+"""Tables for download: CSV, JSON and Parquet of the same rows. Those of many boards are those of each, joined."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from bench.web.formats import rounded
 Row = Mapping[str, Any]
 NESTED = ("timings", "runs", "against", "name")
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would carry out
-COUNTS = frozenset(
-    "row seed seeds threads parameters parameters_low active active_low disk_bytes disk_bytes_low memory_bytes "
-    "rank_low rank_high".split()
-)
+COUNTS = frozenset({
+    "row", "seed", "seeds", "threads", "parameters", "parameters_low", "active", "active_low", "disk_bytes",
+    "disk_bytes_low", "memory_bytes", "rank_low", "rank_high",
+})  # fmt: skip
 TRUTHS = frozenset({"provisional", "best_or_tied", "noisy"})
-TEXTS = frozenset(
-    "board task track metric dataset method family student teacher settings interval device scope run_id run_ids commit "
-    "command finished data_identity licence record".split()
-) | {f"{method}_verdict" for method in ALWAYS}
+TEXTS = frozenset({
+    "board", "task", "track", "metric", "dataset", "method", "family", "student", "teacher", "settings", "interval",
+    "device", "scope", "run_id", "run_ids", "commit", "command", "finished", "data_identity", "licence", "record",
+    *(f"{method}_verdict" for method in ALWAYS),
+})  # fmt: skip
 
 
 def flat(row: Row) -> list[dict[str, Any]]:

@@ -93,9 +93,7 @@ def load(results: Path, path: str) -> Source:
     try:
         curve = [Point.model_validate(p) for p in record.curve]
     except ValidationError as error:
-        raise RequestError(
-            f"{results / path} is not a valid record: curve: {error.errors()[0]['msg']}"
-        ) from None
+        raise RequestError(f"{results / path} is not a valid record: curve: {error.errors()[0]['msg']}") from None
     return Source(path, record, curve, beside(results / path, record.predictions.file))
 
 
