@@ -210,11 +210,9 @@ class Reader:
         elif not same(gold, self.gold):
             raise RequestError(f"{run_id} was not scored on the examples of the other records of its board")
         metric = self.board.metric
-        if all(metric in recorded.get(name, {}) for name in predictions) and known(
-            predictions, lambda _: recorded, metric
-        ):
-            return contributions(predictions, lambda _: recorded, metric)
-        return contributions(predictions, self.score, metric)
+        told = all(metric in recorded.get(name, {}) for name in predictions)
+        form = known(predictions, lambda _: recorded, metric) if told else None
+        return contributions(predictions, (lambda _: recorded) if form else self.score, metric, form)
 
 
 def own(stored: Predictions) -> Predictions:

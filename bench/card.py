@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from bench import records, replay
-from bench.leaderboard import in_words
+from bench.differences import in_words
 from bench.network import Network
 from bench.records import Record
 from bench.spec import Spec

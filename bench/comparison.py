@@ -28,7 +28,7 @@ from itertools import combinations
 import numpy as np
 
 from bench.errors import RequestError
-from bench.metrics import ratio
+from bench.metrics import Metric, ratio
 from bench.scores import Predictions, headline
 from bench.statistics import Score, known
 
@@ -71,9 +71,12 @@ class Difference:
         return "a" if self.value > 0 else "b"
 
 
-def contributions(predictions: Predictions, score: Score, metric: str) -> Contributions:
-    """What each unit adds: by influence where the engine knows the metric, else by leaving the unit out."""
-    form = known(predictions, score, metric)
+def contributions(predictions: Predictions, score: Score, metric: str, form: Metric | None = None) -> Contributions:
+    """What each unit adds: by influence where the engine knows the metric, else by leaving the unit out.
+
+    `form`: of the metric, where the caller has found out already that it is known.
+    """
+    form = form or known(predictions, score, metric)
     levels, centred = [], []
     for name, arrays in predictions.items():
         if form is not None:

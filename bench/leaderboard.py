@@ -11,10 +11,10 @@ import statistics
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
+from bench.differences import Differences, Spec, in_words
 from bench.errors import RequestError
 from bench.records import Data, Interval, Record
 
@@ -22,21 +22,6 @@ Z = 1.96
 ENOUGH_SEEDS = 3
 ALWAYS = ("finetune", "kd")  # the rows that a board needs to mean anything, beside the teacher
 TRACK_ORDER = ("mini", "lite", "full")
-
-
-class Spec(BaseModel):
-    """What the board reads of a record's spec; other keys are kept and compared too."""
-
-    model_config = ConfigDict(extra="allow")
-
-    task: str
-    track: str
-    method: str
-    student: str
-    teacher: str
-    seed: int = Field(ge=0, strict=True)
-    settings: dict[str, dict[str, Any]]
-    versions: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -184,22 +169,6 @@ def spanned(scores: Sequence[Interval]) -> Score:
     )
 
 
-def differing(prefix: str, own: Mapping[str, Any], peers: Sequence[Mapping[str, Any]]) -> list[str]:
-    """`key=value` for each key that is not the same in all peers; own is one of them."""
-    keys = sorted({key for peer in peers for key in peer})
-    split = [
-        k for k in keys if len({json.dumps(peer.get(k), sort_keys=True) if k in peer else "" for peer in peers}) > 1
-    ]
-    return [f"{prefix}{k}={in_words(own[k])}" if k in own else f"{prefix}{k} not set" for k in split]
-
-
-def in_words(value: Any) -> str:
-    """A setting as `--set` takes it."""
-    if isinstance(value, str):
-        return value
-    return "none" if value is None else json.dumps(value, sort_keys=True)
-
-
 def _grouped(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> list[list[Run]]:
     groups: dict[Hashable, list[Run]] = {}
     for run in runs:
@@ -224,9 +193,9 @@ def _place(track: str) -> tuple[int, str]:
 def _board(runs: list[Run]) -> Board:
     first = runs[0].record
     groups = _grouped(runs, _row_key)
-    specs = [group[0].spec for group in groups]
+    differences = Differences([group[0].spec for group in groups])
     teachers = _grouped(runs, lambda r: (r.spec.teacher, r.record.teacher.identity))
-    students = [_row(group, specs) for group in groups]
+    students = [_row(group, differences) for group in groups]
     return Board(
         *_board_key(runs[0]), first.data,
         hardware=tuple(sorted({_hardware(r) for r in runs})),
@@ -239,7 +208,7 @@ def _ranked(found: Iterable[Row]) -> list[Row]:
     return sorted(found, key=lambda r: (-r.score.value if r.score else math.inf, r.name, r.teacher, r.runs))
 
 
-def _row(runs: list[Run], specs: Sequence[Spec]) -> Row:
+def _row(runs: list[Run], differences: Differences) -> Row:
     records = [r.record for r in runs]
     seeds = sorted((r.spec.seed, r.record.run_id) for r in runs)
     for (seed, one), (other, two) in pairwise(seeds):
@@ -255,7 +224,7 @@ def _row(runs: list[Run], specs: Sequence[Spec]) -> Row:
         disk_bytes=_range(r.efficiency.disk_bytes for r in records),
         speed={_hardware(group[0]): _speed(group) for group in _grouped(runs, _hardware)},
         runs=tuple(seeds),
-        differs=_differences(spec, specs),
+        differs=differences.of(spec),
         updates=_mean(r.cost.student_updates for r in records),
         teacher_forwards=_mean(r.cost.teacher_forwards + r.cost.teacher_forwards_reused for r in records),
         flops=_mean(r.efficiency.flops.get("mean") for r in records),
@@ -317,35 +286,6 @@ def _mean(values: Iterable[float | None]) -> float | None:
 def _range(values: Iterable[float]) -> Range:
     found = list(values)
     return Range(min(found), max(found))
-
-
-def _differences(spec: Spec, others: Sequence[Spec]) -> tuple[str, ...]:
-    """Methods are compared with the same method, students with the same student, all else with the whole board."""
-    methods = [o for o in others if o.method == spec.method]
-    students = [o for o in others if o.student == spec.student]
-    teachers = [o for o in others if o.teacher == spec.teacher]
-    family = spec.student.partition(":")[0]
-    words = []
-    for part, prefix, peers in (
-        ("method", "", methods),
-        ("student", f"{family}.", students),
-        ("track", "track.", others),
-    ):
-        words += differing(prefix, spec.settings.get(part, {}), [o.settings.get(part, {}) for o in peers])
-    for part, peers in (("method", methods), ("student", students), ("teacher", teachers)):
-        words += differing("", _version(spec, part), [_version(o, part) for o in peers])
-    return tuple(words + differing("", _flat(spec.model_extra or {}), [_flat(o.model_extra or {}) for o in others]))
-
-
-def _version(spec: Spec, part: str) -> dict[str, Any]:
-    return {f"{part} version": spec.versions[part]} if part in spec.versions else {}
-
-
-def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """{a: {b: 1}} -> {a.b: 1}, one level, which is as deep as a spec goes outside its settings."""
-    return {f"{k}.{n}": v for k, part in tree.items() if isinstance(part, dict) for n, v in part.items()} | {
-        k: v for k, v in tree.items() if not isinstance(v, dict)
-    }
 
 
 def _missing(run: Run, found: Sequence[Row]) -> Iterable[Missing]:

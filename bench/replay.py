@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from bench import plugins
+from bench.differences import in_words
 from bench.errors import RequestError
-from bench.leaderboard import in_words
 from bench.leaderboard import spec_of as checked_spec
 from bench.records import Record
 from bench.spec import FIXED, Request, Spec, parse_settings, parse_value, resolve

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import jinja2
 
 from bench import leaderboard, plugins, reported
+from bench.differences import in_words
 from bench.records import Record
 from bench.reported import Reported
 from bench.web import formats, overall, plots
@@ -20,8 +21,14 @@ Row = Mapping[str, Any]
 SHOWN = 150  # rows of a board's page, which is to stay below 300 kB; a page of its own has all
 
 
+@cache
+def templates() -> Pages:
+    """One a process: templates are compiled once."""
+    return Pages()
+
+
 class Pages:
-    """The templates of one build."""
+    """The templates, and what papers report."""
 
     @cached_property
     def environment(self) -> jinja2.Environment:
@@ -31,7 +38,7 @@ class Pages:
         )  # fmt: skip
         environment.filters |= {
             "hundred": formats.hundred, "figures": formats.figures, "whole": formats.whole, "points": formats.points,
-            "flat": formats.flat, "slug": formats.slug, "words": leaderboard.in_words,
+            "flat": formats.flat, "slug": formats.slug, "words": in_words,
             "known": lambda v: formats.DASH if v is None or v == "" else v,
         }  # fmt: skip
         environment.globals |= {"span": formats.span, "rank": formats.rank, "on": plots.on, "pick": overall.pick}

@@ -11,7 +11,7 @@ from bench import plugins
 from bench.web import overall, tables
 from bench.web.facts import SCHEMA
 from bench.web.formats import rounded, slug
-from bench.web.pages import Pages
+from bench.web.pages import templates
 from bench.web.publish import Part
 
 STATIC = ("style.css", "board.js")
@@ -36,7 +36,7 @@ def sitewide(out: Path, state: Mapping[str, Mapping[str, Any]], before: set[str]
 
 def pages(boards: Sequence[Board]) -> dict[str, bytes]:
     """Everything in HTML but boards and runs, and the static files."""
-    page, papers = (templates := Pages()).page, templates.by_dataset()
+    page, papers = templates().page, templates().by_dataset()
     made = {name: (plugins.folder("site") / name).read_bytes() for name in STATIC}
     made |= {
         "index.html": page("index.html", root="", tracks=overall.tracks(boards), boards=boards),
@@ -47,10 +47,10 @@ def pages(boards: Sequence[Board]) -> dict[str, bytes]:
         "404.html": page("404.html", root="./"),
     }
     rows = [row for board in boards for row in board["rows"] if row["method"]]
-    for name in sorted({row["method"] for row in rows} | set(templates.papers)):
-        made[f"methods/{slug(name)}.html"] = templates.method(name, boards)
+    for name in sorted({row["method"] for row in rows} | set(templates().papers)):
+        made[f"methods/{slug(name)}.html"] = templates().method(name, boards)
     for name in sorted({row["student"] for row in rows}):
-        made[f"students/{slug(name)}.html"] = templates.student(name, boards)
+        made[f"students/{slug(name)}.html"] = templates().student(name, boards)
     return made
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.leaderboard import ALWAYS
-from bench.web.formats import rounded
 
 Row = Mapping[str, Any]
 NESTED = ("timings", "runs", "against", "name")
@@ -42,7 +41,7 @@ def to_csv(rows: Sequence[Row]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(rows[0].keys())
-    writer.writerows([_cell(value) for value in rounded(row).values()] for row in rows)
+    writer.writerows([_cell(value) for value in row.values()] for row in rows)
     return text.getvalue().encode()
 
 
@@ -54,7 +53,7 @@ def _cell(value: Any) -> Any:
 
 def to_json(rows: Sequence[Row]) -> bytes:
     """A list with one row a line."""
-    return b"[\n" + b",\n".join(json.dumps(rounded(row), ensure_ascii=True).encode() for row in rows) + b"\n]\n"
+    return b"[\n" + b",\n".join(json.dumps(row, ensure_ascii=True).encode() for row in rows) + b"\n]\n"
 
 
 def to_parquet(rows: Sequence[Row]) -> bytes:
@@ -99,7 +98,7 @@ def join_parquet(parts: Iterable[bytes]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return _parquet(pa, pq, pa.concat_tables([pq.read_table(pa.BufferReader(part)) for part in parts]))
+    return _parquet(pa, pq, pa.concat_tables([pq.ParquetFile(pa.BufferReader(part)).read() for part in parts]))
 
 
 WRITERS = {"csv": (to_csv, join_csv), "json": (to_json, join_json), "parquet": (to_parquet, join_parquet)}

@@ -16,7 +16,7 @@ from bench.records import Record
 from bench.web import facts, tables
 from bench.web.curves import Point
 from bench.web.formats import in_script, rounded
-from bench.web.pages import Pages
+from bench.web.pages import Pages, templates
 from bench.web.publish import Part
 from bench.web.verdicts import Verdicts
 
@@ -61,7 +61,7 @@ def build(job: Job) -> dict[str, Any]:
             raise twice(job.results, other, source.path)
     boards = facts.boards([s.record for s in sources], job.results)
     home = {run["run_id"]: board for board, _ in boards for row in board["rows"] for run in row["runs"]}
-    pages = Pages()
+    pages = templates()
     made: dict[str, bytes] = {}
     for board, verdicts in boards:
         made |= pages.task(board) | downloads(board, verdicts, [s for s in sources if home[s.record.run_id] is board])
@@ -105,13 +105,13 @@ def beside(record: Path, name: str) -> Path:
 def downloads(board: Mapping[str, Any], verdicts: Verdicts, sources: list[Source]) -> dict[str, bytes]:
     """The tables of a board and of its runs, and the comparison of every two rows."""
     slug = board["slug"]
-    rows = [flat for row in board["rows"] for flat in tables.flat(row)]
-    runs = [facts.run_facts(s.record, s.path, slug) for s in sources]
+    rows = rounded([flat for row in board["rows"] for flat in tables.flat(row)])
+    runs = rounded([facts.run_facts(s.record, s.path, slug) for s in sources])
     pairs = [rounded(pair) for pair in verdicts.pairs()]
     named = [row["name"] for row in board["rows"]]
     compared = {"slug": slug, "metric": board["metric"], "rows": named, "pairs": pairs}
     found = {
-        f"api/boards/{slug}.json": json.dumps(rounded(dict(board)), ensure_ascii=True, indent=1).encode() + b"\n",
+        f"api/boards/{slug}.json": json.dumps(rounded(dict(board)), ensure_ascii=True).encode() + b"\n",
         f"data/{slug}.js": f"benchData({in_script(compared)});\n".encode(),
     }
     for kind, (write, _) in tables.WRITERS.items():

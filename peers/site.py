@@ -1,0 +1,146 @@
+"""How long the site takes: from nothing, after one changed record, and beside a plain load of the same JSON files.
+
+    python peers/site.py [--records 10000] [--browser]
+
+Makes synthetic records in a temporary folder, in the shape of one that is committed: 19 methods x 3 students x 3 seeds
+a board, 500 test examples, with predictions, so that every pair of rows is compared. Each build is a new process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+METHODS = [f"method{i:02d}" for i in range(17)] + ["finetune", "kd"]
+STUDENTS, SEEDS, EXAMPLES, CLASSES = ("bert:3", "bert:4x312", "bilstm:1x256"), (0, 1, 2), 500, 6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=int, default=10_000)
+    parser.add_argument("--browser", action="store_true", help="time sorting and filtering in Chromium (Playwright)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        results, out = Path(folder, "results"), Path(folder, "site")
+        os.environ["BENCH_CACHE"] = str(Path(folder, "cache"))
+        paths = write(results, options.records)
+        plain = timed(lambda: [json.loads(path.read_bytes()) for path in paths])
+        print(f"{len(paths)} records; plain JSON load of all: {plain:.2f} s")
+        whole = build(results, out)
+        print(f"from nothing: {whole:.2f} s ({whole / plain:.1f} x the load)")
+        change(paths[len(paths) // 2])
+        one = build(results, out)
+        print(f"after one changed record: {one:.2f} s ({one / plain:.2f} x the load)")
+        print(f"nothing changed: {build(results, out):.2f} s")
+        pages = sorted(out.rglob("*.html"), key=lambda path: -path.stat().st_size)
+        print(f"{len(pages)} pages, the largest: {pages[0].relative_to(out)}, {pages[0].stat().st_size / 1000:.0f} kB")
+        if options.browser:
+            look(max(out.glob("tasks/*.html"), key=lambda path: path.stat().st_size))
+
+
+def timed(work: Any) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def build(results: Path, out: Path) -> float:
+    """Seconds of the command, the start of Python included."""
+    command = [sys.executable, "-m", "bench", "site", "build", "--results", str(results), "--out", str(out)]
+    return timed(lambda: subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL))
+
+
+def write(results: Path, count: int) -> list[Path]:
+    """Records of as many boards as it takes."""
+    from bench import records
+
+    base = json.loads(next((ROOT / "results" / "lite" / "text" / "trec" / "kd").rglob("*.json")).read_bytes())
+    found: list[Path] = []
+    for board in range(-(-count // (len(METHODS) * len(STUDENTS) * len(SEEDS)))):
+        rng = np.random.default_rng(board)
+        gold = rng.integers(CLASSES, size=EXAMPLES)
+        teacher = noisy(gold, 0.95, rng)
+        for m, method in enumerate(METHODS):
+            for s, student in enumerate(STUDENTS):
+                for seed in SEEDS:
+                    if len(found) < count:
+                        made = noisy(gold, 0.9 - 0.04 * s - 0.004 * m, rng)
+                        raw = record(base, f"text/synthetic{board:03d}", method, student, seed)
+                        found.append(store(results, raw, gold, teacher, made, records))
+    return found
+
+
+def noisy(gold: np.ndarray, right: float, rng: np.random.Generator) -> np.ndarray:
+    """Labels of which about this share is right."""
+    return np.where(rng.random(len(gold)) < right, gold, (gold + 1) % CLASSES)
+
+
+def record(base: dict[str, Any], task: str, method: str, student: str, seed: int) -> dict[str, Any]:
+    raw = copy.deepcopy(base)
+    raw["spec"] |= {"task": task, "method": method, "student": student, "seed": seed}
+    raw["spec"]["data"]["identity"] = raw["data"]["identity"] = task.ljust(16, "0")
+    raw["run_id"] = hashlib.sha256(json.dumps(raw["spec"], sort_keys=True).encode()).hexdigest()[:16]
+    raw["student"]["name"] = student
+    scale = 1 + STUDENTS.index(student)
+    raw["efficiency"]["latency"]["single"]["p50_ms"] *= 1 / scale
+    return raw
+
+
+def store(
+    results: Path, raw: dict[str, Any], gold: np.ndarray, teacher: np.ndarray, made: np.ndarray, records: Any
+) -> Path:
+    """The record beside its predictions, as a run leaves them."""
+    path: Path = records.path_of(results, raw["spec"], raw["run_id"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {"prediction": made, "gold": gold, "teacher": teacher}
+    name = "synthetic"
+    data = records.pack(records.flatten({name: {k: a.astype(np.int16) for k, a in arrays.items()}}))
+    path.with_suffix(".npz").write_bytes(data)
+    score, above = float((made == gold).mean()), float((teacher == gold).mean())
+    for part, value in ((raw["metrics"], score), (raw["teacher"], above)):
+        part["main"] |= {"name": "accuracy", "dataset": name, "value": value, "ci95": [value - 0.03, value + 0.03]}
+    raw["metrics"] |= {"all": {name: {"accuracy": score}}, "retention": score / above, "loyalty": {}}
+    raw["teacher"]["metrics"] = {name: {"accuracy": above}}
+    raw["predictions"] = {"file": f"{raw['run_id']}.npz", "sha256": records.sha256(data)}
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    return path
+
+
+def change(path: Path) -> None:
+    raw = json.loads(path.read_bytes())
+    raw["cost"]["train_seconds"] += 1.0
+    path.write_text(json.dumps(raw), encoding="utf-8")
+
+
+def look(page: Path) -> None:
+    """Seconds in the browser until a board stands, is sorted and is filtered."""
+    import shutil
+
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        tab = browser.new_page()
+        opened = timed(lambda: tab.goto(page.as_uri()))
+        head = tab.locator("th[data-col=retention] button")
+        sorted_ = timed(head.click)
+        filtered = timed(lambda: tab.fill("input[name=find]", "kd"))
+        rows = tab.locator("table.board tbody tr").count()
+        print(f"{rows} rows in the browser: open {opened:.2f} s, sort {sorted_:.2f} s, filter {filtered:.2f} s")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
