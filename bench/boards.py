@@ -193,7 +193,7 @@ class Reader:
     def stored(self, run_id: str) -> Predictions:
         """The arrays beside a record."""
         record = self.records[run_id]
-        path = records.path_of(self.results, record.spec, run_id).with_name(record.predictions.file)
+        path = records.beside(records.path_of(self.results, record.spec, run_id), record.predictions.file)
         try:
             data = path.read_bytes()
         except OSError as error:

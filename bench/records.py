@@ -209,6 +209,13 @@ def paths(results: Path) -> list[Path]:
     return sorted(p for p in results.rglob("*.json") if p.parent not in (results / PROFILES, results / TEACHERS))
 
 
+def beside(record: Path, name: str) -> Path:
+    """A file in the record's own folder. RequestError: a name that leads elsewhere."""
+    if name in ("", ".", "..") or name != Path(name).name or "\0" in name:
+        raise RequestError(f"{record} names the file {name!r}, which cannot lie beside it")
+    return record.with_name(name)
+
+
 def read_all(results: Path) -> Iterator[Record]:
     """All records under a folder, in path order."""
     for path in paths(results):

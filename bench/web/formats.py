@@ -56,7 +56,7 @@ def slug(text: str) -> str:
     import hashlib
 
     words = re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-")[:60]
-    return words if words == text else f"{words}-{hashlib.sha256(text.encode()).hexdigest()[:6]}".lstrip("-")
+    return words if words and words == text else f"{words}-{hashlib.sha256(text.encode()).hexdigest()[:6]}".lstrip("-")
 
 
 def rounded(value: Any) -> Any:

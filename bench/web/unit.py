@@ -94,12 +94,7 @@ def load(results: Path, path: str) -> Source:
         curve = [Point.model_validate(p) for p in record.curve]
     except ValidationError as error:
         raise RequestError(f"{results / path} is not a valid record: curve: {error.errors()[0]['msg']}") from None
-    return Source(path, record, curve, beside(results / path, record.predictions.file))
-
-
-def beside(record: Path, name: str) -> Path:
-    """A file in the record's own folder; a name that leads elsewhere names nothing."""
-    return record.with_name(name) if name == Path(name).name and name not in ("", ".", "..") else record / "nowhere"
+    return Source(path, record, curve, records.beside(results / path, record.predictions.file))
 
 
 def downloads(board: Mapping[str, Any], verdicts: Verdicts, sources: list[Source]) -> dict[str, bytes]:

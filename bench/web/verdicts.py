@@ -74,7 +74,7 @@ class Verdicts:
         which lie ten points apart.
         """
         if row == self.best:
-            return True
+            return True if self.comparison else None
         found = None if self.best is None else self.difference(row, self.best)
         return None if found is None else bool(found["low"] <= 0 <= found["high"])
 

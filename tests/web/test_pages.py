@@ -1,0 +1,290 @@
+"""What pages say: their numbers against numbers worked out here, and hostile records."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import records
+from bench.errors import RequestError
+from bench.web import formats
+from bench.web.build import build
+from bench.web.curves import CURVE_ROWS, Point, curve_chart
+from tests.test_leaderboard import CPU, make, settings
+from tests.web.site import board_rows, page, scored, site, task_page
+
+HOSTILE = "\"><script>alert(1)</script><a href='javascript:alert(2)' onclick=x>{{ 7*7 }}&amp;--><!--"
+NONE = "\N{EM DASH}"
+
+
+def test_the_numbers_on_the_board(tmp_path: Path) -> None:
+    values = [0.7, 0.76, 0.73]
+    out = site(tmp_path, *(make("kd", s, v) for s, v in enumerate(values)), make("finetune", 0, 0.65))
+    rows = board_rows(out)
+    half = 1.96 * np.sqrt(np.var(values, ddof=1) / 3 + (0.07 / 3.92) ** 2)
+    interval = f"{73 - 100 * half:.2f} to {73 + 100 * half:.2f}"
+    assert rows["kd"] == [
+        "kd", "bert:3", f"73.00 {interval}", "91.25", NONE, "3 seeds 0 1 2", NONE, NONE, "17.4", "5.47", "69.6", "219",
+        "5.00", "400", "1.90 \N{MULTIPLICATION SIGN} 1.60 to 2.10", "16.0", "80", "1,000", "all-MiniLM-L6-v2",
+    ]  # fmt: skip
+    assert rows["finetune"][2:6] == ["65.00 61.00 to 68.00", "81.25", NONE, "1 seed, provisional 0"]
+    assert rows["teacher all-MiniLM-L6-v2"] == [
+        "teacher all-MiniLM-L6-v2", NONE, "80.00 70.00 to 88.00", "100.00", NONE, NONE, NONE, NONE, "22.7", "10.8",
+        "90.9", "432", "8.00", "200", NONE, NONE, NONE, NONE, "all-MiniLM-L6-v2",
+    ]  # fmt: skip
+    assert list(rows)[-3:] == ["teacher all-MiniLM-L6-v2", "kd", "finetune"]
+    assert "No comparison of rows" in page(task_page(out)).text
+
+
+def test_ranks_differences_and_ties_come_from_the_predictions(tmp_path: Path) -> None:
+    for seed in range(3):
+        for method, noise in (("finetune", 2.0), ("kd", 0.5), ("disco", 0.501)):
+            scored(tmp_path / "results", method, seed, noise)
+    build(tmp_path / "results", tmp_path / "out")
+    rows = board_rows(tmp_path / "out")
+    best, second = [name for name in rows if name in ("kd", "disco")]
+    assert rows[best][4].endswith("\N{ALMOST EQUAL TO}") and rows[second][4].startswith("1\N{EN DASH}2")
+    assert rows["finetune"][4] == "3"
+    assert rows["kd"][6].endswith("win") and rows["finetune"][7].endswith("loss") and rows["kd"][7] == NONE
+    assert rows["finetune"][7].startswith("\N{MINUS SIGN}") and rows["kd"][6].startswith("+")
+    assert rows["kd"][6].split()[0][1:] == rows["finetune"][7].split()[0][1:], "the same difference from either side"
+
+
+def test_header_cells_cover_the_columns(tmp_path: Path) -> None:
+    out = site(tmp_path, make("a"), make("b", efficiency__device="Testium GPU"))
+    found = page(task_page(out))
+    first, second, *body = found.tables[0]
+    head = [a for tag, a in found.tags if tag == "th" and a.get("scope") in ("col", "colgroup")][: len(first)]
+    assert sum(int(a.get("colspan") or 1) for a in head) == len(body[0]) == len(second) + 3
+    assert {len(row) for row in body} == {len(body[0])}
+    assert {a.get("scope") for tag, a in found.tags if tag == "th"} == {"col", "colgroup", "row"}
+    assert ("caption", {}) in found.tags
+
+
+def test_other_hardware_has_columns_of_its_own(tmp_path: Path) -> None:
+    out = site(tmp_path, make("a"), make("b", efficiency__device="Testium GPU"))
+    head = page(task_page(out)).tables[0][0]
+    both = [f"Speed on {CPU}, 2 threads", "Speed on Testium GPU, 2 threads"]
+    assert [h for h in head if h.startswith("Speed")] == both
+    rows = board_rows(out)
+    assert rows["a"][16:20] == [NONE] * 4 and rows["b"][12:16] == [NONE] * 4
+    assert rows["a"][12] == rows["b"][16] == "4.00"
+
+
+def test_the_board_says_what_is_missing_and_what_differs(tmp_path: Path) -> None:
+    found = [make("disco", settings=settings(queue=q)) for q in (1024, 65536)]
+    text = " ".join(page(task_page(site(tmp_path, *found))).text.split())
+    command = (
+        "bench run --task sts --track mini --method finetune --student bert:3 --teacher all-MiniLM-L6-v2 --seeds 0,1,2"
+    )
+    assert f"No finetune row yet for the student bert:3: run {command}" in text
+    assert "No kd row yet" in text and "queue=1024" in text and "queue=65536" in text
+    assert "mini track is a small real task" in text and "Inside the clock: model only." in text
+
+
+def test_a_noisy_measurement_is_marked(tmp_path: Path) -> None:
+    scored(tmp_path / "results", "kd", 0, 0.5, efficiency__noisy=True)
+    out = site(tmp_path)
+    assert board_rows(out)["kd"][12] == "4.00 noisy"
+    assert "the machine was not quiet" in page(task_page(out)).text and "noisy" in page(out / "index.html").text
+
+
+def test_the_first_page_names_the_best_and_the_fastest_that_ties_with_it(tmp_path: Path) -> None:
+    for seed in range(3):
+        scored(tmp_path / "results", "kd", seed, 0.5)
+        scored(tmp_path / "results", "disco", seed, 0.501, efficiency__latency={"single": {"p50_ms": 1.0}})
+        scored(tmp_path / "results", "finetune", seed, 2.0, efficiency__latency={"single": {"p50_ms": 0.1}})
+    build(tmp_path / "results", tmp_path / "out")
+    picks, methods = page(tmp_path / "out" / "index.html").tables
+    assert picks[1][0].startswith("sts") and picks[1][7] == "1" and picks[1][8] == "disco bert:3"
+    assert picks[1][10].startswith("1.00 ")
+    assert [row[0] for row in methods[1:]][-1] == "finetune" and methods[-1][4].split()[0] == "3.00"
+    assert methods[-1][8] == "0 / 0 / 1", "against kd: win, tie, loss"
+
+
+def test_a_run_page_tells_how_to_repeat_it_and_what_it_stands_on(tmp_path: Path) -> None:
+    record = make("kd", 0, 0.75)
+    found = page(site(tmp_path, record) / f"runs/{record.run_id}.html")
+    text = " ".join(found.text.split())
+    rows = [row for table in found.tables for row in table]
+    assert "bench run --task sts --method kd --seeds 0" in text and f"bench verify {record.run_id}" in text
+    assert f"{record.run_id}.json" in found.values("href") and f"{record.run_id}.npz" in found.values("href")
+    assert (
+        "The method kd trained the student bert:3 on sts (mini track) with seed 0. The teacher is all-MiniLM-L6-v2."
+        in text
+    )
+    for row in (
+        ["distil", "80", "80", "50.00", "kl 0.125"], ["distil", "40", "40", NONE, "kl 0.250"],
+        ["lee", "pearson", "76.00", "81.00"], ["lee", "spearman", "75.00", "80.00"],
+        ["Latency single, p50 ms", "4.00", "8.00"], ["Parameters", "17,389,824", "22,713,216"],
+        ["Licence", "LGPL-2.1"], ["Citation", "Lee et al. 2005"], ["lr", "0.0002"], ["libraries.torch", "2.11.0"],
+        ["Commit", NONE], ["Energy, J", NONE], ["Teacher forwards, computed", "1,000"],
+        ["Record", f"mini/sts/kd/bert-3/{record.run_id}.json"],
+    ):  # fmt: skip
+        assert row in rows, row
+
+
+def test_a_method_s_page_has_its_paper_s_numbers_beside_ours(tmp_path: Path) -> None:
+    trec = make("kd", task="text/trec")
+    out = site(tmp_path, trec, make("kd"), make("mine_of_my_own"))
+    text = " ".join(page(out / "methods/tinybert.html").text.split())
+    assert "Jiao et al. 2020, table 1" in text and "No run of this method is among the records yet" in text
+    own = " ".join(page(out / "methods/mine_of_my_own.html").text.split())
+    assert "not installed where the page was built" in own and "75.00" in own
+    rows = page(out / "methods/kd.html").tables[0]
+    assert {row[0].split()[0] for row in rows[1:]} == {"text/trec", "sts"}
+    papers = " ".join(page(out / "papers.html").text.split())
+    assert "glue/mnli-matched" in papers and "nothing measured here yet" in papers
+
+
+def test_the_curve_counts_updates_across_stages() -> None:
+    curve = [{"stage": s, "step": n, "losses": {}, "dev": 0.5 + n / 100} for s in ("one", "two") for n in (0, 10)]
+    chart = curve_chart([Point.model_validate(p) for p in curve])
+    assert [update for _, update in chart["table"]] == [0, 10, 10, 20]
+    (_, one), (_, two) = chart["lines"]
+    assert one[1][0] == two[0][0] and one[1][1] < one[0][1], "the second begins where the first ended; up is better"
+    assert chart["x"](20) == two[1][0] == 690
+
+
+def test_a_long_curve_is_thinned_to_its_dev_scores() -> None:
+    raw = [{"stage": "s", "step": n} | ({"dev": n / 5000} if n % 10 == 0 else {}) for n in range(5001)]
+    chart = curve_chart([Point.model_validate(p) for p in raw])
+    assert len(chart["table"]) <= CURVE_ROWS and chart["all"] == 5001 and not chart["dots"]
+    assert all(p.dev is not None for p, _ in chart["table"]) and chart["table"][-1][1] == 5000
+
+
+def hostile(value: Any, keep: set[str]) -> Any:
+    """Every text and every key of a record replaced, but for what the schema fixes."""
+    if isinstance(value, dict):
+        return {k if k in keep else f"{k}{HOSTILE}": hostile(v, keep) for k, v in value.items()}
+    if isinstance(value, list):
+        return [hostile(v, keep) for v in value]
+    return f"{value}{HOSTILE}" if isinstance(value, str) else value
+
+
+def attack(record: records.Record) -> records.Record:
+    raw = record.model_dump(by_alias=True)
+    fixed = {
+        *raw,
+        *(k for part in raw.values() if isinstance(part, dict) for k in part),
+        "value",
+        "ci95",
+        "name",
+        "dataset",
+    }
+    fixed |= {
+        "total",
+        "embedding",
+        "active",
+        "settings",
+        "versions",
+        "task",
+        "track",
+        "method",
+        "student",
+        "stage",
+        "step",
+    }
+    fixed |= {"dev", "losses", "p50_ms", "single", "offline_per_s", "what", "split"}
+    bad = hostile(raw, fixed - {"torch", "libraries"})
+    bad["run_id"], bad["data"]["source"] = record.run_id, "packaged"
+    bad["metrics"]["choices"] = raw["metrics"]["choices"]  # a split is dev or nothing
+    bad["predictions"] = raw["predictions"]
+    bad["efficiency"]["samples"] = raw["efficiency"]["samples"]
+    bad["metrics"]["all"][HOSTILE] = {HOSTILE: 0.5}
+    bad["environment"][HOSTILE] = [HOSTILE, {HOSTILE: HOSTILE}]
+    bad["data"]["sizes"][HOSTILE] = 3
+    return records.Record.model_validate(bad)
+
+
+def test_hostile_text_stays_text(tmp_path: Path) -> None:
+    record = attack(make("kd"))
+    place = tmp_path / "results" / "r.json"
+    place.parent.mkdir()
+    place.write_text(record.model_dump_json(by_alias=True), encoding="utf-8")
+    build(tmp_path / "results", tmp_path / "out")
+    for path in (tmp_path / "out").rglob("*.html"):
+        found = page(path)
+        scripts = [attrs for tag, attrs in found.tags if tag in ("script", "img", "iframe")]
+        assert [attrs.keys() for attrs in scripts] == [{"src", "defer"}] and scripts[0]["src"].endswith("board.js")
+        assert not [name for _, attrs in found.tags for name in attrs if name.startswith("on")]
+        assert not [v for v in found.values("href", "src") if v.startswith("javascript") or "<" in v]
+    for path in (tmp_path / "out").rglob("*.js"):
+        assert "<" not in path.read_text(encoding="utf-8") or path.name == "board.js"
+    shown = page(next((tmp_path / "out").glob("tasks/*.html"))).text
+    assert f"kd{HOSTILE}" in shown and f"gensim{HOSTILE}" in shown and f"queue{HOSTILE}" not in shown
+    shown = page(tmp_path / f"out/runs/{record.run_id}.html").text
+    for text in (
+        "LGPL-2.1", "Lee et al. 2005", "0.1.0", "model only", "128 inputs", "a small task", "pairs of documents", "kl"
+    ):  # fmt: skip
+        assert f"{text}{HOSTILE}" in shown, text
+
+
+def test_a_record_cannot_have_other_files_published(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "secret.npz").write_bytes(b"secret")
+    record = make("kd", predictions__file="../secret.npz")
+    (tmp_path / "results" / "r.json").write_text(record.model_dump_json(by_alias=True), encoding="utf-8")
+    with pytest.raises(RequestError, match="which cannot lie beside it"):
+        build(tmp_path / "results", tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.npz"))
+
+
+def test_links_lead_somewhere_and_nowhere_else(tmp_path: Path) -> None:
+    out = site(tmp_path, *(make(m, s) for m in ("kd", "finetune") for s in range(2)), make("kd", track="lite"))
+    for path in out.rglob("*.html"):
+        for link in page(path).values("href", "src"):
+            if link == "data:,":
+                continue
+            assert not re.match(r"\w+:|//", link), link
+            name, _, anchor = link.partition("#")
+            target = (path.parent / name.partition("?")[0]) if name else path
+            assert target.is_file(), f"{path}: {link}"
+            assert not anchor or anchor in page(target).values("id"), f"{path}: {link}"
+        ids = page(path).values("id")
+        assert len(ids) == len(set(ids))
+    assert not re.search(r"url\(|@import", (out / "style.css").read_text())
+
+
+def test_pages_stay_small(tmp_path: Path) -> None:
+    point = {"stage": "distil", "losses": {"kl": 0.25, "contrast": 0.5}, "dev": 0.5}
+    curve = [point | {"step": n} for n in range(5000)]
+    found = [make(f"method{m}", 0, 0.5 + m / 1000, student=f"bert:{s}") for m in range(60) for s in range(4)]
+    out = site(tmp_path, make("kd").model_copy(update={"curve": curve}), *found)
+    sizes = {path.name: path.stat().st_size for path in out.rglob("*.html") if not path.stem.endswith("-all")}
+    assert max(sizes.values()) < 300_000, max(sizes.items(), key=lambda item: item[1])
+    (whole,) = out.glob("tasks/*-all.html")
+    assert len(page(whole).tables[0]) == 2 + 1 + 241 > len(page(task_page(out)).tables[0])
+
+
+def test_odd_numbers_and_long_names_still_make_a_page(tmp_path: Path) -> None:
+    same = [make(f"m{n}" * 40, value=0.5) for n in range(12)]
+    wild = make("wild", value=1e300), make("zero", efficiency__latency={"single": {"p50_ms": 0.0}})
+    huge = make("huge", efficiency__disk_bytes=10**30)
+    assert page(task_page(site(tmp_path, *same, *wild, huge))).tables
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, NONE), (0.0, "0.00"), (-0.00001, "0.00"), (0.78125, "78.12"), (-0.5, "-50.00")]
+)
+def test_scores_are_times_100(value: float | None, shown: str) -> None:
+    assert formats.hundred(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, NONE), (0, "0"), (0.01234, "0.0123"), (12.345, "12.3"), (1234.5, "1,234"), (0.99996, "1.000")],
+)
+def test_three_figures(value: float | None, shown: str) -> None:
+    assert formats.figures(value) == shown
+
+
+def test_names_become_different_file_names() -> None:
+    names = ["kd", "KD", "k d", "k-d", "../kd", "ta_ensemble", "\u202ekd", "", "x" * 300, "x" * 299, "bert:3", "bert-3"]
+    slugs = [formats.slug(name) for name in names]
+    assert len(set(slugs)) == len(names) and all(re.fullmatch(r"[a-z0-9_-]{1,70}", s) for s in slugs)
+    assert formats.slug("kd") == "kd" and formats.slug("ta_ensemble") == "ta_ensemble"

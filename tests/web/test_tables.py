@@ -1,0 +1,104 @@
+"""Downloads: the same rows in three formats, whatever the records hold."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bench import leaderboard
+from bench.web import facts, tables
+from bench.web.build import build
+from bench.web.verdicts import judge
+from tests.test_leaderboard import make
+from tests.web.site import save, scored
+
+
+def as_parquet(data: bytes) -> list[dict]:
+    return pq.ParquetFile(pa.BufferReader(data)).read().to_pylist()
+
+
+def test_the_three_formats_hold_the_same(tmp_path: Path) -> None:
+    for seed in range(2):
+        scored(tmp_path / "results", "kd", seed, 0.5)
+        scored(tmp_path / "results", "finetune", seed, 0.9, track="lite")
+    build(tmp_path / "results", tmp_path / "out")
+    for name in ("rows", "runs"):
+        read = {kind: (tmp_path / f"out/api/{name}.{kind}").read_bytes() for kind in ("csv", "json", "parquet")}
+        plain = json.loads(read["json"])
+        assert as_parquet(read["parquet"]) == plain
+        written = list(csv.DictReader(io.StringIO(read["csv"].decode())))
+        assert [row["method"] for row in written] == [row["method"] for row in plain]
+        for ours, theirs in zip(written, plain, strict=True):
+            assert float(ours["score"]) == theirs["score"] and ours["noisy"] == "false" and ours.keys() == theirs.keys()
+    assert len(plain) == 4 and {run["seed"] for run in plain} == {0, 1}
+
+
+def test_the_numbers_are_those_of_the_records(tmp_path: Path) -> None:
+    found = [scored(tmp_path / "results", "kd", seed, 0.5) for seed in range(2)]
+    build(tmp_path / "results", tmp_path / "out")
+    runs = {run["run_id"]: run for run in json.loads((tmp_path / "out/api/runs.json").read_bytes())}
+    for record in found:
+        run = runs[record.run_id]
+        assert run["score"] == pytest.approx(record.metrics.main.value, rel=1e-5)
+        assert run["command"] == record.provenance.command and run["latency_ms"] == 4.0 + run["seed"]
+    row = next(row for row in json.loads((tmp_path / "out/api/rows.json").read_bytes()) if row["method"] == "kd")
+    mean = sum(record.metrics.main.value for record in found) / 2
+    assert row["score"] == pytest.approx(mean, rel=1e-5) and row["latency_ms"] == 4.5 and row["seeds"] == 2
+    assert row["score_low"] < row["score"] < row["score_high"] and row["interval"] == "examples and seeds"
+
+
+def test_joined_tables_are_the_table_of_all_rows() -> None:
+    values = (
+        ("kd", 0.5, 1, True, "a"), ("=cmd|' /C calc'!A0", None, None, None, "b\nc"),
+        ("\u202e\"<x>", -1.5, 3, False, "d,e"),
+    )  # fmt: skip
+    rows = [dict(zip(("method", "score", "seeds", "noisy", "task"), v, strict=True)) for v in values]
+    for kind, (write, join) in tables.WRITERS.items():
+        parts = [write([row]) for row in rows]
+        if kind == "parquet":
+            assert as_parquet(join(parts)) == as_parquet(write(rows)) == rows
+        else:
+            assert join(parts) == write(rows), kind
+
+
+def test_a_spreadsheet_carries_nothing_out() -> None:
+    for text in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"):
+        (_, row) = csv.reader(io.StringIO(tables.to_csv([{"method": text, "score": -1.5}]).decode(), newline=""))
+        assert row == [f"'{text}", "-1.5"], "numbers may begin with a minus"
+
+
+def test_numbers_that_no_file_can_hold_are_left_out(tmp_path: Path) -> None:
+    save(tmp_path / "results", make("kd", efficiency__disk_bytes=10**30))
+    build(tmp_path / "results", tmp_path / "out")
+    (run,) = as_parquet((tmp_path / "out/api/runs.parquet").read_bytes())
+    assert run["disk_bytes"] is None and run["parameters"] == 17_389_824
+
+
+def test_every_column_has_a_type_that_fits(tmp_path: Path) -> None:
+    """A new fact that is a text or a count must be named as such, or Parquet takes it for a number."""
+    record = scored(tmp_path / "results", "kd", 0, 0.5)
+    ((board, _),) = facts.boards([record], tmp_path / "results")
+    row = next(flat for row in board["rows"] if row["method"] for flat in tables.flat(row))
+    for name, value in {**row, **facts.run_facts(record, "path", "slug")}.items():
+        if isinstance(value, bool):
+            assert name in tables.TRUTHS, name
+        elif isinstance(value, str):
+            assert name in tables.TEXTS, name
+        elif isinstance(value, float):
+            assert name not in tables.TEXTS | tables.TRUTHS | tables.COUNTS, name
+
+
+def test_without_predictions_nothing_is_compared_and_the_reason_is_told(tmp_path: Path) -> None:
+    save(tmp_path / "results", make("kd"), make("finetune"))
+    (board,) = leaderboard.rows([make("kd"), make("finetune")])
+    verdicts = judge(board, [make("kd"), make("finetune")], tmp_path / "results")
+    assert verdicts.comparison is None and "does not hold the predictions" in verdicts.why
+    told = facts.facts(verdicts)
+    assert all(row["rank_low"] is None and row["best_or_tied"] is None for row in told["rows"])
+    assert [row["interval"] for row in told["rows"]] == ["normal"] * 3
