@@ -19,10 +19,11 @@ from typing import Any
 from bench import plugins, records, store
 from bench.errors import RequestError
 from bench.web import publish
-from bench.web.sitewide import sitewide
+from bench.web.sitewide import SiteWide
 from bench.web.unit import Job, part_of, twice
 from bench.web.unit import build as build_unit
 
+ALL = "over all"  # not the name of a unit, which is a folder
 MANY = 200  # records; fewer are built faster than another process starts
 FIRST = "run `bench run --task sts --method finetune --method kd --seeds 0,1,2` first, or name another with --results"
 
@@ -78,51 +79,43 @@ def _build(site: Site, units: Mapping[str, Mapping[str, Any]]) -> list[Path]:
     version = code()
     known = site.recall(version)
     lists = publish.manifests(site.out)
-    ours = set().union(*lists.values())
-    others = publish.foreign(site.out, ours)
-    jobs = [job for unit in units if (job := _job(site, unit, units[unit], known, lists, others))]
+    there = publish.there(site.out)
+    others = there - set().union(*lists.values())
+    jobs = [job for unit in units if (job := _job(site, unit, units[unit], known, lists, there, others))]
     for job, found in zip(jobs, _carried_out(jobs), strict=True):
         known[job.name] = found
         site.remember(job.name, found, version)
     state = {unit: known[unit] for unit in units}
     _once(site.results, state)
-    files = sitewide(site.out, state, lists.get("site", set()), others)
+    files = _over_all(site, state, known.get(ALL), version, lists, there, others)
     now = {"site": files} | {part_of(unit): set(found["files"]) for unit, found in state.items()}
-    _clear(site, lists, now, set(known) - set(units))
+    _clear(site, lists, now, set(known) - set(units) - {ALL})
     return [site.out / name for name in sorted(set().union(*now.values()))]
+
+
+def _over_all(
+    site: Site, state: Mapping[str, Any], before: Mapping[str, Any] | None, version: str,
+    lists: Mapping[str, set[str]], there: set[str], others: set[str],
+) -> set[str]:  # fmt: skip
+    """The pages over all boards, written again where what they show changed; returns the names of all of them."""
+    pages = SiteWide(site.out, state, before["digests"] if before and there.issuperset(before["digests"]) else {})
+    written = pages.write(lists.get("site", set()), others)
+    if written:
+        site.remember(ALL, {"digests": pages.digests}, version)
+    return set(pages.digests)
 
 
 def _job(
     site: Site, unit: str, stamps: Mapping[str, Any], known: Mapping[str, Any], lists: Mapping[str, set[str]],
-    others: set[str],
+    there: set[str], others: set[str],
 ) -> Job | None:  # fmt: skip
     """What is to be done for a unit; None: nothing changed since the last build."""
     before, written = known.get(unit), lists.get(part_of(unit), set())
-    whole = before is not None and set(before["files"]) <= written and _all_there(site.out, before["files"])
+    whole = before is not None and there.issuperset(before["files"]) and written.issuperset(before["files"])
     if before is not None and whole and before["stamps"] == stamps:
         return None
     old = before["stamps"] if before is not None and whole else {}
     return Job(unit, site.results, site.out, stamps, old, frozenset(written), frozenset(others))
-
-
-def _all_there(out: Path, names: Iterable[str]) -> bool:
-    there: dict[str, set[str]] = {}
-    for name in names:
-        folder, _, file = name.rpartition("/")
-        if folder not in there:
-            there[folder] = set(listed(out / folder))
-        if file not in there[folder]:
-            return False
-    return True
-
-
-def listed(folder: Path) -> list[str]:
-    """Names in a folder; none where it is not there."""
-    try:
-        with os.scandir(folder) as entries:
-            return [entry.name for entry in entries]
-    except FileNotFoundError:
-        return []
 
 
 def _carried_out(jobs: list[Job]) -> Iterator[dict[str, Any]]:
@@ -167,30 +160,31 @@ def scan(results: Path) -> dict[str, dict[str, Any]]:
     if not os.access(results, os.R_OK | os.X_OK):
         raise RequestError(f"the results folder {results} cannot be read: {FIRST}")
     units: dict[str, dict[str, Any]] = {}
-    for folder, names, files in os.walk(results):
-        names.sort()
-        if Path(folder) == results:
-            names[:] = [name for name in names if name not in (records.PROFILES, records.TEACHERS)]
-        here = Path(folder).relative_to(results)
-        for name in sorted(files):
-            if name.endswith(".json"):
-                unit = here.parent.parent.as_posix()
-                units.setdefault(unit, {})[(here / name).as_posix()] = _stamp(folder, name)
+    for folder, stamps in _folders(str(results), ""):
+        unit = "/".join(folder.split("/")[:-3]) or "."
+        units.setdefault(unit, {}).update({f"{folder}{name}": stamp for name, stamp in stamps.items()})
     if not units:
         raise RequestError(f"the results folder {results} holds no records: {FIRST}")
-    return dict(sorted(units.items()))
+    return {unit: dict(sorted(units[unit].items())) for unit in sorted(units)}
 
 
-def _stamp(folder: str, name: str) -> list[int]:
-    """Changes when the record or its predictions do, unless somebody hides it."""
-    found: list[int] = []
-    for path in (Path(folder, name), Path(folder, f"{name[:-5]}.npz")):
-        try:
-            status = path.stat()
-            found += [status.st_mtime_ns, status.st_size]
-        except OSError:
-            found += [0, 0]
-    return found
+def _folders(folder: str, prefix: str) -> Iterator[tuple[str, dict[str, list[int]]]]:
+    """(folder below the results, {record: its stamp}); a stamp changes with the record or its predictions."""
+    found: dict[str, list[int]] = {}
+    below = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if prefix or entry.name not in (records.PROFILES, records.TEACHERS):
+                    below.append(entry.name)
+            else:
+                status = entry.stat()
+                found[entry.name] = [status.st_mtime_ns, status.st_size]
+    stamps = {n: [*found[n], *found.get(f"{n[:-5]}.npz", (0, 0))] for n in found if n.endswith(".json")}
+    if stamps:
+        yield prefix, stamps
+    for name in below:
+        yield from _folders(f"{folder}/{name}", f"{prefix}{name}/")
 
 
 def code() -> str:

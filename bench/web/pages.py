@@ -15,6 +15,7 @@ from bench.records import Record
 from bench.reported import Reported
 from bench.web import formats, overall, plots
 from bench.web.curves import Point, curve_chart
+from bench.web.facts import by_track
 
 Board = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -71,27 +72,21 @@ class Pages:
             "run.html", root="../", run=record, path=path, board=board, curve=chart, predictions=predictions
         )
 
-    def method(self, name: str, boards: Sequence[Board]) -> bytes:
-        """A method on all its boards, and what papers report of it beside what was measured here."""
+    def method(self, name: str, rows: Sequence[tuple[Board, Row]]) -> bytes:
+        """A method's rows on all boards, and what papers report of it beside what was measured here."""
         plugin = plugins.found("method").get(name)
-        rows = [(board, row) for board in boards for row in board["rows"] if row["method"] == name]
         notes = ast.get_docstring(ast.parse(plugin.path.read_text(encoding="utf-8"))) if plugin else None
         papers = [(r, _measured(r, rows)) for r in self.papers.get(name, [])]
-        tracks = [t | {"method": m} for t in overall.tracks(boards) for m in t["methods"] if m["method"] == name]
+        boards = {board["slug"]: board for board, _ in rows}.values()
+        tracks = [{"track": track, "method": overall.method(name, group)} for track, group in by_track(boards).items()]
         return self.page(
             "method.html", root="../", name=name, declares=plugin.declares if plugin else None, notes=notes,
             rows=rows, tracks=tracks, papers=papers,
         )  # fmt: skip
 
-    def student(self, name: str, boards: Sequence[Board]) -> bytes:
+    def student(self, name: str, found: Sequence[Mapping[str, Any]]) -> bytes:
         """A student on all its boards, each with its best method."""
         plugin = plugins.found("student").get(name.partition(":")[0])
-        found = []
-        for board in boards:
-            rows = [row for row in board["rows"] if row["method"] and row["student"] == name]
-            if rows:
-                always = {m: next((r for r in rows if r["method"] == m), None) for m in leaderboard.ALWAYS}
-                found.append({"board": board, "best": rows[0], "always": always, "count": len(rows)})
         return self.page("student.html", root="../", name=name, summary=plugin.summary if plugin else "", found=found)
 
     @cached_property

@@ -35,17 +35,17 @@ def _lines(path: Path) -> set[str]:
     return {line for line in lines if OURS.fullmatch(line)}
 
 
-def foreign(out: Path, ours: set[str]) -> set[str]:
-    """Files in the folder that no build wrote; what a hidden folder holds is nobody's business."""
-    return set(_walk(out, "")) - ours if out.is_dir() else set()
+def there(out: Path) -> set[str]:
+    """All files of the folder; what a hidden folder holds is nobody's business."""
+    return set(_walk(str(out), "")) if out.is_dir() else set()
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[str]:
+def _walk(folder: str, prefix: str) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 if not entry.name.startswith("."):
-                    yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
+                    yield from _walk(entry.path, f"{prefix}{entry.name}/")
             else:
                 yield prefix + entry.name
 

@@ -1,13 +1,14 @@
-"""The pages and tables over all boards."""
+"""The pages and tables over all boards, each written again only where what it shows has changed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import plugins
+from bench import plugins, store
 from bench.web import overall, tables
 from bench.web.facts import SCHEMA
 from bench.web.formats import rounded, slug
@@ -16,55 +17,117 @@ from bench.web.publish import Part
 
 STATIC = ("style.css", "board.js")
 Board = Mapping[str, Any]
+Made = tuple[Any, Callable[[], bytes]]  # (what a file shows, how it is made)
 
 
-def sitewide(out: Path, state: Mapping[str, Mapping[str, Any]], before: set[str], others: set[str]) -> set[str]:
-    """Write them; returns their names. The tables of each board lie there already."""
-    found = (board for unit in state.values() for board in unit["boards"])
-    boards = sorted(found, key=lambda b: (b["task"], b["track"], b["version"], b["identity"], b["slug"]))
-    made = pages(boards) | api(boards)
-    for kind, (_, join) in tables.WRITERS.items():
-        for table in ("rows", "runs"):
-            made[f"api/{table}.{kind}"] = join([(out / f"api/{table}/{b['slug']}.{kind}").read_bytes() for b in boards])
-    part = Part(out, "site", others)
-    part.announce(made, before)
-    for name, data in made.items():
-        part.put(name, data)
-    part.finish()
-    return part.files
+class SiteWide:
+    """`before`: the digest of what each file showed in the last build, whose files are all there."""
+
+    def __init__(self, out: Path, state: Mapping[str, Mapping[str, Any]], before: Mapping[str, str]) -> None:
+        self.out, self.before = out, before
+        found = (board for unit in state.values() for board in unit["boards"])
+        self.boards = sorted(found, key=lambda b: (b["task"], b["track"], b["version"], b["identity"], b["slug"]))
+        self.tables = {b["slug"]: unit["tables"] for unit in state.values() for b in unit["boards"]}
+        self.files = self._static() | self._pages() | self._methods() | self._students() | self._tables()
+        self.digests = {name: store.content_key(shows=shows) for name, (shows, _) in self.files.items()}
+
+    def write(self, before: set[str], others: set[str]) -> list[str]:
+        """Write what changed; returns its names."""
+        changed = [name for name in self.files if self.before.get(name) != self.digests[name]]
+        if changed or before != set(self.files):
+            part = Part(self.out, "site", others)
+            part.announce(self.files, before)
+            for name in changed:
+                part.put(name, self.files[name][1]())
+            part.finish()
+        return changed
+
+    def _static(self) -> dict[str, Made]:
+        """Files and pages that show no record; they change with the code, which is another version."""
+        page, folder = templates().page, plugins.folder("site")
+        files: dict[str, Made] = {name: ("", (folder / name).read_bytes) for name in STATIC}
+        papers = sorted({board["task"] for board in self.boards})
+        return files | {
+            "about.html": ("", partial(page, "about.html", root="")),
+            "404.html": ("", partial(page, "404.html", root="./")),
+            "papers.html": (papers, lambda: page(
+                "papers.html", root="", papers=templates().by_dataset(), boards=self.boards
+            )),
+        }  # fmt: skip
+
+    def _pages(self) -> dict[str, Made]:
+        page, boards = templates().page, self.boards
+        named = [[board["slug"], board["task"], board["track"]] for board in boards]
+        tracks = overall.tracks(boards)
+        means = [[t["track"], t["methods"]] for t in tracks]
+        picks = [[name, overall.pick(board), len(board["rows"])] for name, board in zip(named, boards, strict=True)]
+        index = partial(page, "index.html", root="", tracks=tracks, boards=boards)
+        return {
+            "index.html": ([means, picks], index),
+            "compare.html": (named, partial(page, "compare.html", root="", boards=boards)),
+            "downloads.html": (named, partial(page, "downloads.html", root="", boards=boards)),
+            "api/index.json": ([means, [summary(board) for board in boards]], partial(index_of, boards, tracks)),
+        }
+
+    def _methods(self) -> dict[str, Made]:
+        """A page a method that is on a board or has a paper's numbers."""
+        rows: dict[str, list[tuple[Board, Mapping[str, Any]]]] = {name: [] for name in templates().papers}
+        for board in self.boards:
+            for row in board["rows"]:
+                if row["method"]:
+                    rows.setdefault(row["method"], []).append((board, row))
+        make = templates().method
+        return {
+            f"methods/{slug(name)}.html": ([row for _, row in found], partial(make, name, found))
+            for name, found in sorted(rows.items())
+        }
+
+    def _students(self) -> dict[str, Made]:
+        """A page a student: its best method on each board, and its baselines."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for board in self.boards:
+            rows: dict[str, list[Mapping[str, Any]]] = {}
+            for row in board["rows"]:
+                if row["method"]:
+                    rows.setdefault(row["student"], []).append(row)
+            for name, own in rows.items():
+                found.setdefault(name, []).append(overall.of_student(board, own))
+        make = templates().student
+        return {
+            f"students/{slug(name)}.html": (
+                [[x["best"], x["always"], x["count"]] for x in own],
+                partial(make, name, own),
+            )
+            for name, own in sorted(found.items())
+        }
+
+    def _tables(self) -> dict[str, Made]:
+        """All rows and all runs: the tables of the boards, which lie there already, joined."""
+        shows = [[board["slug"], self.tables[board["slug"]]] for board in self.boards]
+        return {
+            f"api/{table}.{kind}": (shows, partial(self._joined, table, kind, join))
+            for table in ("rows", "runs") for kind, (_, join) in tables.WRITERS.items()
+        }  # fmt: skip
+
+    def _joined(self, table: str, kind: str, join: Callable[[Sequence[bytes]], bytes]) -> bytes:
+        return join([(self.out / f"api/{table}/{board['slug']}.{kind}").read_bytes() for board in self.boards])
 
 
-def pages(boards: Sequence[Board]) -> dict[str, bytes]:
-    """Everything in HTML but boards and runs, and the static files."""
-    page, papers = templates().page, templates().by_dataset()
-    made = {name: (plugins.folder("site") / name).read_bytes() for name in STATIC}
-    made |= {
-        "index.html": page("index.html", root="", tracks=overall.tracks(boards), boards=boards),
-        "compare.html": page("compare.html", root="", boards=boards),
-        "downloads.html": page("downloads.html", root="", boards=boards),
-        "papers.html": page("papers.html", root="", papers=papers, boards=boards),
-        "about.html": page("about.html", root=""),
-        "404.html": page("404.html", root="./"),
-    }
-    rows = [row for board in boards for row in board["rows"] if row["method"]]
-    for name in sorted({row["method"] for row in rows} | set(templates().papers)):
-        made[f"methods/{slug(name)}.html"] = templates().method(name, boards)
-    for name in sorted({row["student"] for row in rows}):
-        made[f"students/{slug(name)}.html"] = templates().student(name, boards)
-    return made
+def summary(board: Board) -> dict[str, Any]:
+    """A board in the index that scripts start from."""
+    names = ("slug", "task", "track", "metric", "dataset", "identity", "version")
+    return {name: board[name] for name in names} | {
+        "rows": len(board["rows"]), "runs": sum(len(row["runs"]) for row in board["rows"]),
+        "board": f"api/boards/{board['slug']}.json", "page": f"tasks/{board['slug']}.html",
+    }  # fmt: skip
 
 
-def api(boards: Sequence[Board]) -> dict[str, bytes]:
-    """What scripts start from: every board with its files, every method's standing by track."""
+def index_of(boards: Sequence[Board], tracks: Sequence[Mapping[str, Any]]) -> bytes:
+    """Every board with its files, and every method's standing by track."""
     index = {
         "schema": SCHEMA,
-        "boards": [
-            {key: board[key] for key in ("slug", "task", "track", "metric", "dataset", "identity", "version")}
-            | {"rows": len(board["rows"]), "runs": sum(len(row["runs"]) for row in board["rows"])}
-            | {"board": f"api/boards/{board['slug']}.json", "page": f"tasks/{board['slug']}.html"}
-            for board in boards
-        ],
-        "tracks": [{"track": t["track"], "methods": t["methods"]} for t in overall.tracks(boards)],
+        "boards": [summary(board) for board in boards],
+        "tracks": [{"track": t["track"], "methods": t["methods"]} for t in tracks],
         "files": {t: {kind: f"api/{t}.{kind}" for kind in tables.WRITERS} for t in ("rows", "runs")},
     }
-    return {"api/index.json": json.dumps(rounded(index), ensure_ascii=True, indent=1).encode() + b"\n"}
+    return json.dumps(rounded(index), ensure_ascii=True, indent=1).encode() + b"\n"

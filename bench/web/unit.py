@@ -74,7 +74,11 @@ def build(job: Job) -> dict[str, Any]:
     for name, data in made.items():
         part.put(name, data)
     part.finish()
-    return {"stamps": dict(job.stamps), "boards": [board for board, _ in boards], "runs": runs, "files": sorted(names)}
+    digest = records.sha256(b"".join(made[name] for name in sorted(made) if name.endswith(".csv")))
+    return {
+        "stamps": dict(job.stamps), "boards": [board for board, _ in boards], "runs": runs, "files": sorted(names),
+        "tables": digest,
+    }  # fmt: skip
 
 
 def part_of(unit: str) -> str:
