@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench import boards, leaderboard, records
+from bench import boards, comparison, leaderboard, records
 from bench.comparison import Comparison, Contributions, Runs, contributions, holm, jackknife, signed_sums
 from bench.errors import RequestError
 from bench.metrics import METRICS
@@ -274,6 +274,34 @@ def test_equal_methods_differ_by_chance_in_one_of_twenty(make):
 
 
 @pytest.mark.parametrize(("seeds", "seed_sd"), [(1, 0.0), (3, 0.0), (3, 0.07), (5, 0.09)])
+def test_the_formulas_of_a_large_board_hold_their_level_too(seeds, seed_sd, monkeypatch):
+    monkeypatch.setattr(comparison, "DRAWN", 0)
+    falsely, covered = rates(partial(methods, size=500, seeds=seeds, seed_sd=seed_sd))
+    assert 0.02 <= falsely <= 0.065
+    assert 0.93 <= covered <= 0.98
+
+
+def test_formulas_and_draws_agree_where_both_can_be_had(monkeypatch):
+    rows = methods(np.random.default_rng(5), 800, 3, 0.02, [1.0 + 0.05 * i for i in range(8)])
+    drawn = Comparison(rows)
+    found = {pair: drawn.difference(*pair) for pair in drawn.pairs}
+    monkeypatch.setattr(comparison, "DRAWN", 0)
+    formula = Comparison(rows)
+    for pair, d in found.items():
+        f = formula.difference(*pair)
+        assert f.value == d.value and f.ci95 != d.ci95, "two ways, one difference"
+        assert f.p_value == pytest.approx(d.p_value, abs=0.06)
+        assert np.ptp(f.ci95) == pytest.approx(np.ptp(d.ci95), rel=0.35)
+
+
+def test_ranks_with_ties_are_those_of_scipy():
+    draws = np.random.default_rng(6).integers(0, 5, (7, 300)).astype(np.float32)
+    best, worst = comparison.ranked(draws)
+    assert np.array_equal(best, stats.rankdata(-draws, "min", axis=0))
+    assert np.array_equal(worst, stats.rankdata(-draws, "max", axis=0))
+
+
+@pytest.mark.parametrize(("seeds", "seed_sd"), [(1, 0.0), (3, 0.0), (3, 0.07), (5, 0.09)])
 def test_intervals_hold_a_known_difference(seeds, seed_sd):
     make = partial(methods, size=500, seeds=seeds, seed_sd=seed_sd, levels=(1.0, 1.2))
     _, covered = rates(make, expected_accuracy(1.0, seed_sd) - expected_accuracy(1.2, seed_sd))
@@ -306,10 +334,10 @@ def test_two_hundred_rows_are_compared_in_seconds():
     levels = [1.0 + 0.001 * i for i in range(199)] + [2.0]
     rows = methods(rng, 1043, 3, levels=levels)
     start = time.process_time()
-    comparison = Comparison(rows)
-    assert len(comparison.corrected) == 19_900
-    assert comparison.difference(199, 0).verdict == "a" and comparison.ranks[199][1] <= 3
-    assert len(comparison.intervals) == 200
+    board = Comparison(rows)
+    assert len(board.corrected) == 19_900
+    assert board.difference(199, 0).verdict == "a" and board.ranks[199][1] <= 3
+    assert len(board.intervals) == 200
     assert time.process_time() - start < 10
 
 

@@ -105,7 +105,7 @@ def join_parquet(parts: Iterable[bytes]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return _parquet(pa.concat_tables([pq.ParquetFile(pa.BufferReader(part)).read() for part in parts]))
+    return _parquet(pa.concat_tables([pq.ParquetFile(pa.BufferReader(part)).read(use_threads=False) for part in parts]))
 
 
 WRITERS = {"csv": (to_csv, join_csv), "json": (to_json, join_json), "parquet": (to_parquet, join_parquet)}
