@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bench import __version__, cli_results
+from bench import __version__, cli_results, cli_site
 from bench.cli_results import Json, Results
 from bench.errors import BenchError, RequestError
 
@@ -23,9 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-site_app = typer.Typer(help="Turn records into a static leaderboard.", no_args_is_help=True, rich_markup_mode=None)
 store_app = typer.Typer(help="The teacher store and unfinished runs.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(site_app, name="site")
+app.add_typer(cli_site.app, name="site")
 app.add_typer(store_app, name="store")
 cli_results.add_to(app)
 
@@ -216,18 +215,6 @@ def parse_seeds(text: str) -> list[int]:
     if min(seeds) < 0 or max(seeds) >= 2**32 or len(set(seeds)) < len(seeds):
         raise RequestError(f"--seeds {text}: seeds are different numbers from 0 to {2**32 - 1}")
     return seeds
-
-
-@site_app.command("build", epilog="Example:  bench site build --results results --out _site")
-def site_build(
-    results: Results = Path("results"),
-    out: Annotated[Path, typer.Option("--out", help="Folder of the site.")] = Path("_site"),
-) -> None:
-    """Write the leaderboard of all records as static pages."""
-    from bench.web.build import build
-
-    pages = build(results, out)
-    print(f"{len(pages)} files; open {(out / 'index.html').resolve().as_uri()}")
 
 
 @app.command(
