@@ -45,7 +45,8 @@ def ask(out: Path) -> Iterator:
     [
         ("/", "text/html"), ("/index.html", "text/html"), ("/style.css", "text/css"), ("/board.js", "text/javascript"),
         ("/api/index.json", "application/json"), ("/api/rows.csv", "text/csv"),
-        ("/api/runs.parquet", "application/vnd.apache.parquet"), (f"/runs/{make('kd').run_id}.npz", "application/octet-stream"),
+        ("/api/runs.parquet", "application/vnd.apache.parquet"),
+        (f"/runs/{make('kd').run_id}.npz", "application/octet-stream"),
     ],
 )  # fmt: skip
 def test_files_come_as_what_they_are(ask, out: Path, path: str, kind: str) -> None:
