@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,48 +15,17 @@ import pytest
 
 pytest.importorskip("playwright", reason="needs playwright, of the extra `dev`")
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from bench import boards
 from bench.boards import Pair
 from bench.web.plots import on
 from tests.web import browser as pages
-from tests.web.browser import KINDS, Heard, Site, listen, order, overflow, state
+from tests.web.browser import Site, order, state
 
-CHROMIUM = pages.executable()
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+pytestmark = pytest.mark.skipif(pages.executable() is None, reason="needs Chromium")
 Row = dict[str, Any]
 Opener = Callable[..., Page]
-
-
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return pages.small(tmp_path_factory.mktemp("site"))
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(chromium: Browser, site: Site) -> Iterator[Opener]:
-    """Open a page of the site by its kind, or a file, in a profile of its own with the options of a context."""
-    contexts: list[BrowserContext] = []
-
-    def open_page(kind: str | Path, query: str = "", **options: Any) -> Page:
-        contexts.append(chromium.new_context(**options))
-        contexts[-1].set_default_timeout(10_000)
-        page = contexts[-1].new_page()
-        page.goto((kind.as_uri() if isinstance(kind, Path) else site.address(kind)) + query)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
 
 
 def known(row: Row, clock: Row) -> float | None:
@@ -265,9 +234,10 @@ def test_every_column_stands_below_its_group(opened: Opener) -> None:
     """With any column hidden: sorting and hiding go by a column's place, which two rows of headings could blur."""
     page = opened("task", "?hide=retention~disk~offline0~latency1~distil1")
     script = """() => [...document.querySelectorAll("#rows th[data-in]")].filter(h => !h.hidden).every(h => {
-        const [own, group] = [h, document.querySelector(`[data-group="${h.dataset.in}"]`)].map(e => e.getBoundingClientRect());
+        const place = (e) => e.getBoundingClientRect();
+        const [own, group] = [h, document.querySelector(`[data-group="${h.dataset.in}"]`)].map(place);
         const [row] = document.querySelectorAll("#rows tbody tr");
-        const cell = row.cells[[...document.querySelectorAll("#rows tr:nth-child(2) th")].indexOf(h) + 2].getBoundingClientRect();
+        const cell = place(row.cells[[...document.querySelectorAll("#rows tr:nth-child(2) th")].indexOf(h) + 2]);
         return own.left >= group.left - 1 && own.right <= group.right + 1 && Math.abs(cell.left - own.left) < 1;
     })"""
     assert page.evaluate(script)
