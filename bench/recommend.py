@@ -18,6 +18,7 @@ from bench.errors import RequestError, unknown
 from bench.leaderboard import Board, Hardware, Row, Score, Speed
 from bench.limits import Limits
 from bench.records import Record
+from bench.verdicts import with_intervals
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def recommend(
 ) -> dict[str, Any]:
     """The answer as `--json` prints it. RequestError: no such records, or several boards or devices and none chosen."""
     found = list(_read(results))
-    chosen = choose_board(leaderboard.rows(found), task, track, board, results)
+    chosen = with_intervals(choose_board(leaderboard.rows(found), task, track, board, results), found, results)
     hardware = choose_hardware(chosen, device)
     teachers, students = candidates(chosen, hardware, found)
     kept = [c for c in students if not misses(c, limits)]

@@ -13,7 +13,7 @@ from typing import Any
 from bench import leaderboard, plugins
 from bench.leaderboard import Hardware, Speed
 from bench.records import Record
-from bench.web.verdicts import Verdicts, judge, standing
+from bench.verdicts import Verdicts, judge, standing
 
 SCHEMA = 1  # of the files under api/: raised when a field changes its meaning or goes
 TRACKS = ("full", "lite", "mini")

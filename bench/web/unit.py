@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from bench import leaderboard, records
 from bench.errors import RequestError
 from bench.records import Record
+from bench.verdicts import Verdicts
 from bench.web import facts, tables
 from bench.web.curves import Point
 from bench.web.formats import in_script, rounded
 from bench.web.pages import Pages, templates
 from bench.web.publish import Part
-from bench.web.verdicts import Verdicts
 
 Stamps = Mapping[str, Any]  # {file below the results folder: what changes when the file does}
 

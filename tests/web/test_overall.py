@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from bench import leaderboard, records
+from bench.verdicts import judge, standing
 from bench.web import facts, overall, plots
-from bench.web.verdicts import judge, standing
 from tests.web.site import scored
 
 

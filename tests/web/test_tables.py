@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench import leaderboard
+from bench.verdicts import judge
 from bench.web import facts, tables
 from bench.web.build import build
-from bench.web.verdicts import judge
 from tests.test_leaderboard import make
 from tests.web.site import save, scored
 

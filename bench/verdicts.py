@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from bench.boards import Reader
 from bench.comparison import Comparison, rank_ranges, ranked
 from bench.errors import BenchError
-from bench.leaderboard import ALWAYS, Board, Row
+from bench.leaderboard import ALWAYS, Board, Row, Score
 from bench.records import Record
 
 NORMAL = 2 * 1.96  # widths of a standard deviation in a 95% interval
@@ -107,6 +107,17 @@ def judge(board: Board, found: Iterable[Record], results: Path) -> Verdicts:
         return Verdicts(board, Comparison(list(rows.values())), tuple(rows))
     except BenchError as error:
         return Verdicts(board, None, (), str(error))
+
+
+def with_intervals(board: Board, found: Iterable[Record], results: Path) -> Board:
+    """The board with the intervals of its comparison, which hold examples and seeds; as it was where there is none."""
+    verdicts = judge(board, found, results)
+    rows = []
+    for place, row in enumerate(board.rows):
+        interval = verdicts.interval(place)
+        score = Score(row.score.value, *interval[:2]) if row.score and interval else row.score
+        rows.append(replace(row, score=score))
+    return replace(board, rows=tuple(rows))
 
 
 def alike(one: Row, two: Row) -> bool:
