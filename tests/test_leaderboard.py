@@ -120,6 +120,17 @@ def test_a_row_is_the_mean_of_its_seeds_with_the_stated_interval() -> None:
     assert [seed for seed, _ in row.runs] == [0, 1, 2] and not row.few_seeds
 
 
+def test_seeds_share_a_row_though_each_has_its_own_assistants() -> None:
+    def versions(seed: int, *more: str) -> dict[str, Any]:
+        assistants = [f"{seed:016x}", *more]
+        return {"teacher": "mini==0.1#", "task": 1, "method": 1, "student": 1, "assistants": assistants}
+
+    board = only(leaderboard.rows(make("takd", s, versions=versions(s)) for s in range(3)))
+    assert [len(row.runs) for row in board.rows if row.method] == [3]
+    both = [make("takd", 0, versions=versions(0)), make("takd", 1, versions=versions(1, "another"))]
+    assert len([row for row in only(leaderboard.rows(both)).rows if row.method]) == 2
+
+
 def test_one_seed_keeps_its_own_interval_and_is_marked() -> None:
     row = row_of(only(leaderboard.rows([make(value=0.75)])), "kd")
     assert row.score is not None and row.few_seeds
