@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from bench.errors import BenchError
 from bench.leaderboard import ALWAYS, Board, Row, Score
 from bench.records import Record
 
+Drawn = tuple[float, np.ndarray | None]  # a value, and its draws where there are any
 NORMAL = 2 * 1.96  # widths of a standard deviation in a 95% interval
 
 
@@ -106,7 +108,11 @@ def judge(board: Board, found: Iterable[Record], results: Path) -> Verdicts:
             return Verdicts(board, None, (), "no predictions are stored")
         return Verdicts(board, Comparison(list(rows.values())), tuple(rows))
     except BenchError as error:
-        return Verdicts(board, None, (), str(error))
+        return Verdicts(board, None, (), str(error).replace(f"{results}/", ""))
+    except (KeyError, IndexError, TypeError, ValueError):  # arrays that no run of this task leaves
+        return Verdicts(
+            board, None, (), "stored predictions are not those of this task: `bench check` names the record"
+        )
 
 
 def with_intervals(board: Board, found: Iterable[Record], results: Path) -> Board:
@@ -130,29 +136,22 @@ def standing(verdicts: Verdicts) -> dict[str, dict[str, float | int | None]]:
     Only methods with the same student and teacher are ranked among each other. Of a method's several settings the best
     on dev stands for it. Deviations are those of draws over examples and seeds, the width of 95% of them over 3.92.
     """
-    board = verdicts.board
-    retained: dict[str, list[tuple[float, np.ndarray | None]]] = {}
-    ranked: dict[str, list[tuple[float, np.ndarray | None]]] = {}
-    for group in groups(board).values():
-        scores = {m: board.rows[i] for m, i in group.items()}
+    retained: dict[str, list[Drawn]] = {}
+    ranked_: dict[str, list[Drawn]] = {}
+    for group in groups(verdicts.board).values():
         for method, place in group.items():
-            row = board.rows[place]
-            if row.retention is not None and row.score and row.score.value:
-                retained.setdefault(method, []).append(
-                    (row.retention, _draws(verdicts, place, row.retention / row.score.value))
-                )
-        if len(group) > 1:
-            ranks = ranks_of(verdicts, group)
-            order = sorted((-(r.score.value if r.score else 0), m) for m, r in scores.items())
-            for at, (_, method) in enumerate(order, 1):
-                ranked.setdefault(method, []).append((float(at), None if ranks is None else ranks[method]))
+            if (kept := _retained(verdicts, place)) is not None:
+                retained.setdefault(method, []).append(kept)
+        for method, rank in _ranks(verdicts, group).items():
+            ranked_.setdefault(method, []).append(rank)
+    counts = Counter(method for group in groups(verdicts.board).values() for method in group)
     return {
         method: {
             "retention": _mean(retained.get(method, [])), "retention_sd": _deviation(retained.get(method, [])),
-            "rank": _mean(ranked.get(method, [])), "rank_sd": _deviation(ranked.get(method, [])),
-            "students": sum(method in group for group in groups(board).values()),
+            "rank": _mean(ranked_.get(method, [])), "rank_sd": _deviation(ranked_.get(method, [])),
+            "students": counts[method],
         }
-        for method in sorted({m for group in groups(board).values() for m in group})
+        for method in sorted(counts)
     }  # fmt: skip
 
 
@@ -167,25 +166,35 @@ def groups(board: Board) -> Mapping[tuple[str, str], dict[str, int]]:
     return found
 
 
-def ranks_of(verdicts: Verdicts, group: Mapping[str, int]) -> dict[str, np.ndarray] | None:
-    """The ranks of a group's methods in each draw; None: no predictions."""
-    if verdicts.comparison is None or any(place not in verdicts.place for place in group.values()):
+def _retained(verdicts: Verdicts, place: int) -> Drawn | None:
+    """A row's retention, and its draws; None: it has no score, or its teacher has none."""
+    row = verdicts.board.rows[place]
+    if row.retention is None or not row.score or not row.score.value:
         return None
-    draws = verdicts.comparison.score_draws[[verdicts.place[place] for place in group.values()]]
-    return dict(zip(group, np.mean(ranked(draws), axis=0), strict=True))
-
-
-def _draws(verdicts: Verdicts, place: int, scale: float) -> np.ndarray | None:
     if verdicts.comparison is None or place not in verdicts.place:
-        return None
-    return np.asarray(verdicts.comparison.score_draws[verdicts.place[place]] * scale)
+        return row.retention, None
+    scale = row.retention / row.score.value
+    return row.retention, np.asarray(verdicts.comparison.score_draws[verdicts.place[place]] * scale)
 
 
-def _mean(found: list[tuple[float, np.ndarray | None]]) -> float | None:
+def _ranks(verdicts: Verdicts, group: Mapping[str, int]) -> dict[str, Drawn]:
+    """The ranks of the methods of one student by score, with their ranks in the draws; nothing of one alone."""
+    if len(group) < 2:
+        return {}
+    rows = verdicts.board.rows
+    order = sorted(group, key=lambda m: (-(s.value if (s := rows[group[m]].score) else 0), m))
+    if verdicts.comparison is None or any(place not in verdicts.place for place in group.values()):
+        return {method: (float(at), None) for at, method in enumerate(order, 1)}
+    draws = verdicts.comparison.score_draws[[verdicts.place[group[method]] for method in order]]
+    means = np.mean(ranked(draws), axis=0)
+    return {method: (float(at), drawn) for at, (method, drawn) in enumerate(zip(order, means, strict=True), 1)}
+
+
+def _mean(found: list[Drawn]) -> float | None:
     return float(np.mean([value for value, _ in found])) if found else None
 
 
-def _deviation(found: list[tuple[float, np.ndarray | None]]) -> float | None:
+def _deviation(found: list[Drawn]) -> float | None:
     """Of the mean over students, whose draws share the examples; None: not known for all of them."""
     draws = [d for _, d in found if d is not None]
     if not draws or len(draws) < len(found):

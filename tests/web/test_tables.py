@@ -7,11 +7,12 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench import leaderboard
+from bench import leaderboard, records
 from bench.verdicts import judge
 from bench.web import facts, tables
 from bench.web.build import build
@@ -102,3 +103,23 @@ def test_without_predictions_nothing_is_compared_and_the_reason_is_told(tmp_path
     told = facts.facts(verdicts)
     assert all(row["rank_low"] is None and row["best_or_tied"] is None for row in told["rows"])
     assert [row["interval"] for row in told["rows"]] == ["normal"] * 3
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"lee/prediction": np.zeros(4)}, {"lee/gold": np.zeros(4)}, {"x": np.zeros(3)},
+        {"lee/prediction": np.zeros(4), "lee/gold": np.zeros(5)}, {"lee/prediction": np.zeros((0,)), "lee/gold": np.zeros((0,))},
+        {"lee/prediction": np.array(["a"] * 4), "lee/gold": np.zeros(4)},
+        {"lee/prediction": np.full(4, np.nan), "lee/gold": np.zeros(4)},
+        {"lee/prediction": np.zeros(4), "lee/gold": np.zeros(4), "lee/units": np.zeros((9, 2, 2))},
+    ],
+)  # fmt: skip
+def test_predictions_that_nobody_made_end_no_build(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    record = make("kd", predictions__sha256=records.sha256(records.pack(arrays)))
+    records.write(tmp_path / "results", record, arrays, {"single": {"student": [[1]]}})
+    build(tmp_path / "results", tmp_path / "out")
+    (row,) = [r for r in json.loads((tmp_path / "out/api/rows.json").read_bytes()) if r["method"]]
+    assert row["score"] == 0.75
+    text = next((tmp_path / "out/tasks").glob("*.html")).read_text(encoding="utf-8")
+    assert str(tmp_path) not in text
