@@ -147,7 +147,7 @@ def _clear(site: Site, before: Mapping[str, set[str]], now: Mapping[str, set[str
     kept = set().union(*now.values())
     for name in set().union(*before.values()) - kept:
         (site.out / name).unlink(missing_ok=True)
-    for part in set(before) - set(now) - {""}:
+    for part in set(before) - set(now):
         (site.out / publish.MANIFEST / part).unlink(missing_ok=True)
     for unit in gone:
         site.forget(unit)

@@ -110,6 +110,19 @@ def test_pages_of_records_that_are_gone_are_removed_and_nothing_else(tmp_path: P
     assert mine.exists() and precious.exists() and (out / "CNAME").exists()
 
 
+def test_a_site_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
+    """Its list of files was one file."""
+    save(tmp_path / "results", make())
+    old = tmp_path / "out" / "runs" / "0123456789abcdef.html"
+    old.parent.mkdir(parents=True)
+    for path in (old, tmp_path / "out" / "index.html"):
+        path.write_text("of an earlier version")
+    (tmp_path / "out" / ".bench-site").write_text("index.html\nruns/0123456789abcdef.html\n")
+    build(tmp_path / "results", tmp_path / "out")
+    assert not old.exists() and "earlier" not in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert len(list((tmp_path / "out" / ".bench-site").iterdir())) == 2
+
+
 def test_what_build_returns_is_the_site(tmp_path: Path) -> None:
     save(tmp_path / "results", make())
     found = {p.relative_to(tmp_path / "out").as_posix() for p in build(tmp_path / "results", tmp_path / "out")}

@@ -109,7 +109,8 @@ def test_without_predictions_nothing_is_compared_and_the_reason_is_told(tmp_path
     "arrays",
     [
         {"lee/prediction": np.zeros(4)}, {"lee/gold": np.zeros(4)}, {"x": np.zeros(3)},
-        {"lee/prediction": np.zeros(4), "lee/gold": np.zeros(5)}, {"lee/prediction": np.zeros((0,)), "lee/gold": np.zeros((0,))},
+        {"lee/prediction": np.zeros(4), "lee/gold": np.zeros(5)},
+        {"lee/prediction": np.zeros((0,)), "lee/gold": np.zeros((0,))},
         {"lee/prediction": np.array(["a"] * 4), "lee/gold": np.zeros(4)},
         {"lee/prediction": np.full(4, np.nan), "lee/gold": np.zeros(4)},
         {"lee/prediction": np.zeros(4), "lee/gold": np.zeros(4), "lee/units": np.zeros((9, 2, 2))},
