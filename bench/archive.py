@@ -41,14 +41,15 @@ def _array(data: bytes) -> np.ndarray:
     try:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(stream)
+        shape, fortran, dtype = read(stream)
         if dtype.kind not in KINDS:
             raise ArchiveError(f"an array of {dtype}, which holds no numbers")
         held = len(data) - stream.tell()
         size = dtype.itemsize * int(np.prod(shape, dtype=object))
         if size != held or not shape:
             raise ArchiveError(f"an array that announces {size} bytes and holds {held}")
-        return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+        flat = np.frombuffer(data, dtype, offset=stream.tell())
+        return flat.reshape(shape, order="F" if fortran else "C").copy()
     except ArchiveError:
         raise
     except Exception as error:  # a header is parsed as Python literals, which fail in many ways

@@ -6,7 +6,7 @@ import statistics
 import pytest
 
 from bench import checking, leaderboard, records
-from bench.verdicts import with_intervals
+from bench.verdicts import judge, with_intervals
 from tests.runs import ROOT, bench
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,6 +48,43 @@ def test_the_table_is_that_of_the_records(committed):
     lines = list(expected(committed))
     missing = [text for text in lines if text not in README]
     assert not missing, "put these lines into the README:\n" + "\n".join(missing)
+
+
+TEXT = ("kd", "pkd", "tinybert", "annealing", "continuation")
+IMAGE = ("kd", "takd", "ta_ensemble", "annealing", "continuation", "crd", "deit")
+
+
+def classification(found):
+    """A line for each student that has a finetune row: its score, and the other methods' differences to it."""
+    for board in leaderboard.rows(found):
+        if board.task.startswith(("glue/", "text/", "images/")):
+            verdicts = judge(board, found, ROOT / "results")
+            methods = IMAGE if board.task.startswith("images/") else TEXT
+            places = {(row.method, row.student): place for place, row in enumerate(board.rows)}
+            for student in sorted({row.student for row in board.rows if row.method == "finetune"}):
+                base = places["finetune", student]
+                cells = [f"{board.task}, `{student}`", hundred(board.rows[0]), hundred(board.rows[base])]
+                cells += [told(verdicts, places.get((method, student)), base) for method in methods]
+                yield "| " + " | ".join(cells) + " |"
+
+
+def hundred(row):
+    return f"{100 * row.score.value:.2f}"
+
+
+def told(verdicts, place, base):
+    """A difference with its interval; bold where Holm's correction leaves it a win or a loss."""
+    if place is None:
+        return ""
+    d = verdicts.difference(place, base)
+    text = f"{100 * d['value']:+.2f} ({100 * d['low']:.1f} to {100 * d['high']:.1f})"
+    return text if d["verdict"] == "tie" else f"**{text}**"
+
+
+def test_the_tables_of_classification_are_those_of_the_records(committed):
+    lines = list(classification(committed))
+    missing = [text for text in lines if text not in README]
+    assert lines and not missing, "put these lines into the README:\n" + "\n".join(missing)
 
 
 def test_committed_results_are_sound(committed):

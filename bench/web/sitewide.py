@@ -28,6 +28,8 @@ class SiteWide:
         found = (board for unit in state.values() for board in unit["boards"])
         self.boards = sorted(found, key=lambda b: (b["task"], b["track"], b["version"], b["identity"], b["slug"]))
         self.tables = {b["slug"]: unit["tables"] for unit in state.values() for b in unit["boards"]}
+        # what a row shows, in short: computed once, when its board was
+        self.digests_of = {slug: found for unit in state.values() for slug, found in unit["digests"].items()}
         self.files = self._static() | self._pages() | self._methods() | self._students() | self._tables()
         self.digests = {name: store.content_key(shows=shows) for name, (shows, _) in self.files.items()}
 
@@ -60,10 +62,10 @@ class SiteWide:
         named = [[board["slug"], board["task"], board["track"]] for board in boards]
         tracks = overall.tracks(boards)
         means = [[t["track"], t["methods"]] for t in tracks]
-        picks = [[name, overall.pick(board), len(board["rows"])] for name, board in zip(named, boards, strict=True)]
+        picks = [self.digests_of[board["slug"]] for board in boards]
         index = partial(page, "index.html", root="", tracks=tracks, boards=boards)
         return {
-            "index.html": ([means, picks], index),
+            "index.html": ([named, means, picks], index),
             "compare.html": (named, partial(page, "compare.html", root="", boards=boards)),
             "downloads.html": (named, partial(page, "downloads.html", root="", boards=boards)),
             "api/index.json": ([means, [summary(board) for board in boards]], partial(index_of, boards, tracks)),
@@ -78,7 +80,7 @@ class SiteWide:
                     rows.setdefault(row["method"], []).append((board, row))
         make = templates().method
         return {
-            f"methods/{slug(name)}.html": ([row for _, row in found], partial(make, name, found))
+            f"methods/{slug(name)}.html": ([self._digest(row) for _, row in found], partial(make, name, found))
             for name, found in sorted(rows.items())
         }
 
@@ -94,12 +96,16 @@ class SiteWide:
                 found.setdefault(name, []).append(overall.of_student(board, own))
         make = templates().student
         return {
-            f"students/{slug(name)}.html": (
-                [[x["best"], x["always"], x["count"]] for x in own],
-                partial(make, name, own),
-            )
+            f"students/{slug(name)}.html": ([self._shown(x) for x in own], partial(make, name, own))
             for name, own in sorted(found.items())
         }
+
+    def _shown(self, found: Mapping[str, Any]) -> list[Any]:
+        """Of a student on a board."""
+        return [self._digest(found["best"]), *map(self._digest, found["always"].values()), found["count"]]
+
+    def _digest(self, row: Mapping[str, Any] | None) -> str:
+        return self.digests_of[row["board"]][row["row"]] if row else ""
 
     def _tables(self) -> dict[str, Made]:
         """All rows and all runs: the tables of the boards, which lie there already, joined."""
@@ -110,6 +116,7 @@ class SiteWide:
         }  # fmt: skip
 
     def _joined(self, table: str, kind: str, join: Callable[[Sequence[bytes]], bytes]) -> bytes:
+        kind = tables.SOURCE.get(kind, kind)
         return join([(self.out / f"api/{table}/{board['slug']}.{kind}").read_bytes() for board in self.boards])
 
 

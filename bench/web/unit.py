@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench import leaderboard, records
+from bench import leaderboard, records, store
 from bench.errors import RequestError
 from bench.records import Record
 from bench.verdicts import Verdicts
@@ -77,7 +77,7 @@ def build(job: Job) -> dict[str, Any]:
     digest = records.sha256(b"".join(made[name] for name in sorted(made) if name.endswith(".csv")))
     return {
         "stamps": dict(job.stamps), "boards": [board for board, _ in boards], "runs": runs, "files": sorted(names),
-        "tables": digest,
+        "tables": digest, "digests": {b["slug"]: [store.content_key(row=row) for row in b["rows"]] for b, _ in boards},
     }  # fmt: skip
 
 
@@ -104,8 +104,8 @@ def load(results: Path, path: str) -> Source:
 def downloads(board: Mapping[str, Any], verdicts: Verdicts, sources: list[Source]) -> dict[str, bytes]:
     """The tables of a board and of its runs, and the comparison of every two rows."""
     slug = board["slug"]
-    rows = rounded([flat for row in board["rows"] for flat in tables.flat(row)])
-    runs = rounded([facts.run_facts(s.record, s.path, slug) for s in sources])
+    rows = [tables.fitting(rounded(flat)) for row in board["rows"] for flat in tables.flat(row)]
+    runs = [tables.fitting(rounded(facts.run_facts(s.record, s.path, slug))) for s in sources]
     pairs = [rounded(pair) for pair in verdicts.pairs()]
     named = [row["name"] for row in board["rows"]]
     compared = {"slug": slug, "metric": board["metric"], "rows": named, "pairs": pairs}
