@@ -149,7 +149,7 @@ class Reader:
     @cached_property
     def score(self) -> Score:
         """The task's own metrics; loaded only for a metric that the engine does not know from inside."""
-        score: Score = plugins.load(plugins.find("task", self.board.task.partition("/")[0])).score
+        score: Score = plugins.load(plugins.installed("task", self.board.task.partition("/")[0])).score
         return score
 
     def rows(self, wanted: set[int]) -> dict[int, Runs]:

@@ -285,7 +285,7 @@ def of_predictions(record: records.Record, arrays: Mapping[str, np.ndarray]) -> 
     from bench.account import metrics, of_teacher, score
 
     family, _, dataset = record.spec["task"].partition("/")
-    cls = plugins.load(plugins.find("task", family))
+    cls = plugins.load(plugins.installed("task", family))
     metric = cls.main_metrics.get(dataset, cls.main_metric)
     again = metrics(cls.score, metric, predictions)
     said = record.metrics.model_dump(include=set(again))

@@ -92,6 +92,11 @@ def find(kind: str, name: str) -> Plugin:
                 f"{name} has the name of the installed {kind} {found(kind)[path.stem].path}: give the file another name"
             )
         return _plugin(kind, path.stem, path, "")
+    return installed(kind, name)
+
+
+def installed(kind: str, name: str) -> Plugin:
+    """A plug-in by name alone: what a record names is not to choose a file that is run."""
     if name not in found(kind):
         raise unknown(kind, name, found(kind))
     return found(kind)[name]

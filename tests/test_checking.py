@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from bench import records
 from bench.checking import check, differences
 from tests.damage import DAMAGES, Damage, Inapplicable
 from tests.damage.tools import run_id_of
-from tests.runs import SMALL, bench, save_teacher
+from tests.runs import ROOT, SMALL, bench, save_teacher
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,24 @@ def test_the_command_reports_and_fails(sound, tmp_path):
 def test_a_run_id_is_the_hash_of_its_spec(sound):
     for path in sound.rglob("*.json"):
         assert run_id_of(json.loads(path.read_text())["spec"]) == path.stem
+
+
+def test_a_record_names_no_file_that_is_run(tmp_path, monkeypatch):
+    """A committed record whose task is the name of a file in the folder that the check is started in."""
+    path = next((ROOT / "results/lite/sts").rglob("*.json"))
+    text = path.read_text(encoding="utf-8")
+    spec = json.loads(text)["spec"] | {"task": "mine.py"}
+    raw = json.loads(text.replace(path.stem, run := run_id_of(spec))) | {"spec": spec}
+    place = records.path_of(tmp_path / "results", spec, run)
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps(raw), encoding="utf-8")
+    for ending in (".npz", ".samples.npz"):
+        shutil.copy(path.with_name(path.stem + ending), place.with_name(run + ending))
+    (tmp_path / "mine.py").write_text("from pathlib import Path\nPath('ran').touch()\n")
+    monkeypatch.chdir(tmp_path)
+    _, problems = check(Path("results"))
+    assert [p.problem.partition(":")[0] for p in problems] == ["unknown task 'mine.py'"]
+    assert not (tmp_path / "ran").exists()
 
 
 def test_differences_allow_rounding_alone():
