@@ -23,7 +23,7 @@ class Pages(SimpleHTTPRequestHandler):
     def send_head(self) -> Any:
         path = Path(self.translate_path(self.path))
         hidden = any(part.startswith(".") for part in path.relative_to(self.directory).parts)
-        if hidden or (path.is_dir() and not (path / "index.html").is_file()):
+        if hidden or not is_page(path):
             self.send_error(HTTPStatus.NOT_FOUND)
             return None
         return super().send_head()
@@ -43,6 +43,14 @@ class Pages(SimpleHTTPRequestHandler):
 
     def log_message(self, *arguments: Any) -> None:
         """Nothing: the terminal is for the address."""
+
+
+def is_page(path: Path) -> bool:
+    """Whether there is a file, or a folder with a page of its own; a name that no file can have is none."""
+    try:
+        return (path / "index.html" if path.is_dir() else path).is_file()
+    except (OSError, ValueError):  # too long, or with a null byte
+        return False
 
 
 def server(out: Path, port: int) -> ThreadingHTTPServer:

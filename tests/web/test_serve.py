@@ -28,7 +28,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ask(out: Path) -> Iterator:
     """(status, content type, body) of a path, which is sent as it is."""
     with server(out, 0) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
 
         def asked(path: str, method: str = "GET") -> tuple[int, str, bytes]:
             connection = http.client.HTTPConnection("127.0.0.1", running.server_address[1], timeout=10)
@@ -58,7 +58,7 @@ def test_files_come_as_what_they_are(ask, out: Path, path: str, kind: str) -> No
 @pytest.mark.parametrize(
     "path",
     ["/nothing.html", "/runs/", "/api", "/.bench-site/site", "/.bench-site/", "/../../../../etc/passwd",
-     "/%2e%2e/%2e%2e/etc/passwd", "/runs/..%2f.bench-site%2fsite"],
+     "/%2e%2e/%2e%2e/etc/passwd", "/runs/..%2f.bench-site%2fsite", "/%00", "/" + "a" * 300, "/" + "a/" * 3000],
 )  # fmt: skip
 def test_what_is_not_a_page_gets_the_page_that_says_so(ask, out: Path, path: str) -> None:
     status, kind, body = ask(path)
