@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from bench.errors import RequestError
 from bench.leaderboard import Board, Row
 
 Key = tuple[str, ...]
+Rows = dict[Key, tuple[int, Row]]
 LONGEST = 120  # characters of a name
 
 
@@ -20,7 +21,7 @@ LONGEST = 120  # characters of a name
 class Change:
     """A row that came, went, or says something else. Places count the methods' rows from 1; scores are shares."""
 
-    what: str  # added | removed | changed
+    what: str  # added | removed | changed | other numbers: runs, score and place are the same, timings or sizes are not
     row: str
     score: float | None
     before: float | None
@@ -59,31 +60,51 @@ def board_change(before: Board | None, after: Board | None) -> BoardChange | Non
     board = after or before
     if board is None:
         return None
-    rows = tuple(row_changes(places(before), places(after)))
+    now = places(after)
+    then = as_named_in(now, places(before))
+    rows = tuple(row_changes(then, now))
     what = "changed" if before and after else "new" if after else "gone"
-    best, best_before = (next((r.name for _, r in found.values()), None) for found in (places(after), places(before)))
+    best, best_before = (next((r.name for _, r in found.values()), None) for found in (now, then))
     changed = BoardChange(what, board.task, board.track, board.metric, best, best_before, rows)
     return changed if rows else None
 
 
-def places(board: Board | None) -> dict[Key, tuple[int, Row]]:
+def places(board: Board | None) -> Rows:
     """Rows of methods by what names them, best first, with their place."""
     rows = [row for row in board.rows if row.method] if board else []
-    return {(r.method, r.student, r.teacher, *r.differs): (at, r) for at, r in enumerate(rows, 1)}
+    return {key(r): (at, r) for at, r in enumerate(rows, 1)}
 
 
-def row_changes(before: Mapping[Key, tuple[int, Row]], after: Mapping[Key, tuple[int, Row]]) -> Iterator[Change]:
+def key(row: Row) -> Key:
+    return (row.method, row.student, row.teacher, *row.differs)
+
+
+def as_named_in(after: Rows, before: Rows) -> Rows:
+    """The rows before under the names that their runs have now: a row's name holds what tells it from its board's
+    other rows, so a row that comes beside it may give it another name."""
+    names = {run: row.differs for _, row in after.values() for run in row.runs}
+    found = {}
+    for place, row in before.values():
+        differs = next((names[run] for run in row.runs if run in names), row.differs)
+        named = replace(row, differs=differs)
+        found[key(named)] = (place, named)
+    return found
+
+
+def row_changes(before: Rows, after: Rows) -> Iterator[Change]:
     """Best first; a row whose place alone has moved is told where others came above it."""
-    for key, (place, row) in after.items():
-        old_place, old = before.get(key, (None, None))
+    for name, (place, row) in after.items():
+        old_place, old = before.get(name, (None, None))
         score = row.score.value if row.score else None
         old_score = old.score.value if old and old.score else None
         if old is None:
             yield Change("added", row.name, score, None, place, None)
         elif old.runs != row.runs or old_score != score or old_place != place:
             yield Change("changed", row.name, score, old_score, place, old_place)
-    for key, (place, row) in before.items():
-        if key not in after:
+        elif old != row:
+            yield Change("other numbers", row.name, score, old_score, place, old_place)
+    for name, (place, row) in before.items():
+        if name not in after:
             yield Change("removed", row.name, None, row.score.value if row.score else None, None, place)
 
 
@@ -120,4 +141,4 @@ def plain(text: str) -> str:
     shown = re.sub(
         r"[^ -~\w]|[\u200b-\u200f\u202a-\u202e\u2066-\u2069]", "\N{REPLACEMENT CHARACTER}", " ".join(text.split())
     )
-    return "`" + shown.replace("`", "'").replace("|", "\N{BROKEN BAR}")[:LONGEST] + "`"
+    return "`" + (shown.replace("`", "'").replace("|", "\N{BROKEN BAR}")[:LONGEST] or " ") + "`"

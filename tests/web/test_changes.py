@@ -13,7 +13,7 @@ import yaml
 from bench.errors import RequestError
 from bench.web.changes import as_json, as_markdown, changes
 from tests.runs import ROOT, bench
-from tests.test_leaderboard import make
+from tests.test_leaderboard import make, settings
 from tests.web.site import save
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -43,6 +43,25 @@ def test_another_seed_changes_a_row(tmp_path: Path) -> None:
     assert board.best == board.best_before
 
 
+def test_a_row_that_only_gets_a_longer_name_is_the_same_row(tmp_path: Path) -> None:
+    """A second setting on the board adds `lr=...` to the name of a row that is there."""
+    first, second = make("kd", value=0.7, settings=settings(lr=1)), make("kd", value=0.6, settings=settings(lr=2))
+    save(tmp_path / "old", first)
+    save(tmp_path / "new", first, second)
+    (there,) = changes(tmp_path / "old", tmp_path / "new")
+    assert [(row.what, row.row) for row in there.rows] == [("added", "kd bert:3 lr=2")]
+    assert there.best == there.best_before == "kd bert:3 lr=1"
+    (back,) = changes(tmp_path / "new", tmp_path / "old")
+    assert [(row.what, row.row) for row in back.rows] == [("removed", "kd bert:3 lr=2")]
+
+
+def test_a_record_that_says_something_else_of_the_same_run_is_told(tmp_path: Path) -> None:
+    save(tmp_path / "old", make("kd"))
+    save(tmp_path / "new", make("kd", efficiency__speedup={"value": 9.0, "ci95": (8.0, 10.0)}))
+    (board,) = changes(tmp_path / "old", tmp_path / "new")
+    assert [(row.what, row.score == row.before) for row in board.rows] == [("other numbers", True)]
+
+
 def test_nothing_changes(tmp_path: Path) -> None:
     save(tmp_path / "old", make("kd"))
     assert changes(tmp_path / "old", tmp_path / "old") == [] and as_markdown([]) == "No board changes.\n"
@@ -52,20 +71,31 @@ def test_nothing_changes(tmp_path: Path) -> None:
         changes(tmp_path / "old", tmp_path / "nowhere")
 
 
-HOSTILE = ["a`b", "x | y", "@everyone", "<img src=x onerror=1>", "[a](javascript:1)", "#1\n## h", "\u202eevil", "`" * 9]
+HOSTILE = [
+    "",
+    "a`b",
+    "x | y",
+    "@everyone",
+    "<img src=x onerror=1>",
+    "[a](javascript:1)",
+    "#1\n## h",
+    "\u202eevil",
+    "`" * 9,
+]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_are_shown_and_mean_nothing(tmp_path: Path, name: str) -> None:
     """Each name is one code span in one cell, which nothing in it can end."""
-    record = make("kd", task="sts", teacher=name, student=name)
+    record = make("kd", task=name, teacher=name, student=name)
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "r.json").write_text(record.model_dump_json(by_alias=True), encoding="utf-8")
     lines = as_markdown(changes(tmp_path / "old", tmp_path / "new")).splitlines()
     for line in lines:
+        assert not line.startswith("|") or line.count("|") == 7, "a bar ends a cell in a code span too"
+        assert "``" not in line, "nothing between two backticks is no code span, and opens another one"
         outside = re.sub(r"`[^`]*`", "", line)
         assert re.fullmatch(r"[\w #,.:()|+-]*", outside), outside
-        assert not line.startswith("|") or len(outside.split("|")) == 8
         assert not re.search(r"[\u202a-\u202e]", line)
     assert sum(line.startswith("###") for line in lines) == 1
 
@@ -103,10 +133,25 @@ def test_workflows_ask_for_little_and_run_no_stranger_s_text(path: Path) -> None
 
 def test_a_pull_request_of_results_is_checked_by_the_base_s_code() -> None:
     workflow = yaml.safe_load((ROOT / ".github/workflows/results.yml").read_text(encoding="utf-8"))
-    base, head = (step["with"] for step in steps(workflow) if step.get("uses", "").startswith("actions/checkout"))
-    assert base["ref"] == "${{ github.event.pull_request.base.sha }}" and base["path"] == "base"
-    assert head["path"] == "head" and head["sparse-checkout"] == "results"
-    scripts = [step["run"] for step in steps(workflow) if "run" in step]
-    assert any("./base" in script for script in scripts) and not any("./head" in script for script in scripts)
-    assert "bench check head/results" in scripts
-    assert any(script.startswith("bench site diff base/results head/results") for script in scripts)
+    head, base = (step["with"] for step in steps(workflow) if step.get("uses", "").startswith("actions/checkout"))
+    assert base["ref"] == "${{ steps.base.outputs.commit }}" and base["path"] == "base"
+    assert "ref" not in head and head["path"] == "head" and head["sparse-checkout"] == "results"
+    assert head["fetch-depth"] == 2, "the first parent of the merge has to be there"
+    assert [step["run"] for step in steps(workflow) if "run" in step] == [
+        'echo "commit=$(git -C head rev-parse HEAD^1)" >> "$GITHUB_OUTPUT"',
+        "python -m pip install --constraint base/constraints.txt ./base",
+        "bench check head/results",
+        'bench site diff base/results head/results >> "$GITHUB_STEP_SUMMARY"',
+    ]
+
+
+def test_only_what_was_checked_is_published_and_only_the_last_job_may() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/pages.yml").read_text(encoding="utf-8"))
+    build, deploy = workflow["jobs"]["build"], workflow["jobs"]["deploy"]
+    assert "permissions" not in build and deploy["permissions"] == {"pages": "write", "id-token": "write"}
+    assert deploy["needs"] == "build" and [step["uses"].partition("@")[0] for step in deploy["steps"]] == [
+        "actions/deploy-pages"
+    ]
+    done = [step.get("run") or step["uses"].partition("@")[0] for step in build["steps"]]
+    check, site = done.index("bench check results"), done.index("bench site build --results results --out _site")
+    assert check < site < done.index("actions/upload-pages-artifact") and workflow["concurrency"]["group"]
