@@ -211,7 +211,7 @@ def paths(results: Path) -> list[Path]:
 
 def beside(record: Path, name: str) -> Path:
     """A file in the record's own folder. RequestError: a name that leads elsewhere."""
-    if name in ("", ".", "..") or name != Path(name).name or "\0" in name:
+    if name in ("", ".", "..") or name != Path(name).name or "\0" in name or len(name.encode()) > 255:
         raise RequestError(f"{record} names the file {name!r}, which cannot lie beside it")
     return record.with_name(name)
 

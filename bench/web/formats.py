@@ -9,6 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 DASH = "\N{EM DASH}"
+TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))  # marks that turn the direction of the text behind them
+TURNED = dict.fromkeys(TURNING, "\N{REPLACEMENT CHARACTER}")
+
+
+def upright(value: Any) -> Any:
+    """What a page prints: a name in a record cannot turn round the words that stand beside it."""
+    return value.translate(TURNED) if isinstance(value, str) and not value.isascii() else value
 
 
 def hundred(value: float | None) -> str:

@@ -16,7 +16,7 @@ from bench.records import Record
 from bench.verdicts import Verdicts
 from bench.web import facts, tables
 from bench.web.curves import Point
-from bench.web.formats import in_script, rounded
+from bench.web.formats import in_script, rounded, upright
 from bench.web.pages import Pages, templates
 from bench.web.publish import Part
 
@@ -107,7 +107,7 @@ def downloads(board: Mapping[str, Any], verdicts: Verdicts, sources: list[Source
     rows = [tables.fitting(rounded(flat)) for row in board["rows"] for flat in tables.flat(row)]
     runs = [tables.fitting(rounded(facts.run_facts(s.record, s.path, slug))) for s in sources]
     pairs = [rounded(pair) for pair in verdicts.pairs()]
-    named = [row["name"] for row in board["rows"]]
+    named = [upright(row["name"]) for row in board["rows"]]
     compared = {"slug": slug, "metric": board["metric"], "rows": named, "pairs": pairs}
     found = {
         f"api/boards/{slug}.json": json.dumps(rounded(dict(board)), ensure_ascii=True).encode() + b"\n",

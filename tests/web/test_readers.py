@@ -198,6 +198,7 @@ def test_hostile_records_run_nothing(chromium: Browser, tmp_path: Path) -> None:
     expect(page.locator("#compared")).not_to_be_empty()
     assert heard.dialogs == [] and heard.errors == []
     assert all(url.startswith(("file:", "data:,")) for url in heard.requests)
+    assert "\u202e" not in shown and "\N{REPLACEMENT CHARACTER}evil" in shown, "a name turns no words round"
     for text in ("<script>alert(1)</script>", "{{ 7*7 }}", "{{ 7 * 7 }}", "${alert(1)}", "javascript:alert(1)"):
         assert text in shown
     context.close()
