@@ -80,7 +80,8 @@ function columns(table) {
 
 function valueOf(cell) {
   const raw = cell.dataset.v;
-  if (raw === undefined) return cell.textContent.trim().toLowerCase();
+  const text = cell.textContent.trim().toLowerCase();
+  if (raw === undefined) return text === "\u2014" ? null : text; // the dash of what is unknown
   return raw === "" || raw === "None" ? null : Number(raw);
 }
 
@@ -123,7 +124,7 @@ function sortable(table, prefix) {
 const conditions = {
   find: (row, value) => row.textContent.toLowerCase().includes(value.toLowerCase()),
   hardware: (row, value) => row.dataset.hardware.includes(`|${value}|`),
-  latency: (row, value) => row.dataset.latency.split(" ").some((ms) => ms && Number(ms) <= Number(value)),
+  latency: (row, value, clock) => row.dataset.latency.split(" ").some((ms, i) => ms && Number(ms) <= Number(value) && (!clock || clock === String(i))),
   parameters: (row, value) => Number(row.dataset.parameters) <= Number(value),
 };
 
@@ -134,8 +135,9 @@ function filters(form) {
   const fields = [...form.elements].filter((field) => field.name);
   const apply = () => {
     const wanted = fields.map((f) => [f.name, f.type === "checkbox" ? (f.checked ? f.value : "") : f.value.trim()]).filter(([, v]) => v);
+    const clock = Object.fromEntries(wanted).hardware; // a limit of latency is one on this machine
     for (const row of rows) {
-      const keep = wanted.every(([name, value]) => (conditions[name] ? conditions[name](row, value) : row.dataset[name] === value));
+      const keep = wanted.every(([name, value]) => (conditions[name] ? conditions[name](row, value, clock) : row.dataset[name] === value));
       row.hidden = !(keep || (row.classList.contains("reference") && !wanted.some(([name]) => name === "find")));
     }
     const count = rows.filter((row) => !row.hidden).length;
@@ -265,7 +267,11 @@ function comparing(form) {
     remember("b", b.value);
   };
   const fill = (first, second) => load(board.value, (data) => {
-    if (!data) { answer.textContent = "The data of this board could not be loaded."; return; }
+    if (!data) {
+      [a, b].forEach((select) => select.replaceChildren());
+      answer.textContent = "The data of this board could not be loaded.";
+      return;
+    }
     options(a, data, first);
     options(b, data, second);
     show(data);
