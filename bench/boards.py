@@ -193,9 +193,12 @@ class Reader:
     def stored(self, run_id: str) -> Predictions:
         """The arrays beside a record."""
         record = self.records[run_id]
-        path = records.path_of(self.results, record.spec, run_id).with_name(record.predictions.file)
+        home = records.path_of(self.results, record.spec, run_id)
         try:
+            path = home.with_name(record.predictions.file)
             data = path.read_bytes()
+        except ValueError:
+            raise RequestError(f"{home} names no file beside it as its predictions") from None
         except OSError as error:
             raise RequestError(f"cannot read the predictions {path}: {error.strerror}") from None
         if records.sha256(data) != record.predictions.sha256:

@@ -9,6 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 DASH = "\N{EM DASH}"
+TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # marks that turn the direction of the text behind them
+TURNED = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\N{REPLACEMENT CHARACTER}")
+
+
+def upright(value: Any) -> Any:
+    """What a template prints: a name in a record cannot turn round the words that a page puts beside it."""
+    return value.translate(TURNED) if isinstance(value, str) and TURNING.search(value) else value
 
 
 def hundred(value: float | None) -> str:

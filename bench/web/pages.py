@@ -28,6 +28,7 @@ class Pages:
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(plugins.folder("site")),
             autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+            finalize=formats.upright,
         )  # fmt: skip
         environment.filters |= {
             "hundred": formats.hundred, "figures": formats.figures, "whole": formats.whole, "points": formats.points,

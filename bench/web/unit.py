@@ -15,7 +15,7 @@ from bench.errors import RequestError
 from bench.records import Record
 from bench.web import facts, tables
 from bench.web.curves import Point
-from bench.web.formats import in_script, rounded
+from bench.web.formats import in_script, rounded, upright
 from bench.web.pages import Pages
 from bench.web.publish import Part
 from bench.web.verdicts import Verdicts
@@ -99,7 +99,8 @@ def load(results: Path, path: str) -> Source:
 
 def beside(record: Path, name: str) -> Path:
     """A file in the record's own folder; a name that leads elsewhere names nothing."""
-    return record.with_name(name) if name == Path(name).name and name not in ("", ".", "..") else record / "nowhere"
+    plain = name == Path(name).name and name not in ("", ".", "..") and len(name.encode()) < 256
+    return record.with_name(name) if plain else record / "nowhere"
 
 
 def downloads(board: Mapping[str, Any], verdicts: Verdicts, sources: list[Source]) -> dict[str, bytes]:
@@ -108,7 +109,7 @@ def downloads(board: Mapping[str, Any], verdicts: Verdicts, sources: list[Source
     rows = [flat for row in board["rows"] for flat in tables.flat(row)]
     runs = [facts.run_facts(s.record, s.path, slug) for s in sources]
     pairs = [rounded(pair) for pair in verdicts.pairs()]
-    named = [row["name"] for row in board["rows"]]
+    named = [upright(row["name"]) for row in board["rows"]]
     compared = {"slug": slug, "metric": board["metric"], "rows": named, "pairs": pairs}
     found = {
         f"api/boards/{slug}.json": json.dumps(rounded(dict(board)), ensure_ascii=True, indent=1).encode() + b"\n",
