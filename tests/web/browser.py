@@ -22,6 +22,8 @@ Opener = Callable[..., "Page"]
 GPU = "Testium GPU"
 NOISES = {"finetune": 0.9, "kd": 0.4, "disco": 0.38}  # of the simulated predictions: nothing separates the last two
 STUDENTS = {"bert:3": (17_400_000, 0.0, 6.0), "cnn": (5_100_000, 0.3, 2.0)}  # parameters, more noise, milliseconds
+DESK = {"width": 1280, "height": 720}
+PHONE = {"width": 375, "height": 700}
 LITE_SEEDS = {"finetune": 0, "kd": 0, "disco": 7}  # the last one shares no seed with the others
 
 
@@ -57,8 +59,9 @@ class Site:
         }  # fmt: skip
 
     def address(self, name: str) -> str:
-        """The address of a page by its kind or file, as of one opened from a folder."""
-        return (self.out / self.kinds.get(name, name)).as_uri()
+        """The address of a page by its kind or file, as of one opened from a folder; two rows are compared."""
+        query = f"?board={self.boards['mini']['slug']}&a=1&b=2" if name == "compare" else ""
+        return (self.out / self.kinds.get(name, name)).as_uri() + query
 
 
 KINDS = (
@@ -135,9 +138,9 @@ def overflow(page: Page) -> int:
     return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
 
 
-def open_details(page: Page) -> None:
-    """Unfold all that is folded, so that a check sees it."""
-    page.eval_on_selector_all("details", "all => all.forEach(d => { d.open = true; })")
+def open_details(page: Page, at_most: int = 1000) -> None:
+    """Unfold what is folded, so that a check sees it."""
+    page.eval_on_selector_all("details", "(all, n) => all.slice(0, n).forEach(d => { d.open = true; })", at_most)
 
 
 def state(page: Page) -> Mapping[str, str]:

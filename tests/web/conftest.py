@@ -47,6 +47,9 @@ def opened(chromium: Browser, shared: Page, site: Site) -> Iterator[Opener]:
         if options:
             own.append(browser.window(chromium, **options))
         page = own[-1] if options else shared
+        if not options:
+            page.set_viewport_size(browser.DESK)
+            page.emulate_media(color_scheme="light")
         page.goto((kind.as_uri() if isinstance(kind, Path) else site.address(kind)) + query)
         return page
 

@@ -284,7 +284,7 @@ def test_two_rows_compared_as_the_engine_does(opened: Opener, site: Site, a: str
 
 def test_swapped_rows_swap_the_signs(opened: Opener, site: Site) -> None:
     slug = site.boards["mini"]["slug"]
-    page = opened("compare", f"?board={slug}&a=5&b=1")
+    page = opened(site.out / "compare.html", f"?board={slug}&a=5&b=1")
     one = answer(page)
     assert page.locator("#compared .lead").inner_text() == "B is better."
     page.locator("[name=a]").select_option("1")
@@ -306,7 +306,7 @@ def test_swapped_rows_swap_the_signs(opened: Opener, site: Site) -> None:
 
 def test_rows_that_cannot_be_compared_say_why(opened: Opener, site: Site) -> None:
     rows = {row["method"]: row["row"] for row in site.boards["lite"]["rows"]}
-    page = opened("compare", f"?board={site.boards['lite']['slug']}&a={rows['disco']}&b={rows['kd']}")
+    page = opened(site.out / "compare.html", f"?board={site.boards['lite']['slug']}&a={rows['disco']}&b={rows['kd']}")
     expect(page.locator("#compared")).to_contain_text("they share no seed")
 
 
