@@ -182,6 +182,10 @@ def test_copied_is_the_command_of_the_run(opened: Opener, site: Site, clipboard:
     refuse = "navigator.clipboard.writeText = () => Promise.reject(new Error())"
     absent = "Object.defineProperty(Navigator.prototype, 'clipboard', { get: () => undefined })"
     page.add_init_script({"async": "", "refused": refuse, "absent": absent}[clipboard])
+    page.goto(site.address("task"))
+    page.locator("[name=find]").fill("copied before")  # all windows share one clipboard
+    page.keyboard.press("Control+A")
+    page.keyboard.press("Control+C")
     page.goto(site.address("run"))
     command = page.locator("[data-copy]").first.inner_text()
     assert command == "bench run --task sts --method disco --seeds 0"
