@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from playwright.sync_api import Page
+from typing import TYPE_CHECKING, Any
 
 from bench.web.build import build
 from bench.web.formats import slug
 from tests.test_boards import put
 from tests.test_leaderboard import size
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+Opener = Callable[..., "Page"]
 GPU = "Testium GPU"
 NOISES = {"finetune": 0.9, "kd": 0.4, "disco": 0.38}  # of the simulated predictions: nothing separates the last two
 STUDENTS = {"bert:3": (17_400_000, 0.0, 6.0), "cnn": (5_100_000, 0.3, 2.0)}  # parameters, more noise, milliseconds
+DESK = {"width": 1280, "height": 720}
+PHONE = {"width": 375, "height": 700}
 LITE_SEEDS = {"finetune": 0, "kd": 0, "disco": 7}  # the last one shares no seed with the others
 
 
@@ -55,8 +59,9 @@ class Site:
         }  # fmt: skip
 
     def address(self, name: str) -> str:
-        """The address of a page by its kind or file, as of one opened from a folder."""
-        return (self.out / self.kinds.get(name, name)).as_uri()
+        """The address of a page by its kind or file, as of one opened from a folder; two rows are compared."""
+        query = f"?board={self.boards['mini']['slug']}&a=1&b=2" if name == "compare" else ""
+        return (self.out / self.kinds.get(name, name)).as_uri() + query
 
 
 KINDS = (
@@ -96,6 +101,13 @@ def built(folder: Path) -> Site:
     return Site(folder / "results", out)
 
 
+def window(browser: Browser, **options: Any) -> Page:
+    """A window with a profile of its own."""
+    page = browser.new_context(**options).new_page()
+    page.set_default_timeout(10_000)
+    return page
+
+
 @dataclass
 class Heard:
     """What a page did that no page may do, or that a test wants to know of."""
@@ -126,9 +138,9 @@ def overflow(page: Page) -> int:
     return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
 
 
-def open_details(page: Page, most: int = 1000) -> None:
+def open_details(page: Page, at_most: int = 1000) -> None:
     """Unfold what is folded, so that a check sees it."""
-    page.eval_on_selector_all("details", "(all, most) => all.slice(0, most).forEach(d => { d.open = true; })", most)
+    page.eval_on_selector_all("details", "(all, n) => all.slice(0, n).forEach(d => { d.open = true; })", at_most)
 
 
 def state(page: Page) -> Mapping[str, str]:

@@ -224,10 +224,11 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
         assert f"{text}{HOSTILE}" in shown, text
 
 
-def test_a_record_cannot_have_other_files_published(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["../secret.npz", "../../secret.npz", "/etc/hostname", "..", "", "W" * 300])
+def test_a_record_cannot_have_other_files_published(tmp_path: Path, name: str) -> None:
     (tmp_path / "results").mkdir()
     (tmp_path / "secret.npz").write_bytes(b"secret")
-    record = make("kd", predictions__file="../secret.npz")
+    record = make("kd", predictions__file=name)
     (tmp_path / "results" / "r.json").write_text(record.model_dump_json(by_alias=True), encoding="utf-8")
     with pytest.raises(RequestError, match="which cannot lie beside it"):
         build(tmp_path / "results", tmp_path / "out")
