@@ -123,9 +123,17 @@ def count(network: Network, encoded: Encoded, job: Job, points: Sequence[Point])
 
 
 def fixed(network: Network, job: Job, length: int) -> Encoded:
-    """One input of this many tokens: test inputs joined and cut; of fewer where the network reads no more."""
+    """One input of this many tokens: test inputs joined and cut; of fewer where the network reads no more.
+
+    Where inputs are pairs it is a pair: of so many tokens together, or for a network that cuts each text by itself, of
+    half as many each.
+    """
     texts = [text if isinstance(text, str) else " ".join(text) for text in job.inputs]
-    return network.encode([" ".join(texts * (1 + 20 * length // len("".join(texts))))], length)
+    long = " ".join(texts * (1 + 20 * length // len("".join(texts))))
+    if isinstance(job.inputs[0], str):
+        return network.encode([long], length)
+    together = network.encode([(long, long)], length)
+    return together if together.lengths[0] == length else network.encode([(long, long)], length // 2)
 
 
 def reads(network: Network, job: Job, length: int) -> bool:

@@ -13,10 +13,12 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from bench import plugins
 from bench.errors import RequestError
+from bench.measuring import QUICK
 from bench.network import Network
 from bench.students.bilstm import BiLSTM
 from bench.students.bow import Bow
 from bench.students.cnn import CNN, MaxCNN
+from bench.timing import Job, Point, count, fixed, reads
 from bench.words import WordNetwork
 
 TEXTS = ["The cat sat on the mat.", "A dog", "the café, the Cafe", "one two three four five six seven eight nine ten"]
@@ -151,6 +153,25 @@ def test_empty_and_unknown_inputs_read_as_one_unknown_word(family):
     embeddings = embed(network, ["", "zebra", "cat"])
     assert embeddings.shape == (3, network.width) and embeddings.isfinite().all()
     assert torch.equal(embeddings[0], embeddings[1]) and not torch.equal(embeddings[0], embeddings[2])
+
+
+def pairs() -> SimpleNamespace:
+    """A task of pairs of texts in two classes."""
+    given = list(zip(TEXTS, reversed(TEXTS), strict=True))
+    pool = SimpleNamespace(inputs=given)
+    return SimpleNamespace(kind="classify", outputs=2, examples=lambda purpose: pool)
+
+
+@FAMILIES
+def test_a_reader_of_pairs_is_timed_at_a_fixed_length_on_pairs(family):
+    """Of so many tokens in both texts together; and the counter runs it."""
+    network, want = build(family, data=pairs()), frozenset({"logits"})
+    job = Job({"student": network}, pairs().examples("distil").inputs, want, [], QUICK, "cpu", frozenset({0}))
+    encoded = fixed(network, job, 128)
+    assert encoded.lengths.tolist() == [128] and reads(network, job, 128)
+    assert network(encoded.batch(np.array([0])), want).logits.shape == (1, 2)
+    found = count(network, network.encode(job.inputs), job, [Point("single", 1, length=128)])
+    assert found["flops"]["128"] >= found["flops"]["mean"] > 0
 
 
 @FAMILIES
