@@ -86,7 +86,7 @@ def test_the_tables_of_classification_are_those_of_the_records(committed):
     lines = {line.split("|")[1]: line for line in classification(committed)}
     shown = re.findall(r"^\| (?:glue|text|images)/.*$", README, re.MULTILINE)
     wrong = [lines.get(text.split("|")[1], f"no records: {text}") for text in shown if text not in lines.values()]
-    assert len(shown) >= 10 and not wrong, "put these lines into the README:\n" + "\n".join(wrong)
+    assert len(shown) >= 8 and not wrong, "put these lines into the README:\n" + "\n".join(wrong)
 
 
 def test_committed_results_are_sound(committed):
