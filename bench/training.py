@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,15 @@ from bench import checkpoint
 from bench.console import Console
 from bench.energy import meter
 from bench.errors import BenchError
-from bench.inference import outputs, to_device
-from bench.inputs import Batch, batch_order
-from bench.method import Method, Run, Stage
+from bench.feed import Feed, concrete
+from bench.inference import outputs
+from bench.method import Method, Stage
 from bench.network import Network
 from bench.optimiser import make_optimiser, rate, set_rate
 from bench.scores import headline
-from bench.signals import OUTPUT, PER_INPUT, Signals
+from bench.signals import OUTPUT
 from bench.task import Task
-from bench.teaching import LiveSignals, Teacher
+from bench.teaching import Teacher
 
 READ_LOSSES = 20  # times a stage: reading a loss waits for the device, so it is not done in every step
 SAVE_SECONDS = 120  # a checkpoint at least this often
@@ -197,53 +197,6 @@ class Trainer:
         self.console(f"  resumed after {self.progress.updates} updates")
 
 
-class Feed:
-    """The batches of one stage: student inputs, teacher signals and labels of the same examples."""
-
-    def __init__(
-        self, stage: Stage, run: Run, student: Network, teachers: Sequence[Teacher], counted: bool = False
-    ) -> None:
-        self.stage, self.track, self.seed = stage, run.track, run.seed
-        self.examples = run.task.examples(stage.data) if isinstance(stage.data, str) else stage.data
-        self.encoded = student.encode(self.examples.inputs, run.track.max_length)
-        names = concrete(stage.needs, run.task.kind)
-        use = "resumed" if counted else "train"  # a resumed stage has paid for its signals already
-        self.sources = [self._signals(teacher, names, use) for teacher in teachers] if names else []
-
-    def _signals(self, teacher: Teacher, names: frozenset[str], use: str) -> Any:
-        live = self.stage.noisy_teacher or not names <= PER_INPUT or self.examples.views > 1
-        if live:
-            return LiveSignals(teacher, self.examples, names, self.track.max_length, self.stage.noisy_teacher)
-        return teacher.signals(self.examples, names, self.track.max_length, use)
-
-    def order(self, seed: tuple[int, int], start: int) -> Any:
-        """Example numbers, batch by batch, from update `start` on."""
-        lengths = self.encoded.lengths[self.examples.groups].max(axis=1)
-        bucketed = self.track.batching == "bucketed" and lengths.min() < lengths.max()
-        return batch_order(lengths, self.stage.batch_size, seed, start, self.stage.updates, bucketed)
-
-    def batch(self, rows: np.ndarray, step: int, device: torch.device) -> tuple[dict[str, Tensor], Any, Batch]:
-        """(student inputs, teacher signals, batch), flattened column by column."""
-        groups = self.examples.groups[rows]
-        flat = self._viewed(groups.T.reshape(-1), step)
-        labels = self.examples.labels
-        inputs = to_device(self.encoded.batch(flat), device)
-        batch = Batch(
-            torch.from_numpy(rows).to(device), groups.shape[1],
-            None if labels is None else torch.from_numpy(labels[rows]).to(device),
-            inputs, step / self.stage.updates, len(self.examples),
-        )  # fmt: skip
-        signals = [source.rows(flat).detach() for source in self.sources]
-        return inputs, signals if len(self.stage.teachers) > 1 else (signals or [Signals()])[0], batch
-
-    def _viewed(self, rows: np.ndarray, step: int) -> np.ndarray:
-        """The same views for every method with this seed: they depend on the seed and the update alone."""
-        if self.examples.views == 1:
-            return rows
-        views = np.random.default_rng((self.seed, 2, step)).integers(self.examples.views, size=len(rows))
-        return rows + views * len(self.examples.inputs)
-
-
 class Dev:
     """The dev split, encoded once for the student."""
 
@@ -262,11 +215,6 @@ class Dev:
 
 def shown(losses: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
-
-
-def concrete(names: Iterable[str], kind: str) -> frozenset[str]:
-    """`output` replaced by the signal that this kind of task is evaluated on."""
-    return frozenset(OUTPUT[kind] if name == "output" else name for name in names)
 
 
 def derived_seed(seed: int, *purpose: object) -> int:
