@@ -68,7 +68,17 @@ class Tinybert(Method):
         first, second = tail(track.updates, s.share)
         layers = {"hidden", "attention_scores"}
         yield Stage(
-            "intermediate", data, self.layers, first, track.batch_size, inner, layers, layers, s.replicate, "last"
+            "intermediate",
+            data,
+            self.layers,
+            first,
+            track.batch_size,
+            inner,
+            layers,
+            layers,
+            s.replicate,
+            "last",
+            reads_padding=True,
         )
         yield Stage(
             "prediction", data, self.prediction, second, track.batch_size, outer, {"logits"}, noisy_teacher=s.replicate

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bench import __version__, cli_results, cli_site
+from bench import __version__, cli_results, cli_site, waiting
 from bench.cli_results import Json, Results
 from bench.errors import BenchError, RequestError
 
@@ -31,6 +31,7 @@ cli_results.add_to(app)
 
 def main() -> None:
     """Entry point: errors become one sentence and an exit status."""
+    waiting.patiently()
     try:
         if app(standalone_mode=False) == 130:  # what typer makes of Ctrl-C
             raise KeyboardInterrupt
@@ -166,6 +167,13 @@ def run(
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE: a method's setting, or track.updates, bert.init ...; may be repeated."),
     ] = None,
+    store_quota: Annotated[
+        str,
+        typer.Option(
+            envvar="BENCH_STORE_QUOTA",
+            help="What teacher signals may take on disk; token-level ones that do not fit are made in every step.",
+        ),
+    ] = "4GB",
     remeasure: Annotated[
         bool, typer.Option("--remeasure", help="Time finished runs again, after a noisy measurement; trains nothing.")
     ] = False,
@@ -173,12 +181,14 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Distil under the standard protocol and leave a record. Finished runs are skipped, interrupted ones resume."""
+    from bench import store
     from bench.console import Console
     from bench.spec import Request, resolve
     from bench.sweep import describe, run_all
 
     if device not in ("auto", "cpu", "cuda"):
         raise RequestError(f"--device {device}: there are auto, cpu and cuda")
+    store.set_quota(store_quota)
     request = Request(task, method, student or [], teacher, track, parse_seeds(seeds), data_dir, settings or [])
     specs = resolve(request)
     if dry_run:

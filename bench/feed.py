@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,16 @@ from bench.network import Network
 from bench.signals import OUTPUT, PER_INPUT, Signals
 from bench.teaching import LiveSignals, Teacher
 
+WHOLE = 65_536  # inputs; the teacher reads a smaller pool whole, in one order, whatever a run will read of it
+
 
 class Feed:
     """The batches of one stage: student inputs, teacher signals and labels of the same examples."""
 
     def __init__(
-        self, stage: Stage, run: Run, student: Network, teachers: Sequence[Teacher], counted: bool = False
+        self, stage: Stage, run: Run, student: Network, teachers: Sequence[Teacher], number: int, counted: bool = False
     ) -> None:
-        self.stage, self.track, self.seed = stage, run.track, run.seed
+        self.stage, self.track, self.seed, self.number = stage, run.track, run.seed, number
         self.examples = run.task.examples(stage.data) if isinstance(stage.data, str) else stage.data
         self.encoded = student.encode(self.examples.inputs, run.track.max_length)
         names = concrete(stage.needs, run.task.kind)
@@ -31,25 +34,39 @@ class Feed:
         self.sources = [self._signals(teacher, names, use) for teacher in teachers] if names else []
 
     def _signals(self, teacher: Teacher, names: frozenset[str], use: str) -> Any:
-        live = self.stage.noisy_teacher or not names <= PER_INPUT or self.examples.views > 1
-        if live:
-            return LiveSignals(teacher, self.examples, names, self.track.max_length, self.stage.noisy_teacher)
-        return teacher.signals(self.examples, names, self.track.max_length, use)
+        if self.stage.noisy_teacher or (self.stage.reads_padding and not names <= PER_INPUT):
+            noisy = self.stage.noisy_teacher
+            return LiveSignals(teacher, self.examples, names, self.track.max_length, noisy)
+        if names <= PER_INPUT and self.examples.views == 1 and len(self.examples.inputs) <= WHOLE:
+            return teacher.signals(self.examples, names, self.track.max_length, use, self.track.signals)
+        return teacher.by_row(self.examples, names, self.track.max_length, self.visited, use, self.track.signals)
 
-    def order(self, seed: tuple[int, int], start: int) -> Any:
+    @cached_property
+    def visited(self) -> np.ndarray:
+        """The virtual rows that the stage reads, each once, in ascending order."""
+        seen = np.zeros(len(self.examples.inputs) * self.examples.views, bool)
+        for step, rows in enumerate(self.order(0)):
+            seen[self._viewed(self._flat(rows), step)] = True
+        return np.flatnonzero(seen)
+
+    def order(self, start: int) -> Iterator[np.ndarray]:
         """Example numbers, batch by batch, from update `start` on."""
         lengths = self.encoded.lengths[self.examples.groups].max(axis=1)
         bucketed = self.track.batching == "bucketed" and lengths.min() < lengths.max()
+        seed = (self.seed, self.number)
         return batch_order(lengths, self.stage.batch_size, seed, start, self.stage.updates, bucketed)
+
+    def _flat(self, rows: np.ndarray) -> np.ndarray:
+        """Pool rows of these examples, column by column."""
+        return self.examples.groups[rows].T.reshape(-1)
 
     def batch(self, rows: np.ndarray, step: int, device: torch.device) -> tuple[dict[str, Tensor], Any, Batch]:
         """(student inputs, teacher signals, batch), flattened column by column."""
-        groups = self.examples.groups[rows]
-        flat = self._viewed(groups.T.reshape(-1), step)
+        flat = self._viewed(self._flat(rows), step)
         labels = self.examples.labels
         inputs = to_device(self.encoded.batch(flat), device)
         batch = Batch(
-            torch.from_numpy(rows).to(device), groups.shape[1],
+            torch.from_numpy(rows).to(device), self.examples.groups.shape[1],
             None if labels is None else torch.from_numpy(labels[rows]).to(device),
             inputs, step / self.stage.updates, len(self.examples),
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -88,14 +89,19 @@ class TokenArrays:
     def __init__(
         self, token_ids: Sequence[Sequence[int]], pad: int, segments: Sequence[Sequence[int]] | None = None
     ) -> None:
-        self.lengths = np.fromiter((len(t) for t in token_ids), np.int64, len(token_ids))
-        self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
-        self.flat = self._flat(token_ids)
-        self.segments = None if segments is None else self._flat(segments)
-        self.pad = pad
+        self._hold(flattened(token_ids, segments), pad)
 
-    def _flat(self, lists: Sequence[Sequence[int]]) -> np.ndarray:
-        return np.fromiter((i for t in lists for i in t), np.int64, int(self.offsets[-1]))
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray], pad: int) -> TokenArrays:
+        """From `flat`, `lengths` and perhaps `segments`, as `flattened` makes them; they may be memory-mapped."""
+        found = cls.__new__(cls)
+        found._hold(arrays, pad)
+        return found
+
+    def _hold(self, arrays: Mapping[str, np.ndarray], pad: int) -> None:
+        self.flat, self.segments, self.pad = arrays["flat"], arrays.get("segments"), pad
+        self.lengths = np.asarray(arrays["lengths"], np.int64)
+        self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -103,8 +109,9 @@ class TokenArrays:
     def batch(self, rows: np.ndarray) -> dict[str, Tensor]:
         """`input_ids`, `attention_mask`, and for pairs `token_type_ids`: (B, L) int64, L the longest of these rows."""
         lengths = self.lengths[rows]
-        mask = np.arange(lengths.max(initial=1)) < lengths[:, None]
-        at = np.concatenate([np.arange(self.offsets[r], self.offsets[r + 1]) for r in rows])
+        places = np.arange(lengths.max(initial=1))
+        mask = places < lengths[:, None]
+        at = (self.offsets[rows][:, None] + places)[mask]
         ids = np.full(mask.shape, self.pad, np.int64)
         ids[mask] = self.flat[at]
         found = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask.astype(np.int64))}
@@ -113,6 +120,17 @@ class TokenArrays:
             kinds[mask] = self.segments[at]
             found["token_type_ids"] = torch.from_numpy(kinds)
         return found
+
+
+def flattened(token_ids: Sequence[Sequence[int]], segments: Sequence[Sequence[int]] | None) -> dict[str, np.ndarray]:
+    """`flat` int32 and `lengths` int64 (N,); `segments` int8 where there are such."""
+    lengths = np.fromiter((len(t) for t in token_ids), np.int64, len(token_ids))
+
+    def flat(lists: Sequence[Sequence[int]], dtype: Any) -> np.ndarray:
+        return np.fromiter(itertools.chain.from_iterable(lists), dtype, int(lengths.sum()))
+
+    found = {"flat": flat(token_ids, np.int32), "lengths": lengths}
+    return found if segments is None else found | {"segments": flat(segments, np.int8)}
 
 
 BUCKET = 20  # batches that are sorted by length together: large enough to save padding, small enough to stay random

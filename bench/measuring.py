@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench import noise, plugins, store
+from bench import noise, plugins, store, waiting
 from bench.console import Console
 from bench.errors import BenchError
 from bench.network import Network
@@ -90,7 +90,8 @@ def in_child(job: Job, console: Console) -> dict[str, Any]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=child, args=(theirs,), daemon=True)
-    process.start()
+    with waiting.as_usual():
+        process.start()
     theirs.close()
     try:
         ours.send(plugins.loaded_files())

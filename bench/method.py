@@ -35,6 +35,7 @@ class Stage:
         "best"  # on dev; `last` where the output has no part in the loss, so dev says nothing
     )
     teachers: Sequence[int] = ()  # the assistants that teach, by number; empty: the run's own teacher
+    reads_padding: bool = False  # of the teacher's tokens; what lies there depends on the batch, and cannot be stored
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def _specs(
             "teacher": place.name, "seed": seed,
             "data": {"source": task.source.kind, "identity": identity},
             "settings": {
-                "track": {k: v for k, v in dataclasses.asdict(task.track).items() if k not in FIXED + OF_TEACHER},
+                "track": task.track.settings(without=FIXED + OF_TEACHER),
                 "method": dataclasses.asdict(settings), "student": dataclasses.asdict(build),
             },
             "versions": {

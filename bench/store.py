@@ -1,6 +1,7 @@
 """The store: teacher signals and run checkpoints on disk, keyed by content.
 
-    <cache>/signals/<key>/{meta.json, embedding.npy}     teacher signals, read through memory maps
+    <cache>/signals/<key>/{meta.json, embedding.npy}     teacher signals, read through memory maps (bench.rows: by row)
+    <cache>/tokens/<key>/{meta.json, flat.npy ...}       texts as a tokenizer reads them (bench.inputs)
     <cache>/runs/<run id>/checkpoint.safetensors         an unfinished run; student.safetensors once it is done
     <cache>/teachers/<key>/{teacher.safetensors, record.json}    a teacher that was fine-tuned (bench.teach)
     <cache>/timings/<key>/{measured.json, samples.npz}   a session of the clock (bench.timings)
@@ -13,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -37,6 +39,44 @@ def root() -> Path:
 def content_key(**parts: Any) -> str:
     """A short hash of everything that decides a value."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+QUOTA = "BENCH_STORE_QUOTA"  # an environment variable, so that processes which a run starts know it too
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+def quota() -> int:
+    """Bytes that all signals may take where large ones are stored. RequestError: no size."""
+    text = os.environ.get(QUOTA) or "4GB"
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", text.strip().lower())
+    if not match:
+        raise RequestError(f"the store's quota '{text}' is no size: write it as in 500MB, 4GB or 0")
+    return int(float(match[1]) * UNITS[match[2]])
+
+
+def set_quota(text: str) -> None:
+    """For this process and those it starts. RequestError: no size."""
+    os.environ[QUOTA] = text
+    quota()
+
+
+def used() -> int:
+    """Bytes that teacher signals take on disk."""
+    return sum(on_disk(f) for f in (root() / "signals").glob("*/*") if f.is_file())
+
+
+def on_disk(file: Path) -> int:
+    """Bytes that a file really takes: an array that is filled row by row has holes."""
+    return min(file.stat().st_blocks * 512, file.stat().st_size)
+
+
+@contextmanager
+def told(folder: Path) -> Iterator[None]:
+    """What goes wrong with the disk becomes one sentence; unfinished folders are removed."""
+    try:
+        yield
+    except OSError as error:
+        raise BenchError(f"cannot write the teacher store in {folder}: {error.strerror}") from error
 
 
 @contextmanager
@@ -65,21 +105,34 @@ def make_folder(folder: Path) -> Path:
 
 
 def signals(key: str, meta: dict[str, Any], compute: Callable[[], dict[str, np.ndarray]]) -> tuple[dict, dict]:
-    """Stored arrays by signal name (memory-mapped) and their meta data; computed and stored when they are not there.
+    """`arrays` of a teacher's signals, by name."""
+    return arrays("signals", key, meta, compute)
+
+
+def arrays(
+    room: str, key: str, meta: dict[str, Any], compute: Callable[[], dict[str, np.ndarray]]
+) -> tuple[dict, dict]:
+    """Stored arrays by name (memory-mapped) and their meta data; computed and stored when they are not there.
 
     `meta["fresh"]` says whether this call computed them.
     """
-    folder = root() / "signals" / key
-    with locked(key):
+    folder = root() / room / key
+    with locked(lock_name(room, key)):
         try:
-            arrays, kept = read_folder(folder)
+            found, kept = read_folder(folder)
             fresh = False
         except (OSError, ValueError, KeyError, TypeError, EOFError):  # not there, or damaged
             write_folder(folder, meta, compute)
-            arrays, kept = read_folder(folder)
+            found, kept = read_folder(folder)
             fresh = True
         os.utime(folder / "meta.json")  # last use, shown by `bench store ls`
-    return arrays, kept | {"fresh": fresh}
+    return found, kept | {"fresh": fresh}
+
+
+def lock_name(room: str, key: str) -> str:
+    """What a folder of the store is locked by."""
+    kinds = {folder: kind for kind, folder in FOLDERS.items()}
+    return f"{kinds[room]}-{key}" if room in kinds else key
 
 
 def read_folder(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -110,11 +163,14 @@ def write_folder(folder: Path, meta: dict[str, Any], compute: Callable[[], dict[
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+FOLDERS = {"run": "runs", "teacher": "teachers", "timings": "timings", "tokens": "tokens"}  # beside the signals
+
+
 @dataclass(frozen=True)
 class Entry:
     """One thing in the store, as `bench store ls` shows it."""
 
-    kind: str  # signals | run | teacher | timings | unfinished: a write that was interrupted, or goes on
+    kind: str  # signals | run | teacher | timings | tokens | unfinished: a write that was interrupted, or goes on
     key: str
     detail: str
     size: int  # bytes
@@ -126,7 +182,7 @@ def entries() -> list[Entry]:
     """Everything in the store, newest use first."""
     found = [_entry("signals", p) for p in (root() / "signals").glob("[!.]*") if p.is_dir()]
     found += [_entry("unfinished", p) for p in (root() / "signals").glob(".writing-*") if p.is_dir()]
-    for kind, folder in (("run", "runs"), ("teacher", "teachers"), ("timings", "timings")):
+    for kind, folder in FOLDERS.items():
         found += [_entry(kind, p) for p in (root() / folder).glob("[!.]*") if p.is_dir()]
     return sorted(found, key=lambda e: -e.used)
 
@@ -138,10 +194,11 @@ def _entry(kind: str, path: Path) -> Entry:
     if kind == "signals":
         try:
             meta = json.loads((path / "meta.json").read_text())
-            detail = f"{meta['teacher']}: {meta['rows']} x {', '.join(meta['signals'])}"
+            rows = f"{meta['rows']} of {meta['of']}" if "of" in meta else f"{meta['rows']}"
+            detail = f"{meta['teacher']}: {rows} x {', '.join(meta['signals'])}"
         except (OSError, ValueError, KeyError, TypeError):
             detail = "damaged; it will be computed again"
-    return Entry(kind, path.name.removeprefix(".writing-"), detail, sum(f.stat().st_size for f in files), used, path)
+    return Entry(kind, path.name.removeprefix(".writing-"), detail, sum(map(on_disk, files)), used, path)
 
 
 def remove(keys: list[str]) -> int:
@@ -154,7 +211,6 @@ def remove(keys: list[str]) -> int:
             raise RequestError(f"'{key}' names {len(matches) or 'no'} entries of the store: see bench store ls")
         chosen |= {e.path: e for e in matches}
     for entry in chosen.values():
-        name = f"{entry.kind}-{entry.key}" if entry.kind in ("run", "teacher", "timings") else entry.key
-        with locked(name, wait=False):
+        with locked(lock_name(FOLDERS.get(entry.kind, ""), entry.key), wait=False):
             shutil.rmtree(entry.path, ignore_errors=True)
     return sum(e.size for e in chosen.values())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -19,6 +19,11 @@ from bench.sources import Source
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+def later(default: Any) -> Any:
+    """A setting that came later: run ids and teachers' keys know it where it is not what had always been."""
+    return field(default=default, metadata={"later": True})
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Track:
     teacher: str = ""
     student: str = ""
     datasets: tuple[str, ...] = ()  # the family's data sets that are on this track; empty: all
+    signals: Literal["float32", "float16"] = later("float32")  # how teacher signals are stored
     teach: int = 0  # updates in which a teacher is fine-tuned that does not solve the task yet; 0: as many as `updates`
 
     def __post_init__(self) -> None:
@@ -41,6 +47,12 @@ class Track:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise RequestError(f"{name} must be at least 1, not {value}")
+
+    def settings(self, without: Collection[str] = ()) -> dict[str, Any]:
+        """What keys are made of."""
+        known = [f for f in fields(self) if f.name not in without]
+        chosen = [f for f in known if not (f.metadata.get("later") and getattr(self, f.name) == f.default)]
+        return {f.name: getattr(self, f.name) for f in chosen}
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ class Trainer:
 
     def _run(self, stage: Stage, kept: dict[str, Tensor]) -> None:
         teachers = [self.assistants[n] for n in stage.teachers] or [self.teacher]
-        feed = Feed(stage, self.method.run, self.student, teachers, counted=bool(kept))
+        feed = Feed(stage, self.method.run, self.student, teachers, self.progress.stage, counted=bool(kept))
         optimiser = self.accelerator.prepare(make_optimiser(stage.optimiser, self.student, self.method))
         if kept:
             checkpoint.load_optimiser(optimiser, checkpoint.without_prefix("optimiser", kept))
@@ -104,7 +104,7 @@ class Trainer:
         evaluate_at = {round(stage.updates * (k + 1) / self.track.evaluations) for k in range(self.track.evaluations)}
         read_every = max(1, stage.updates // READ_LOSSES)
         sums: dict[str, Tensor] = {}
-        order = feed.order((self.seed, p.stage), p.step)
+        order = feed.order(p.step)
         started, joules = time.perf_counter(), self._joules()
         self.student.train(), self.method.train()
         for rows in order:

@@ -19,6 +19,7 @@ from bench.inputs import TokenArrays
 from bench.models import check
 from bench.network import Network, Shape
 from bench.signals import TRANSFORMER, Signals
+from bench.tokens import Lists, tokens
 
 POOLINGS = ("mean", "cls", "max", "pooler")
 
@@ -121,10 +122,22 @@ def run(model: Any, batch: dict[str, Tensor], want: frozenset[str]) -> tuple[Any
 def tokenise(tokenizer: Any, inputs: Sequence[Any], limit: int) -> TokenArrays:
     """Texts or pairs of texts as the model's own tokenizer reads them; the longer text of a pair is cut first."""
     pairs = bool(len(inputs)) and not isinstance(inputs[0], str)
-    given = [list(part) for part in zip(*inputs, strict=True)] if pairs else [list(inputs)]
-    tokens = tokenizer(*given, truncation=True, max_length=limit, padding=False)
-    segments = tokens.get("token_type_ids") if pairs else None  # of single texts all are 0, which is the default
-    return TokenArrays(tokens["input_ids"], tokenizer.pad_token_id or 0, segments)
+
+    def read(chunk: Sequence[Any]) -> tuple[Lists, Lists | None]:
+        given = [list(part) for part in zip(*chunk, strict=True)] if pairs else [list(chunk)]
+        found = tokenizer(*given, truncation=True, max_length=limit, padding=False)
+        # of single texts all segments are 0, which is the default
+        return found["input_ids"], found.get("token_type_ids") if pairs else None
+
+    return tokens(read, inputs, tokenizer.pad_token_id or 0, lambda: rules_of(tokenizer), limit)
+
+
+def rules_of(tokenizer: Any) -> str:
+    """All that a tokenizer goes by but the lengths, which change with every call; "": it has no such text."""
+    if getattr(tokenizer, "backend_tokenizer", None) is None:
+        return ""
+    rules = json.loads(tokenizer.backend_tokenizer.to_str())
+    return json.dumps({k: v for k, v in rules.items() if k not in ("truncation", "padding")}, sort_keys=True)
 
 
 def shape_of(config: Any) -> Shape:
@@ -227,7 +240,5 @@ def fingerprint(network: nn.Module) -> str:
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     tokenizer = getattr(network, "tokenizer", None)
     if tokenizer is not None:
-        rules = json.loads(tokenizer.backend_tokenizer.to_str())
-        rules = {k: v for k, v in rules.items() if k not in ("truncation", "padding")}  # these change with every call
-        digest.update(json.dumps(rules, sort_keys=True).encode())
+        digest.update(rules_of(tokenizer).encode())
     return digest.hexdigest()

@@ -21,6 +21,7 @@ from bench.optimiser import Optimiser
 from bench.signals import Signals
 from bench.student import Student
 from bench.task import Task
+from bench.tokens import Lists, tokens
 
 PAD, UNK = "[PAD]", "[UNK]"
 SPREAD = 0.25  # U(-0.25, 0.25): the variance of word2vec vectors; Kim (2014), yoonkim/CNN_sentence process_data.py
@@ -67,8 +68,15 @@ class Tokens:
 
         An empty input reads as one unknown word, so that no pooling divides by 0.
         """
-        encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return TokenArrays([e.ids[:max_length] or [self.unk] for e in encodings], self.pad)
+
+        def chunk(part: Sequence[str]) -> tuple[Lists, None]:
+            encodings = self.tokenizer.encode_batch_fast(list(part), add_special_tokens=False)
+            return [e.ids[:max_length] or [self.unk] for e in encodings], None
+
+        def rules() -> str:  # whether special tokens are text like any other is a switch that to_str leaves out
+            return f"{self.tokenizer.to_str()} {self.unk} {self.tokenizer.encode_special_tokens}"
+
+        return tokens(chunk, texts, self.pad, rules, max_length)
 
     def portable(self, max_length: int) -> Tokenizer:
         """A copy whose tokenizer.json reads as `read` does, but for the empty input, which has no token there.
