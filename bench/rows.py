@@ -73,7 +73,9 @@ class Rows:
     def files(self) -> dict[str, np.ndarray]:
         """`filled` and the layers, memory-mapped; made anew where they are not there, or damaged. Under the lock."""
         try:
-            self.meta = json.loads((self.folder / "meta.json").read_text())
+            known = json.loads((self.folder / "meta.json").read_text())
+            known["seconds"] += 0.0 * known["rows"]  # both numbers, or it is no such file
+            self.meta = known
             return self._mapped()
         except (OSError, ValueError, KeyError, TypeError, EOFError):
             self.meta |= {"rows": 0, "seconds": 0.0}

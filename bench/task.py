@@ -40,6 +40,9 @@ class Track:
     student: str = ""
     datasets: tuple[str, ...] = ()  # the family's data sets that are on this track; empty: all
     signals: Literal["float32", "float16"] = later("float32")  # how teacher signals are stored
+    dropout: Literal["torch", "cheap"] = later("torch")  # where its noise comes from: see bench.dropout
+    precision: Literal["float32", "bfloat16"] = later("float32")  # of the student's forward pass: see bench.precision
+    compile: bool = later(False)  # the student's forward pass by torch.compile
     teach: int = 0  # updates in which a teacher is fine-tuned that does not solve the task yet; 0: as many as `updates`
 
     def __post_init__(self) -> None:

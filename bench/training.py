@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from bench import checkpoint
+from bench import checkpoint, dropout
 from bench.console import Console
 from bench.energy import meter
 from bench.errors import BenchError
@@ -23,10 +24,12 @@ from bench.inference import outputs
 from bench.method import Method, Stage
 from bench.network import Network
 from bench.optimiser import make_optimiser, rate, set_rate
+from bench.precision import Forward
 from bench.scores import headline
 from bench.signals import OUTPUT
 from bench.task import Task
 from bench.teaching import Teacher
+from bench.touched import Touched, touched
 
 READ_LOSSES = 20  # times a stage: reading a loss waits for the device, so it is not done in every step
 SAVE_SECONDS = 120  # a checkpoint at least this often
@@ -69,6 +72,10 @@ class Trainer:
         self.task, self.track, self.seed = method.run.task, method.run.track, method.run.seed
         self.progress = Progress()
         self.meter = meter(teacher.device)
+        self.forward = Forward(self.student, self.track)
+        self.touched: Touched | None = None
+        if self.track.dropout == "cheap":
+            dropout.use(self.student)
         self.best: dict[str, Tensor] = {}
         self.saved = time.monotonic()
 
@@ -88,14 +95,22 @@ class Trainer:
     def _run(self, stage: Stage, kept: dict[str, Tensor]) -> None:
         teachers = [self.assistants[n] for n in stage.teachers] or [self.teacher]
         feed = Feed(stage, self.method.run, self.student, teachers, self.progress.stage, counted=bool(kept))
+        if not kept:
+            self._judge(stage, {})
+        self.touched = touched(self.student, feed.encoded, stage.optimiser)
         optimiser = self.accelerator.prepare(make_optimiser(stage.optimiser, self.student, self.method))
         if kept:
             checkpoint.load_optimiser(optimiser, checkpoint.without_prefix("optimiser", kept))
             checkpoint.set_random_state(checkpoint.without_prefix("random", kept))
         else:
             torch.manual_seed(derived_seed(self.seed, "stage", self.progress.stage))
-            self._judge(stage, {})
         self._steps(stage, feed, optimiser)
+        if self.touched:
+            self.touched.leave()
+
+    def _whole(self) -> AbstractContextManager[None]:
+        """The student with all of its rows, to be judged or kept."""
+        return self.touched.whole() if self.touched else nullcontext()
 
     def _steps(self, stage: Stage, feed: Feed, optimiser: Any) -> None:
         """The inner loop: no device sync but where losses are read."""
@@ -108,9 +123,12 @@ class Trainer:
         started, joules = time.perf_counter(), self._joules()
         self.student.train(), self.method.train()
         for rows in order:
-            set_rate(optimiser, rate(o, p.step, stage.updates, warmup))
+            lr = rate(o, p.step, stage.updates, warmup)
+            set_rate(optimiser, lr)
             losses = self._losses(stage, feed, rows)
             self._update(losses, optimiser, o.clip)
+            if self.touched:
+                self.touched.after_step(lr, o.weight_decay)
             p.step += 1
             p.updates += 1
             self.console.progress(stage.name, p.step, stage.updates)
@@ -120,9 +138,10 @@ class Trainer:
             if p.step % read_every == 0 or p.step in evaluate_at:
                 means = self._read(stage, sums, read_every)
                 p.seconds, p.joules = p.seconds + time.perf_counter() - started, p.joules + self._joules() - joules
-                if p.step in evaluate_at:
-                    self._judge(stage, means)
-                self._save(optimiser, force=p.step in evaluate_at)
+                with self._whole():
+                    if p.step in evaluate_at:
+                        self._judge(stage, means)
+                    self._save(optimiser, force=p.step in evaluate_at)
                 started, joules = time.perf_counter(), self._joules()
 
     def _joules(self) -> float:
@@ -130,9 +149,10 @@ class Trainer:
 
     def _losses(self, stage: Stage, feed: Feed, rows: np.ndarray) -> dict[str, Tensor]:
         inputs, teacher, batch = feed.batch(rows, self.progress.step, self.teacher.device)
-        with self.accelerator.autocast():
-            student = self.student(inputs, concrete(stage.wants, self.task.kind))
-            return stage.loss(student, teacher, batch)
+        want = concrete(stage.wants, self.task.kind)
+        if self.progress.step == 0:
+            self.forward.check(inputs, want)
+        return stage.loss(self.forward(inputs, want), teacher, batch)
 
     def _update(self, losses: dict[str, Tensor], optimiser: Any, clip: float) -> None:
         self.accelerator.backward(torch.stack(list(losses.values())).sum())
