@@ -25,6 +25,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from bench.errors import BenchError, RequestError
+from bench.processes import main_first
 
 
 def root() -> Path:
@@ -64,6 +65,7 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+@main_first
 def signals(key: str, meta: dict[str, Any], compute: Callable[[], dict[str, np.ndarray]]) -> tuple[dict, dict]:
     """Stored arrays by signal name (memory-mapped) and their meta data; computed and stored when they are not there.
 

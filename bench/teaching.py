@@ -106,11 +106,12 @@ class LiveSignals:
         """Signals of these pool rows, padded as the teacher's own tokens are."""
         import torch
 
+        from bench import sharing
         from bench.inference import to_device
 
         network = self.teacher.network.train(self.noisy)
         with torch.no_grad():
-            found = network(to_device(self.encoded.batch(rows), self.teacher.device), self.names)
+            found = sharing.forward(network, to_device(self.encoded.batch(rows), self.teacher.device), self.names)
         network.eval()
         self.teacher.forwards["computed"] += len(rows)
         return found

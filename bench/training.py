@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from bench import checkpoint
+from bench import checkpoint, processes, sharing
 from bench.console import Console
 from bench.energy import meter
 from bench.errors import BenchError
@@ -62,8 +62,9 @@ class Trainer:
         assistants: Sequence[Teacher] = (),
     ) -> None:
         self.accelerator = Accelerator(cpu=teacher.device.type == "cpu")
-        if self.accelerator.num_processes > 1:
-            raise BenchError("one run on several processes is not supported; start bench without a launcher")
+        if self.accelerator.num_processes != processes.size():
+            raise BenchError("only bench run works on several processes; start this without a launcher")
+        self.processes = processes.count()
         self.student, self.method, self.teacher = student.to(teacher.device), method.to(teacher.device), teacher
         self.evaluate, self.path, self.console, self.assistants = evaluate, path, console, assistants
         self.task, self.track, self.seed = method.run.task, method.run.track, method.run.seed
@@ -74,7 +75,7 @@ class Trainer:
 
     def fit(self) -> Progress:
         """Run, or go on with, all stages."""
-        kept = checkpoint.load(self.path)
+        kept = processes.from_main(lambda: checkpoint.load(self.path))
         if kept:
             self._restore(*kept)
         for index, stage in enumerate(self.method.stages()):
@@ -88,6 +89,7 @@ class Trainer:
     def _run(self, stage: Stage, kept: dict[str, Tensor]) -> None:
         teachers = [self.assistants[n] for n in stage.teachers] or [self.teacher]
         feed = Feed(stage, self.method.run, self.student, teachers, counted=bool(kept))
+        sharing.align(self.student, self.method)
         optimiser = self.accelerator.prepare(make_optimiser(stage.optimiser, self.student, self.method))
         if kept:
             checkpoint.load_optimiser(optimiser, checkpoint.without_prefix("optimiser", kept))
@@ -119,7 +121,8 @@ class Trainer:
                 sums[name] = sums.get(name, 0) + loss.detach()
             if p.step % read_every == 0 or p.step in evaluate_at:
                 means = self._read(stage, sums, read_every)
-                p.seconds, p.joules = p.seconds + time.perf_counter() - started, p.joules + self._joules() - joules
+                p.seconds += time.perf_counter() - started
+                p.joules += processes.total(self._joules() - joules)
                 if p.step in evaluate_at:
                     self._judge(stage, means)
                 self._save(optimiser, force=p.step in evaluate_at)
@@ -131,11 +134,12 @@ class Trainer:
     def _losses(self, stage: Stage, feed: Feed, rows: np.ndarray) -> dict[str, Tensor]:
         inputs, teacher, batch = feed.batch(rows, self.progress.step, self.teacher.device)
         with self.accelerator.autocast():
-            student = self.student(inputs, concrete(stage.wants, self.task.kind))
+            student = sharing.forward(self.student, inputs, concrete(stage.wants, self.task.kind))
             return stage.loss(student, teacher, batch)
 
     def _update(self, losses: dict[str, Tensor], optimiser: Any, clip: float) -> None:
         self.accelerator.backward(torch.stack(list(losses.values())).sum())
+        sharing.share_gradients(self.student, self.method)
         if clip:
             self.accelerator.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], clip)
         optimiser.step()
@@ -159,7 +163,7 @@ class Trainer:
             self.best = {k: v.detach().clone() for k, v in self._state().items()}
             self.console(f"  {stage.name} {p.step}/{stage.updates}  {shown(losses)}")
             return
-        score = self.evaluate(self.student)
+        score = processes.from_main(lambda: self.evaluate(self.student))
         if not p.curve or (p.curve[-1]["stage"], p.curve[-1]["step"]) != (stage.name, p.step):
             p.curve.append({"stage": stage.name, "step": p.step, "losses": losses})
         p.curve[-1]["dev"] = score
@@ -180,7 +184,7 @@ class Trainer:
         self.method.load_state_dict(checkpoint.without_prefix("method", tensors))
 
     def _save(self, optimiser: Any, force: bool) -> None:
-        if not force and time.monotonic() - self.saved < SAVE_SECONDS:
+        if not processes.main() or (not force and time.monotonic() - self.saved < SAVE_SECONDS):
             return
         tensors = self._state() | checkpoint.with_prefix("best", self.best)
         tensors |= checkpoint.with_prefix("optimiser", checkpoint.optimiser_tensors(optimiser))
