@@ -53,8 +53,9 @@ def usage(error: Any) -> NoReturn:
 
 
 def fail(sentence: str, status: int) -> NoReturn:
-    if processes.tells():
-        print("bench:", " ".join(sentence.split()), file=sys.stderr)
+    if not processes.tells():
+        processes.leave()
+    print("bench:", " ".join(sentence.split()), file=sys.stderr)
     sys.exit(status)
 
 
@@ -197,13 +198,12 @@ def run(
         )
         if processes.prints():
             print(text)
-        return processes.stop()
+        return
     outcomes, status = run_all(specs, results, device, Console(quiet=not processes.main()), remeasure)
     if processes.prints():
         print_runs(outcomes, as_json)
     if status:
         fail(failure(outcomes), status)
-    processes.stop()
 
 
 def print_runs(outcomes: list[dict[str, Any]], as_json: bool) -> None:

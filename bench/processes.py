@@ -7,14 +7,16 @@ here does anything.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from bench.errors import RequestError
 
@@ -22,6 +24,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PATIENCE = timedelta(days=7)  # the main process may teach or measure for hours; one that has died is noticed at once
+GRACE = 3  # seconds for the process that tells of a failure: a launcher ends all with the first that goes
 
 
 @dataclass
@@ -44,12 +47,14 @@ def launched() -> bool:
 
 
 def start(device: str) -> None:
-    """Join the other processes of this command. `device`: auto, cpu or cuda.
+    """Join the other processes of this command, until this one ends. `device`: auto, cpu or cuda.
 
     RequestError: more processes on this machine than GPUs, or a launcher that started only one process.
     """
     if not launched():
         return refuse_lonely()
+    if _here.size > 1:
+        return  # has joined
     import torch
     from torch import distributed
     from torch.distributed.rendezvous import rendezvous
@@ -63,6 +68,7 @@ def start(device: str) -> None:
         backend = "cpu:gloo,cuda:nccl"  # what waits for the main process waits on the CPU
     _here.store, _here.rank, _here.size = next(rendezvous("env://"))
     distributed.init_process_group(backend, store=_here.store, rank=_here.rank, world_size=_here.size, timeout=PATIENCE)
+    atexit.register(stop)
 
 
 def refuse_lonely() -> None:
@@ -75,8 +81,8 @@ def refuse_lonely() -> None:
 
 
 def stop() -> None:
-    """Leave the other processes, all work done."""
-    if _here.size > 1:
+    """Leave the other processes, all work done; after a failure there may be none to take leave of."""
+    if _here.first_to_fail is None:
         from torch import distributed
 
         distributed.destroy_process_group()
@@ -182,7 +188,7 @@ def failing_together() -> Iterator[None]:
         yield
     except Exception:
         if not tells():
-            sys.exit(1)
+            leave()
         raise
 
 
@@ -196,6 +202,12 @@ def tells() -> bool:
         except RuntimeError:  # the process that keeps the store is gone
             _here.first_to_fail = False
     return _here.first_to_fail
+
+
+def leave() -> NoReturn:
+    """End after a failure that another process tells of."""
+    time.sleep(GRACE)
+    sys.exit(1)
 
 
 def prints() -> bool:
