@@ -180,7 +180,7 @@ def run(
 ) -> None:
     """Distil under the standard protocol and leave a record. Finished runs are skipped, interrupted ones resume.
 
-    On several GPUs or processes: torchrun --nproc_per_node 2 -m bench run ... (or accelerate launch): the same result.
+    On several GPUs or processes: torchrun --nproc_per_node 2 -m bench run ... (or accelerate launch). The same result.
     """
     from bench.console import Console
     from bench.spec import Request, resolve
