@@ -47,8 +47,8 @@ def make_record(
         efficiency=efficiency(spec, student, measured, weights),
         cost=cost(trainer.progress, teacher, trainer.meter),
         curve=trainer.progress.curve,
-        environment=environment.describe(teacher.device),
-        provenance=provenance(started),
+        environment=environment.describe(teacher.device, trainer.processes),
+        provenance=provenance(started, trainer.processes),
         predictions={"file": f"{spec.run_id}.npz", "sha256": records.sha256(packed)},
     )
 
@@ -131,10 +131,11 @@ def stage_lengths(curve: list[dict[str, Any]]) -> dict[str, int]:
     return {point["stage"]: point["step"] for point in curve}
 
 
-def provenance(started: str) -> dict[str, Any]:
+def provenance(started: str, processes: int = 1) -> dict[str, Any]:
     commit, dirty = environment.commit()
+    launcher = ["torchrun", "--nproc_per_node", str(processes), "-m"] if processes > 1 else []
     return {
-        "command": shlex.join(["bench", *sys.argv[1:]]),
+        "command": shlex.join([*launcher, "bench", *sys.argv[1:]]),
         "commit": commit, "dirty": dirty, "version": __version__, "started": started, "finished": now(),
     }  # fmt: skip
 

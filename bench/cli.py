@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from bench import __version__, cli_results, cli_site, waiting
+from bench import __version__, cli_results, cli_site, processes, waiting
 from bench.cli_results import Json, Results
 from bench.errors import BenchError, RequestError
 
@@ -54,6 +54,8 @@ def usage(error: Any) -> NoReturn:
 
 
 def fail(sentence: str, status: int) -> NoReturn:
+    if not processes.tells():
+        processes.leave()
     print("bench:", " ".join(sentence.split()), file=sys.stderr)
     sys.exit(status)
 
@@ -65,8 +67,12 @@ def show_version(wanted: bool) -> None:
 
 
 @app.callback()
-def options(version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True)] = False) -> None:
-    pass
+def options(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True)] = False,
+) -> None:
+    if processes.launched() and context.invoked_subcommand != "run":
+        raise RequestError("several processes work on bench run alone: start this command without a launcher")
 
 
 @app.command(
@@ -180,7 +186,10 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run; run nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Distil under the standard protocol and leave a record. Finished runs are skipped, interrupted ones resume."""
+    """Distil under the standard protocol and leave a record. Finished runs are skipped, interrupted ones resume.
+
+    On several GPUs or processes: torchrun --nproc_per_node 2 -m bench run ... (or accelerate launch). The same result.
+    """
     from bench import store
     from bench.console import Console
     from bench.spec import Request, resolve
@@ -189,23 +198,31 @@ def run(
     if device not in ("auto", "cpu", "cuda"):
         raise RequestError(f"--device {device}: there are auto, cpu and cuda")
     store.set_quota(store_quota)
+    processes.start(device)
     request = Request(task, method, student or [], teacher, track, parse_seeds(seeds), data_dir, settings or [])
     specs = resolve(request)
     if dry_run:
         planned = [describe(s, "planned") | {"spec": dict(s.values)} for s in specs]
-        print(
+        text = (
             json.dumps({"runs": planned}, indent=1) if as_json else "\n".join(f"{s.run_id}  {s.label}" for s in specs)
         )
+        if processes.prints():
+            print(text)
         return
-    outcomes, status = run_all(specs, results, device, Console(), remeasure)
+    outcomes, status = run_all(specs, results, device, Console(quiet=not processes.main()), remeasure)
+    if processes.prints():
+        print_runs(outcomes, as_json)
+    if status:
+        fail(failure(outcomes), status)
+
+
+def print_runs(outcomes: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print(json.dumps({"runs": outcomes}, indent=1))
     elif len(outcomes) > 1:
         from bench.tables import print_outcomes
 
         print_outcomes(outcomes)
-    if status:
-        fail(failure(outcomes), status)
 
 
 def failure(outcomes: list[dict[str, Any]]) -> str:

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
+from bench import processes
+
 WATTS = 10.0  # of one busy CPU core: an assumption, the same on every machine
 POWERCAP = Path("/sys/class/powercap")
 
@@ -83,5 +85,6 @@ def meter(device: Any) -> Meter | None:
         except Exception:  # no pynvml (the extra [gpu]), no driver, a card without the counter
             return None
     with contextlib.suppress(OSError):
-        return Rapl()
+        packages = Rapl()
+        return packages if processes.first_on_machine() else None  # it counts what the others do, too
     return Estimate()

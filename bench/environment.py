@@ -12,8 +12,8 @@ from typing import Any
 LIBRARIES = ("torch", "transformers", "sentence-transformers", "accelerate", "tokenizers", "numpy", "scipy")
 
 
-def describe(device: Any) -> dict[str, Any]:
-    """Hardware and versions, as kept in the record."""
+def describe(device: Any, processes: int = 1) -> dict[str, Any]:
+    """Hardware and versions, as kept in the record; of several processes how many, and the main one's machine."""
     import torch
 
     from bench.measuring import cpu_name, device_name
@@ -26,7 +26,7 @@ def describe(device: Any) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "libraries": versions(),
-    }
+    } | ({"processes": processes} if processes > 1 else {})
 
 
 def versions() -> dict[str, str]:

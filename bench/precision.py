@@ -5,12 +5,12 @@ Losses are computed in float32 whatever the precision. With neither asked for th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.errors import BenchError
 from bench.network import Network
@@ -27,6 +27,10 @@ class Forward:
         self.student, self.half = student, track.precision == "bfloat16"
         self.compiled: Any = torch.compile(student, dynamic=True) if track.compile else student
         self.tolerance = max([TOLERANCE["bfloat16"]] * self.half + [TOLERANCE["compile"]] * track.compile, default=0.0)
+
+    def modules(self) -> Iterator[nn.Module]:
+        """Those of the student."""
+        return self.student.modules()
 
     def __call__(self, inputs: dict[str, Tensor], want: frozenset[str]) -> Signals:
         if not self.half:

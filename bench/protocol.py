@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench import account, checkpoint, measuring, plugins, records, store, teach, timings
+from bench import account, checkpoint, measuring, plugins, processes, records, store, teach, timings
 from bench.console import Console
 from bench.errors import RequestError
 from bench.inference import outputs
@@ -48,6 +48,11 @@ def carry_out(spec: Spec, results: Path, device: torch.device, console: Console)
     started = account.now()
     folder = store.make_folder(store.root() / "runs" / spec.run_id)
     d = distil(spec, folder, device, console)
+    return processes.from_main(lambda: conclude(spec, results, folder, d, console, started))
+
+
+def conclude(spec: Spec, results: Path, folder: Path, d: Distilled, console: Console, started: str) -> Path:
+    """Evaluate, measure, and leave the record."""
     teach.publish(spec.place, results)
     weights = folder / "student.safetensors"
     checkpoint.save(weights, d.student.state_dict(), {"spec": dict(spec.values)})

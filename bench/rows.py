@@ -26,6 +26,7 @@ import numpy as np
 
 from bench import store
 from bench.errors import BenchError
+from bench.processes import main_first
 
 # Which dimensions of a row run over its tokens; all others are the same for every row.
 TOKEN_DIMS = {"hidden": (0,), "attention_scores": (1, 2), "queries": (1,), "keys": (1,), "values": (1,)}
@@ -168,6 +169,7 @@ def narrowed(values: np.ndarray, dtype: str) -> np.ndarray:
     return found
 
 
+@main_first
 def fill(stores: dict[str, Rows], rows: np.ndarray, compute: Compute) -> tuple[int, float]:
     """Compute and keep those of `rows` that any signal lacks; (how many, seconds). Others that need them wait."""
     with ExitStack() as held, store.told(store.root() / "signals"):

@@ -27,6 +27,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from bench.errors import BenchError, RequestError
+from bench.processes import main_first
 
 
 def root() -> Path:
@@ -109,6 +110,7 @@ def signals(key: str, meta: dict[str, Any], compute: Callable[[], dict[str, np.n
     return arrays("signals", key, meta, compute)
 
 
+@main_first
 def arrays(
     room: str, key: str, meta: dict[str, Any], compute: Callable[[], dict[str, np.ndarray]]
 ) -> tuple[dict, dict]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from bench import records, store
+from bench import processes, records, store
 from bench.console import Console
 from bench.errors import BenchError, RequestError
 from bench.spec import Request, Spec
@@ -26,7 +27,8 @@ def run_all(
     for number, spec in enumerate(specs, 1):
         console(f"[{number}/{len(specs)}] {spec.label}  ({spec.run_id})")
         try:
-            outcome = run_one(spec, results, chosen, console, remeasure)
+            with processes.failing_together():
+                outcome = run_one(spec, results, chosen, console, remeasure)
         except BenchError as error:
             outcome = describe(spec, "failed") | {"error": str(error)}
             status = max(status, error.exit_status)
@@ -38,6 +40,8 @@ def run_all(
             status = max(status, 1)
             tell(f"  failed: {type(error).__name__}: {error} (details: {log})")
         outcomes.append(outcome)
+        if status and processes.count() > 1:
+            break  # the other processes are gone; the same command goes on
     return outcomes, status
 
 
@@ -68,18 +72,19 @@ def run_one(spec: Spec, results: Path, device: Any, console: Console, remeasure:
     """Carry out one run unless its record is there. Another process that is at the same run is waited for."""
     path = records.path_of(results, spec.values, spec.run_id)
     status = "skipped"
-    if remeasure or not path.exists():
+    if processes.from_main(lambda: remeasure or not path.exists()):
         for helper in spec.assistants:
             console(f"  assistant: {helper.label}  ({helper.run_id})")
             run_one(helper, results, device, console)
         from bench.protocol import carry_out, measure_again
 
-        with store.locked(f"run-{spec.run_id}"):
-            if not path.exists():
+        with store.locked(f"run-{spec.run_id}") if processes.main() else nullcontext():
+            if processes.from_main(lambda: not path.exists()):
                 path, status = carry_out(spec, results, device, console), "done"
             elif remeasure:
-                path, status = measure_again(spec, results, device, console), "done"
-    record = records.read(path)
+                path = processes.from_main(lambda: measure_again(spec, results, device, console))
+                status = "done"
+    record = processes.from_main(lambda: records.read(path))
     outcome = describe(spec, status) | {
         "record": str(path),
         "metric": record.metrics.main.name,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bench import models, plugins, store
 from bench.console import Console
 from bench.models import Place
+from bench.processes import main_first
 from bench.task import Task
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def taught(plan: Plan) -> Place:
     return Place(plan.model, f"taught {plan.key}", "", plan.folder, make=make)
 
 
+@main_first
 def ensure(plan: Plan, device: torch.device, console: Console) -> Network:
     """The teacher from the store; taught first where it is not there."""
     from bench import checkpoint

@@ -12,6 +12,7 @@ from bench import store
 from bench.console import Console
 from bench.inputs import Examples, TokenArrays
 from bench.models import Place
+from bench.processes import from_main
 from bench.rows import TOKEN_DIMS, Layers, Layout, Rows, fill, narrowed
 from bench.signals import PER_INPUT
 
@@ -104,7 +105,7 @@ class Teacher:
                        self._meta([name], dtype), layout, lengths, dtype)
             for name, layout in layouts.items()
         }  # fmt: skip
-        if not names <= PER_INPUT and not self._fits(stores, wanted):
+        if not names <= PER_INPUT and not from_main(lambda: self._fits(stores, wanted)):
             return LiveSignals(self, examples, names, max_length, noisy=False)
         count, seconds = fill(stores, wanted, lambda rows: self._batches(encoded, names, rows))
         self.forwards["computed"] += count
@@ -224,11 +225,12 @@ class LiveSignals:
         """Signals of these pool rows, padded as the teacher's own tokens are."""
         import torch
 
+        from bench import sharing
         from bench.inference import to_device
 
         network = self.teacher.network.train(self.noisy)
         with torch.no_grad():
-            found = network(to_device(self.encoded.batch(rows), self.teacher.device), self.names)
+            found = sharing.forward(network, to_device(self.encoded.batch(rows), self.teacher.device), self.names)
         network.eval()
         self.teacher.forwards["computed"] += len(rows)
         return found

