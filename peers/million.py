@@ -4,8 +4,8 @@
 
 Makes sentences from the words of the given SentEval folder's own text (each once, of lengths as there), and runs
 `bench run --task sts --method kd` on them twice: first with nothing stored, then with another seed. Printed for each:
-seconds from the start of Python to the first update, and peak resident memory until the last, beside the same run on 2,000 sentences,
-whose memory is that of the libraries, the models and the evaluation sets.
+seconds from the start of Python to the first update, and peak resident memory until the last, beside the same run on
+2,000 sentences, whose memory is that of the libraries, the models and the evaluation sets.
 """
 
 from __future__ import annotations
