@@ -144,7 +144,8 @@ def teach(
 @app.command(
     epilog="Examples:  bench run --task sts --method disco    "
     "bench run --task sts --method kd --method ./mine.py --student bert:3 --student bow --seeds 0,1,2    "
-    "bench run --task sts --method disco --set disco.queue=4096 --dry-run"
+    "bench run --task sts --method disco --set disco.queue=4096 --dry-run    "
+    "bench run --task sts --method kd --method disco --student bow --student cnn --seeds 0,1,2 --engine ray --jobs 4"
 )
 def run(
     task: Annotated[list[str], typer.Option(help="Task or family; may be repeated.")],
@@ -166,6 +167,12 @@ def run(
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE: a method's setting, or track.updates, bert.init ...; may be repeated."),
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="local: one run after the other; ray: several at once, on the cluster of RAY_ADDRESS.")
+    ] = "local",
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Runs at once, --engine ray. Default: one for each GPU, else each CPU.")
+    ] = None,
     remeasure: Annotated[
         bool, typer.Option("--remeasure", help="Time finished runs again, after a noisy measurement; trains nothing.")
     ] = False,
@@ -179,6 +186,7 @@ def run(
 
     if device not in ("auto", "cpu", "cuda"):
         raise RequestError(f"--device {device}: there are auto, cpu and cuda")
+    check_engine(engine, jobs, remeasure)
     request = Request(task, method, student or [], teacher, track, parse_seeds(seeds), data_dir, settings or [])
     specs = resolve(request)
     if dry_run:
@@ -187,7 +195,12 @@ def run(
             json.dumps({"runs": planned}, indent=1) if as_json else "\n".join(f"{s.run_id}  {s.label}" for s in specs)
         )
         return
-    outcomes, status = run_all(specs, results, device, Console(), remeasure)
+    if engine == "ray":
+        from bench import cluster
+
+        outcomes, status = cluster.run_all(request, specs, results, device, jobs, Console())
+    else:
+        outcomes, status = run_all(specs, results, device, Console(), remeasure)
     if as_json:
         print(json.dumps({"runs": outcomes}, indent=1))
     elif len(outcomes) > 1:
@@ -196,6 +209,16 @@ def run(
         print_outcomes(outcomes)
     if status:
         fail(failure(outcomes), status)
+
+
+def check_engine(engine: str, jobs: int | None, remeasure: bool) -> None:
+    """RequestError: no such engine, or it has no such option."""
+    if engine not in ("local", "ray"):
+        raise RequestError(f"--engine {engine}: there are local and ray")
+    if jobs and engine == "local":
+        raise RequestError(f"--jobs {jobs}: the local engine gives all cores to one run; add --engine ray for several")
+    if remeasure and engine == "ray":
+        raise RequestError("--remeasure times one run after the other on this machine: leave out --engine ray")
 
 
 def failure(outcomes: list[dict[str, Any]]) -> str:
