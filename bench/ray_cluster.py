@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,11 +131,12 @@ def join() -> Iterator[Cluster]:
     except ImportError:
         raise RequestError("--engine ray needs Ray, from the 'ray' extra: pip install 'bench-kd[ray]'") from None
     check_address(address)
-    try:
-        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-        yield Cluster(ray)
-    finally:
-        ray.shutdown()
+    with redirect_stdout(sys.stderr):  # Ray says there that a worker died, where the JSON document of --json belongs
+        try:
+            ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+            yield Cluster(ray)
+        finally:
+            ray.shutdown()
 
 
 def check_address(address: str) -> None:
