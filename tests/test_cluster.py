@@ -94,7 +94,10 @@ def without_speed(path: str) -> dict:
 
 
 def test_a_sweep_whose_worker_is_killed_ends_as_without_ray(local: tuple[Path, list[dict]], tmp_path: Path) -> None:
+    """Three of its runs are finished before, and skipped."""
     with_timings(local, tmp_path)
+    finished = Path(local[1][3]["record"]).parent.relative_to(local[0])
+    shutil.copytree(local[0] / finished, tmp_path / finished)
     child = start([*SWEEP, *RAY], tmp_path)
     pid = wait_for(
         lambda: next((p for run in unfinished(tmp_path) for p in workers_of(tmp_path, run)), 0), child, tmp_path
@@ -104,24 +107,19 @@ def test_a_sweep_whose_worker_is_killed_ends_as_without_ray(local: tuple[Path, l
     log = (tmp_path / "log").read_text()
     assert child.returncode == 0, log
     assert re.search(r"\[\d+/12\]  resumed after \d+ updates", log), log
-    keys = ("run_id", "task", "method", "student", "seed", "status", "metric", "value", "retention")
+    keys = ("run_id", "task", "method", "student", "seed", "metric", "value", "retention")
     runs = json.loads(out)["runs"]
+    assert [r["status"] for r in runs] == 3 * ["done"] + 3 * ["skipped"] + 6 * ["done"]
     assert [[r[k] for k in keys] for r in runs] == [[r[k] for k in keys] for r in local[1]]
     for ours, theirs in zip(runs, local[1], strict=True):
         assert without_speed(ours["record"]) == without_speed(theirs["record"])
     assert len(list((tmp_path / "cache" / "timings").iterdir())) == 2  # those of the shapes are found
 
 
-def test_finished_runs_are_skipped(local: tuple[Path, list[dict]], tmp_path: Path) -> None:
-    """Without Ray where all are; one that is missing is carried out in its place."""
-    shutil.copytree(local[0], tmp_path, dirs_exist_ok=True)
-    arguments = [*SWEEP, *RAY, "--results", tmp_path / "results"]
-    done = bench(*arguments, cache=tmp_path / "cache")
-    assert {r["status"] for r in runs_of(done)} == {"skipped"} and "Ray" not in done.stderr
-    (tmp_path / "results" / Path(local[1][3]["record"]).relative_to(local[0] / "results")).unlink()
-    runs = runs_of(bench(*arguments, cache=tmp_path / "cache"))
-    assert [r["status"] for r in runs] == 3 * ["skipped"] + ["done"] + 8 * ["skipped"]
-    assert [(r["run_id"], r["value"]) for r in runs] == [(r["run_id"], r["value"]) for r in local[1]]
+def test_ray_is_not_started_where_all_runs_are_finished(local: tuple[Path, list[dict]], tmp_path: Path) -> None:
+    done = bench(*SWEEP, *RAY, "--results", local[0] / "results", cache=tmp_path / "cache")
+    assert runs_of(done) == [r | {"status": "skipped"} for r in local[1]]
+    assert "Ray" not in done.stderr
 
 
 def test_a_failing_run_stops_no_other(tmp_path: Path) -> None:
