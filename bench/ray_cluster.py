@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.console import Console
-from bench.errors import RequestError
+from bench.errors import BenchError, RequestError
 
 RETRIES = 3  # of a call whose worker died
 POLL = 0.2  # seconds between two looks at the workers' lines
@@ -133,10 +133,20 @@ def join() -> Iterator[Cluster]:
     check_address(address)
     with redirect_stdout(sys.stderr):  # Ray says there that a worker died, where the JSON document of --json belongs
         try:
-            ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+            start(ray, address)
             yield Cluster(ray)
         finally:
             ray.shutdown()
+
+
+def start(ray: Any, address: str) -> None:
+    """BenchError: Ray gave up, as it does after half a minute on a machine that is very busy."""
+    try:
+        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:  # of several types, a plain Exception among them
+        raise BenchError(
+            f"Ray did not start: {error}; give the same command again, or leave out --engine ray"
+        ) from error
 
 
 def check_address(address: str) -> None:
