@@ -151,7 +151,8 @@ def teach(
 @app.command(
     epilog="Examples:  bench run --task sts --method disco    "
     "bench run --task sts --method kd --method ./mine.py --student bert:3 --student bow --seeds 0,1,2    "
-    "bench run --task sts --method disco --set disco.queue=4096 --dry-run"
+    "bench run --task sts --method disco --set disco.queue=4096 --dry-run    "
+    "bench run --task sts --method kd --method disco --student bow --student cnn --seeds 0,1,2 --engine ray --jobs 4"
 )
 def run(
     task: Annotated[list[str], typer.Option(help="Task or family; may be repeated.")],
@@ -180,6 +181,12 @@ def run(
             help="What teacher signals may take on disk; token-level ones that do not fit are made in every step.",
         ),
     ] = "4GB",
+    engine: Annotated[
+        str, typer.Option(help="local: one run after the other; ray: several at once, on the cluster of RAY_ADDRESS.")
+    ] = "local",
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Runs at once, --engine ray. Default: one for each GPU, else each CPU.")
+    ] = None,
     remeasure: Annotated[
         bool, typer.Option("--remeasure", help="Time finished runs again, after a noisy measurement; trains nothing.")
     ] = False,
@@ -198,6 +205,7 @@ def run(
     if device not in ("auto", "cpu", "cuda"):
         raise RequestError(f"--device {device}: there are auto, cpu and cuda")
     store.set_quota(store_quota)
+    check_engine(engine, jobs, remeasure)
     processes.start(device)
     request = Request(task, method, student or [], teacher, track, parse_seeds(seeds), data_dir, settings or [])
     specs = resolve(request)
@@ -209,7 +217,13 @@ def run(
         if processes.prints():
             print(text)
         return
-    outcomes, status = run_all(specs, results, device, Console(quiet=not processes.main()), remeasure)
+    console = Console(quiet=not processes.main())
+    if engine == "ray":
+        from bench import cluster
+
+        outcomes, status = cluster.run_all(request, specs, results, device, jobs, console)
+    else:
+        outcomes, status = run_all(specs, results, device, console, remeasure)
     if processes.prints():
         print_runs(outcomes, as_json)
     if status:
@@ -223,6 +237,16 @@ def print_runs(outcomes: list[dict[str, Any]], as_json: bool) -> None:
         from bench.tables import print_outcomes
 
         print_outcomes(outcomes)
+
+
+def check_engine(engine: str, jobs: int | None, remeasure: bool) -> None:
+    """RequestError: no such engine, or it has no such option."""
+    if engine not in ("local", "ray"):
+        raise RequestError(f"--engine {engine}: there are local and ray")
+    if jobs and engine == "local":
+        raise RequestError(f"--jobs {jobs}: the local engine gives all cores to one run; add --engine ray for several")
+    if remeasure and engine == "ray":
+        raise RequestError("--remeasure times one run after the other on this machine: leave out --engine ray")
 
 
 def failure(outcomes: list[dict[str, Any]]) -> str:

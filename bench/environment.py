@@ -6,6 +6,8 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,19 @@ def describe(device: Any, processes: int = 1) -> dict[str, Any]:
         "python": platform.python_version(),
         "libraries": versions(),
     } | ({"processes": processes} if processes > 1 else {})
+
+
+@contextmanager
+def threads(number: int | None) -> Iterator[None]:
+    """torch computes with so many threads inside; None: with those it has."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench import account, checkpoint, measuring, plugins, processes, records, store, teach, timings
+from bench import account, checkpoint, environment, measuring, plugins, processes, records, store, teach, timings
 from bench.console import Console
 from bench.errors import RequestError
 from bench.inference import outputs
@@ -40,31 +40,34 @@ class Distilled:
     trainer: Trainer
 
 
-def carry_out(spec: Spec, results: Path, device: torch.device, console: Console) -> Path:
+def carry_out(spec: Spec, results: Path, device: torch.device, console: Console, cores: int | None = None) -> Path:
     """Distil, evaluate, measure, and leave a record. Resumes an interrupted run. Returns the record's path.
 
-    The run's assistants have been carried out.
+    The run's assistants have been carried out. `cores`: threads to time with, where the run itself has fewer.
     """
     started = account.now()
     folder = store.make_folder(store.root() / "runs" / spec.run_id)
     d = distil(spec, folder, device, console)
-    return processes.from_main(lambda: conclude(spec, results, folder, d, console, started))
+    path = processes.from_main(lambda: leave_record(spec, d, results, console, started, cores))
+    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    return path
 
 
-def conclude(spec: Spec, results: Path, folder: Path, d: Distilled, console: Console, started: str) -> Path:
-    """Evaluate, measure, and leave the record."""
+def leave_record(
+    spec: Spec, d: Distilled, results: Path, console: Console, started: str, cores: int | None = None
+) -> Path:
+    """Keep the student, evaluate it on test, measure it, and write the record; returns its path."""
     teach.publish(spec.place, results)
-    weights = folder / "student.safetensors"
+    weights = store.root() / "runs" / spec.run_id / "student.safetensors"
     checkpoint.save(weights, d.student.state_dict(), {"spec": dict(spec.values)})
 
     spec.task.unseal()  # training has ended and every choice is made: test is read now, once
     console("  test")
     predictions = predict(spec.task, d.student, d.teacher)
-    measured = measure(spec, d.student, d.teacher, console)
+    with environment.threads(cores):
+        measured = measure(spec, d.student, d.teacher, console)
     record = account.make_record(spec, d.student, d.teacher, d.trainer, predictions, d.dev, measured, weights, started)
-    path = records.write(results, record, records.flatten(predictions), measured["samples"])
-    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
-    return path
+    return records.write(results, record, records.flatten(predictions), measured["samples"])
 
 
 def distil(spec: Spec, folder: Path, device: torch.device, console: Console) -> Distilled:
@@ -96,6 +99,18 @@ def measure_again(spec: Spec, results: Path, device: torch.device, console: Cons
         **account.size(teacher.network, measured, spec.place.disk_bytes, "teacher")
     )
     return records.rewrite(path, record, measured["samples"])
+
+
+def time_ahead(spec: Spec, device: torch.device, console: Console) -> None:
+    """Time networks of the run's shapes, so that the run finds its timings in the store.
+
+    Speed does not depend on weights. Inputs of test alone: nothing is trained, chosen or scored here.
+    """
+    teacher = make_teacher(spec, device, console)
+    student = build_student(spec, teacher)
+    spec.task.unseal()
+    measure(spec, student, teacher, console)
+    spec.task.seal()
 
 
 def restore(spec: Spec, device: torch.device, console: Console) -> tuple[Network, Teacher, Path]:

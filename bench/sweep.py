@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +27,27 @@ def run_all(
     tell = console if len(specs) > 1 else Console(quiet=True)  # of one run the command's last line says why
     for number, spec in enumerate(specs, 1):
         console(f"[{number}/{len(specs)}] {spec.label}  ({spec.run_id})")
-        try:
-            with processes.failing_together():
-                outcome = run_one(spec, results, chosen, console, remeasure)
-        except BenchError as error:
-            outcome = describe(spec, "failed") | {"error": str(error)}
-            status = max(status, error.exit_status)
-            tell(f"  failed: {error}")
-        except Exception as error:  # one broken run must not lose the others
-            log = store.make_folder(store.root() / "runs" / spec.run_id) / "error.txt"
-            log.write_text(traceback.format_exc())
-            outcome = describe(spec, "failed") | {"error": f"{type(error).__name__}: {error}", "log": str(log)}
-            status = max(status, 1)
-            tell(f"  failed: {type(error).__name__}: {error} (details: {log})")
-        outcomes.append(outcome)
+        found, code = attempt(spec.run_id, partial(run_one, spec, results, chosen, console, remeasure), tell)
+        outcomes.append(describe(spec, "failed") | found)
+        status = max(status, code)
         if status and processes.count() > 1:
             break  # the other processes are gone; the same command goes on
     return outcomes, status
+
+
+def attempt(name: str, work: Callable[[], dict[str, Any]], tell: Console) -> tuple[dict[str, Any], int]:
+    """(what the work returns, 0), or the reason of its failure and an exit status: one must not lose the others."""
+    try:
+        with processes.failing_together():
+            return work(), 0
+    except BenchError as error:
+        tell(f"  failed: {error}")
+        return {"error": str(error)}, error.exit_status
+    except Exception as error:
+        log = store.make_folder(store.root() / "runs" / name) / "error.txt"
+        log.write_text(traceback.format_exc())
+        tell(f"  failed: {type(error).__name__}: {error} (details: {log})")
+        return {"error": f"{type(error).__name__}: {error}", "log": str(log)}, 1
 
 
 def teach_all(request: Request, results: Path, device: str, console: Console) -> list[dict[str, Any]]:
@@ -68,19 +73,24 @@ def teach_all(request: Request, results: Path, device: str, console: Console) ->
     return found
 
 
-def run_one(spec: Spec, results: Path, device: Any, console: Console, remeasure: bool = False) -> dict[str, Any]:
-    """Carry out one run unless its record is there. Another process that is at the same run is waited for."""
+def run_one(
+    spec: Spec, results: Path, device: Any, console: Console, remeasure: bool = False, cores: int | None = None
+) -> dict[str, Any]:
+    """Carry out one run unless its record is there. Another process that is at the same run is waited for.
+
+    `cores`: threads to time with, where the run has a part of the machine.
+    """
     path = records.path_of(results, spec.values, spec.run_id)
     status = "skipped"
     if processes.from_main(lambda: remeasure or not path.exists()):
         for helper in spec.assistants:
             console(f"  assistant: {helper.label}  ({helper.run_id})")
-            run_one(helper, results, device, console)
+            run_one(helper, results, device, console, cores=cores)
         from bench.protocol import carry_out, measure_again
 
         with store.locked(f"run-{spec.run_id}") if processes.main() else nullcontext():
             if processes.from_main(lambda: not path.exists()):
-                path, status = carry_out(spec, results, device, console), "done"
+                path, status = carry_out(spec, results, device, console, cores), "done"
             elif remeasure:
                 path = processes.from_main(lambda: measure_again(spec, results, device, console))
                 status = "done"

@@ -95,6 +95,11 @@ def taught(plan: Plan) -> Place:
     return Place(plan.model, f"taught {plan.key}", "", plan.folder, make=make)
 
 
+def untaught(place: Place) -> bool:
+    """Whether a teacher has to be taught before it can be asked."""
+    return place.identity.startswith("taught ") and not ((place.folder or Path()) / "teacher.safetensors").exists()
+
+
 @main_first
 def ensure(plan: Plan, device: torch.device, console: Console) -> Network:
     """The teacher from the store; taught first where it is not there."""
