@@ -49,17 +49,21 @@ def carry_out(spec: Spec, results: Path, device: torch.device, console: Console)
     folder = store.make_folder(store.root() / "runs" / spec.run_id)
     d = distil(spec, folder, device, console)
     teach.publish(spec.place, results)
-    weights = folder / "student.safetensors"
-    checkpoint.save(weights, d.student.state_dict(), {"spec": dict(spec.values)})
+    path = leave_record(spec, d, results, console, started)
+    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    return path
 
+
+def leave_record(spec: Spec, d: Distilled, results: Path, console: Console, started: str) -> Path:
+    """Keep the student, evaluate it on test, measure it, and write the record."""
+    weights = store.root() / "runs" / spec.run_id / "student.safetensors"
+    checkpoint.save(weights, d.student.state_dict(), {"spec": dict(spec.values)})
     spec.task.unseal()  # training has ended and every choice is made: test is read now, once
     console("  test")
     predictions = predict(spec.task, d.student, d.teacher)
     measured = measure(spec, d.student, d.teacher, console)
     record = account.make_record(spec, d.student, d.teacher, d.trainer, predictions, d.dev, measured, weights, started)
-    path = records.write(results, record, records.flatten(predictions), measured["samples"])
-    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
-    return path
+    return records.write(results, record, records.flatten(predictions), measured["samples"])
 
 
 def distil(spec: Spec, folder: Path, device: torch.device, console: Console) -> Distilled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import traceback
 from collections.abc import Sequence
@@ -23,22 +24,54 @@ def run_all(
     check_writable(store.root())
     outcomes, status = [], 0
     tell = console if len(specs) > 1 else Console(quiet=True)  # of one run the command's last line says why
-    for number, spec in enumerate(specs, 1):
-        console(f"[{number}/{len(specs)}] {spec.label}  ({spec.run_id})")
+    for unit in units(specs):
+        for spec in unit:
+            console(f"[{specs.index(spec) + 1}/{len(specs)}] {spec.label}  ({spec.run_id})")
         try:
-            outcome = run_one(spec, results, chosen, console, remeasure)
+            found = run_unit(unit, results, chosen, console, remeasure)
         except BenchError as error:
-            outcome = describe(spec, "failed") | {"error": str(error)}
+            found = [describe(spec, "failed") | {"error": str(error)} for spec in unit]
             status = max(status, error.exit_status)
             tell(f"  failed: {error}")
         except Exception as error:  # one broken run must not lose the others
-            log = store.make_folder(store.root() / "runs" / spec.run_id) / "error.txt"
+            log = store.make_folder(store.root() / "runs" / unit[0].run_id) / "error.txt"
             log.write_text(traceback.format_exc())
-            outcome = describe(spec, "failed") | {"error": f"{type(error).__name__}: {error}", "log": str(log)}
+            why = {"error": f"{type(error).__name__}: {error}", "log": str(log)}
+            found = [describe(spec, "failed") | why for spec in unit]
             status = max(status, 1)
             tell(f"  failed: {type(error).__name__}: {error} (details: {log})")
-        outcomes.append(outcome)
+        outcomes += found
     return outcomes, status
+
+
+def units(specs: Sequence[Spec]) -> list[list[Spec]]:
+    """What is carried out at once: a run, or the runs of the seeds that are trained together, by their seed."""
+    found: dict[str, list[Spec]] = {}
+    for spec in specs:
+        alike = {k: v for k, v in spec.values.items() if k != "seed"} if spec.values.get("stack") else spec.values
+        found.setdefault(json.dumps(alike, sort_keys=True), []).append(spec)
+    return [sorted(unit, key=lambda s: s.seed) for unit in found.values()]
+
+
+def run_unit(
+    unit: Sequence[Spec], results: Path, device: Any, console: Console, remeasure: bool
+) -> list[dict[str, Any]]:
+    """Outcomes of a unit. Of seeds that are trained together none is skipped unless all are there."""
+    if len(unit) == 1:
+        return [run_one(unit[0], results, device, console, remeasure)]
+
+    def lacking() -> list[str]:
+        return [s.run_id for s in unit if not records.path_of(results, s.values, s.run_id).exists()]
+
+    missing = lacking()
+    if missing:
+        from bench.group import carry_out
+
+        with store.locked(f"run-{unit[0].run_id}"):
+            if lacking():
+                carry_out(unit, results, device, console)
+        return [outcome(s, records.path_of(results, s.values, s.run_id), "done", console) for s in unit]
+    return [run_one(s, results, device, console, remeasure) for s in unit]
 
 
 def teach_all(request: Request, results: Path, device: str, console: Console) -> list[dict[str, Any]]:
@@ -79,8 +112,13 @@ def run_one(spec: Spec, results: Path, device: Any, console: Console, remeasure:
                 path, status = carry_out(spec, results, device, console), "done"
             elif remeasure:
                 path, status = measure_again(spec, results, device, console), "done"
+    return outcome(spec, path, status, console)
+
+
+def outcome(spec: Spec, path: Path, status: str, console: Console) -> dict[str, Any]:
+    """What a run's record says, told and returned."""
     record = records.read(path)
-    outcome = describe(spec, status) | {
+    found = describe(spec, status) | {
         "record": str(path),
         "metric": record.metrics.main.name,
         "value": record.metrics.main.value,
@@ -90,7 +128,7 @@ def run_one(spec: Spec, results: Path, device: Any, console: Console, remeasure:
     kept = "" if record.metrics.retention is None else f"  retention {record.metrics.retention:.1%}"
     value, name = 100 * record.metrics.main.value, record.metrics.main.name
     console(f"  {status}: {name} {value:.2f} [{100 * low:.2f}, {100 * high:.2f}]{kept}  {path}")
-    return outcome
+    return found
 
 
 def describe(spec: Spec, status: str) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+def later(default: Any) -> Any:
+    """A setting that came later: run ids and teachers' keys know it where it is not what had always been."""
+    return field(default=default, metadata={"later": True})
+
+
 @dataclass(frozen=True)
 class Track:
     """How much data and compute: the part of the protocol that a task fixes for every method alike."""
@@ -31,6 +36,7 @@ class Track:
     evaluations: int = 4  # how often dev is read in a stage, its end included
     max_length: int = 64  # tokens a training input is cut to, where the network reads tokens
     batching: Literal["bucketed", "plain"] = "bucketed"  # by length, or in plain shuffled order
+    seeds: Literal["apart", "stacked"] = later("apart")  # one after the other, or in one computation (bench.group)
     teacher: str = ""
     student: str = ""
     datasets: tuple[str, ...] = ()  # the family's data sets that are on this track; empty: all
@@ -41,6 +47,12 @@ class Track:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise RequestError(f"{name} must be at least 1, not {value}")
+
+    def settings(self, without: Collection[str] = ()) -> dict[str, Any]:
+        """What keys are made of."""
+        known = [f for f in fields(self) if f.name not in without]
+        chosen = [f for f in known if not (f.metadata.get("later") and getattr(self, f.name) == f.default)]
+        return {f.name: getattr(self, f.name) for f in chosen}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ What has to be taught first is known by a key before it is there, and is taught 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 VERSION = 1  # raise it when the same teacher would be taught otherwise
 SEED = 0
+OF_STUDENT = ("seeds",)  # settings of a track that do not change how its teacher is taught
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Plan:
     @property
     def key(self) -> str:
         model = self.base.identity if self.base else [self.model, student_of(self.model)[0].version]
-        track = {k: v for k, v in asdict(self.task.track).items() if k not in ("teacher", "student")}
+        track = self.task.track.settings(without=("teacher", "student", *OF_STUDENT))
         data = [self.task.name, self.task.version, self.task.identity()]
         return store.content_key(model=model, data=data, track=track, seed=SEED, version=VERSION)
 
