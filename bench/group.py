@@ -52,9 +52,7 @@ def distil(specs: Sequence[Spec], folder: Path, device: torch.device, console: C
         method = build_method(spec, student, teacher, (), dev)
         members.append(Trainer(student, method, teacher, dev.score, path, console))
     Together(members, path).fit()
-    return [
-        Distilled(m.student, share(teacher, k, len(specs)), dev.score(m.student), m) for k, m in enumerate(members)
-    ]
+    return [Distilled(m.student, share(teacher, k, len(specs)), dev.score(m.student), m) for k, m in enumerate(members)]
 
 
 def share(teacher: Teacher, number: int, count: int) -> Teacher:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bench import checkpoint, trial
-from bench.errors import BenchError, RequestError
+from bench.errors import RequestError
 from bench.feed import Feed, concrete
 from bench.inference import to_device
 from bench.inputs import Batch
@@ -66,9 +66,7 @@ class Together(Trainer):
     def _losses(self, stage: Stage, feed: Any, rows: np.ndarray) -> Losses:
         _, teacher, batch = feed.batch(rows, self.progress.step, self.teacher.device)
         with self.accelerator.autocast():
-            return self.stack.losses(
-                stage, concrete(stage.wants, self.task.kind), teacher, batch, self.stack.state
-            )
+            return self.stack.losses(stage, concrete(stage.wants, self.task.kind), teacher, batch, self.stack.state)
 
     def _clip(self, parameters: list[Tensor], limit: float) -> None:
         clip(parameters, limit)
@@ -135,7 +133,9 @@ class StackedFeed:
 
     def flat(self, rows: np.ndarray, step: int) -> np.ndarray:
         """Pool rows (K, columns * B) of these examples (K, B), in the view that each seed has at this update."""
-        return np.stack([f._viewed(self.examples.groups[r].T.reshape(-1), step) for f, r in zip(self.feeds, rows, strict=True)])
+        return np.stack(
+            [f._viewed(self.examples.groups[r].T.reshape(-1), step) for f, r in zip(self.feeds, rows, strict=True)]
+        )
 
     def widest(self, number: int) -> tuple[np.ndarray, int]:
         """(rows, update) of an early batch in which one seed's inputs are much shorter than another's."""

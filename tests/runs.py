@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SMALL = ["--set", "updates=24", "--set", "batch_size=8", "--set", "examples=96", "--set", "evaluations=6"]
 
 
-def save_teacher(folder: Path, layers: int = 2, width: int = 48, seed: int = 0, pooling: str = "mean") -> Path:
+def save_teacher(
+    folder: Path, layers: int = 2, width: int = 48, seed: int = 0, pooling: str = "mean", dropout: float = 0.1
+) -> Path:
     """A random sentence-transformers model with MiniLM's own tokenizer, saved as any user's model is."""
     import torch
     from sentence_transformers import SentenceTransformer
@@ -26,6 +28,7 @@ def save_teacher(folder: Path, layers: int = 2, width: int = 48, seed: int = 0, 
     config = BertConfig(
         vocab_size=tokenizer.vocab_size, hidden_size=width, num_hidden_layers=layers, num_attention_heads=4,
         intermediate_size=2 * width, initializer_range=0.1,
+        hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout,
     )  # fmt: skip
     plain = folder.with_name(folder.name + "-plain")
     BertModel(config).save_pretrained(plain)
