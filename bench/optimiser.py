@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,20 @@ class Optimiser:
 
 
 def make_optimiser(o: Optimiser, *modules: nn.Module) -> torch.optim.Optimizer:
-    """The optimiser over all that learns. AdamW decays matrices alone, as is usual for transformers; SGD decays all
-    (He et al. 2016)."""
-    parameters = list(dict.fromkeys(p for m in modules for p in m.parameters() if p.requires_grad))
+    """The optimiser over all of the modules that learns."""
+    return over(o, list(dict.fromkeys(p for m in modules for p in m.parameters() if p.requires_grad)))
+
+
+def over(o: Optimiser, parameters: Sequence[Tensor], stacked: bool = False) -> torch.optim.Optimizer:
+    """The optimiser over these tensors. AdamW decays matrices alone, as is usual for transformers; SGD decays all
+    (He et al. 2016). `stacked`: the first dimension counts replicas."""
     if o.kind == "sgd":
         return torch.optim.SGD(
             parameters, lr=o.lr, momentum=o.momentum, nesterov=o.nesterov, weight_decay=o.weight_decay, fused=True
         )
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": o.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p.ndim - stacked > 1], "weight_decay": o.weight_decay},
+        {"params": [p for p in parameters if p.ndim - stacked <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=o.lr, betas=o.betas, eps=o.eps, fused=True)
 

@@ -149,7 +149,7 @@ class Cost(Part):
     stages: dict[str, int]
     teacher_forwards: int = Field(ge=0)
     teacher_forwards_reused: int = Field(ge=0)
-    train_seconds: float = Field(ge=0)
+    train_seconds: float = Field(ge=0, description="of seeds that were trained together (spec.stack) an equal share")
     teacher_seconds: float = Field(ge=0)
     teacher_seconds_reused: float = Field(ge=0)
     energy_j: float | None = Field(ge=0, description="of the student's training loop")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from bench import plugins
+from bench.differences import Spec as CheckedSpec
 from bench.differences import in_words
 from bench.errors import RequestError
 from bench.leaderboard import spec_of as checked_spec
@@ -60,7 +61,7 @@ def request_of(record: Record, data_dir: Path | None = None) -> Request:
     """
     names, spec = _names(record), checked_spec(record)
     return Request(
-        [names["task"]], [names["method"]], [names["student"]], spec.teacher, spec.track, [spec.seed],
+        [names["task"]], [names["method"]], [names["student"]], spec.teacher, spec.track, _seeds(spec),
         _data_dir(record, data_dir), [s.text for s in _settings(record, names) if s.text],
     )  # fmt: skip
 
@@ -89,11 +90,18 @@ def command_of(record: Record) -> list[str]:
     words += ["--student", names["student"]] if not _is_default_student(names["student"], track.student) else []
     words += ["--teacher", spec.teacher] if spec.teacher != track.teacher else []
     words += ["--track", spec.track] if spec.track != "mini" else []
-    words += ["--seeds", str(spec.seed)] if spec.seed != 0 else []
+    words += ["--seeds", ",".join(map(str, _seeds(spec)))] if _seeds(spec) != [0] else []
     if record.data.source == "directory":
         words += ["--data-dir", _option(record, "--data-dir") or "DIR"]
     chosen = [s.text for s in _settings(record, names) if not s.default]
     return ["bench", "run", *words, *(w for text in chosen for w in ("--set", text))]
+
+
+def _seeds(spec: CheckedSpec) -> list[int]:
+    """The run's own seed, or all that were trained together with it."""
+    stack = (spec.model_extra or {}).get("stack")
+    whole = isinstance(stack, list) and stack and all(isinstance(s, int) for s in stack)
+    return [int(s) for s in stack or ()] if whole else [spec.seed]
 
 
 def _is_default_student(name: str, default: str) -> bool:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bench import processes, records, store
 from bench.console import Console
 from bench.errors import BenchError, RequestError
 from bench.spec import Request, Spec
+
+T = TypeVar("T")
 
 
 def run_all(
@@ -25,17 +28,18 @@ def run_all(
     check_writable(store.root())
     outcomes, status = [], 0
     tell = console if len(specs) > 1 else Console(quiet=True)  # of one run the command's last line says why
-    for number, spec in enumerate(specs, 1):
-        console(f"[{number}/{len(specs)}] {spec.label}  ({spec.run_id})")
-        found, code = attempt(spec.run_id, partial(run_one, spec, results, chosen, console, remeasure), tell)
-        outcomes.append(describe(spec, "failed") | found)
+    for unit in units(specs):
+        for spec in unit:
+            console(f"[{specs.index(spec) + 1}/{len(specs)}] {spec.label}  ({spec.run_id})")
+        found, code = attempt(unit[0].run_id, partial(run_unit, unit, results, chosen, console, remeasure), tell)
+        outcomes += [describe(s, "failed") | found for s in unit] if isinstance(found, dict) else found
         status = max(status, code)
         if status and processes.count() > 1:
             break  # the other processes are gone; the same command goes on
     return outcomes, status
 
 
-def attempt(name: str, work: Callable[[], dict[str, Any]], tell: Console) -> tuple[dict[str, Any], int]:
+def attempt(name: str, work: Callable[[], T], tell: Console) -> tuple[T | dict[str, Any], int]:
     """(what the work returns, 0), or the reason of its failure and an exit status: one must not lose the others."""
     try:
         with processes.failing_together():
@@ -48,6 +52,35 @@ def attempt(name: str, work: Callable[[], dict[str, Any]], tell: Console) -> tup
         log.write_text(traceback.format_exc())
         tell(f"  failed: {type(error).__name__}: {error} (details: {log})")
         return {"error": f"{type(error).__name__}: {error}", "log": str(log)}, 1
+
+
+def units(specs: Sequence[Spec]) -> list[list[Spec]]:
+    """What is carried out at once: a run, or the runs of the seeds that are trained together, by their seed."""
+    found: dict[str, list[Spec]] = {}
+    for spec in specs:
+        alike = {k: v for k, v in spec.values.items() if k != "seed"} if spec.values.get("stack") else spec.values
+        found.setdefault(json.dumps(alike, sort_keys=True), []).append(spec)
+    return [sorted(unit, key=lambda s: s.seed) for unit in found.values()]
+
+
+def run_unit(
+    unit: Sequence[Spec], results: Path, device: Any, console: Console, remeasure: bool
+) -> list[dict[str, Any]]:
+    """Outcomes of a unit. Of seeds that are trained together none is skipped unless all are there."""
+    if len(unit) == 1:
+        return [run_one(unit[0], results, device, console, remeasure)]
+
+    def lacking() -> list[str]:
+        return [s.run_id for s in unit if not records.path_of(results, s.values, s.run_id).exists()]
+
+    if not lacking():
+        return [run_one(s, results, device, console, remeasure) for s in unit]
+    from bench.group import carry_out
+
+    with store.locked(f"run-{unit[0].run_id}"):
+        if lacking():
+            carry_out(unit, results, device, console)
+    return [outcome(s, records.path_of(results, s.values, s.run_id), "done", console) for s in unit]
 
 
 def teach_all(request: Request, results: Path, device: str, console: Console) -> list[dict[str, Any]]:
@@ -94,8 +127,13 @@ def run_one(
             elif remeasure:
                 path = processes.from_main(lambda: measure_again(spec, results, device, console))
                 status = "done"
+    return outcome(spec, path, status, console)
+
+
+def outcome(spec: Spec, path: Path, status: str, console: Console) -> dict[str, Any]:
+    """What a run's record says, told and returned."""
     record = processes.from_main(lambda: records.read(path))
-    outcome = describe(spec, status) | {
+    found = describe(spec, status) | {
         "record": str(path),
         "metric": record.metrics.main.name,
         "value": record.metrics.main.value,
@@ -105,7 +143,7 @@ def run_one(
     kept = "" if record.metrics.retention is None else f"  retention {record.metrics.retention:.1%}"
     value, name = 100 * record.metrics.main.value, record.metrics.main.name
     console(f"  {status}: {name} {value:.2f} [{100 * low:.2f}, {100 * high:.2f}]{kept}  {path}")
-    return outcome
+    return found
 
 
 def describe(spec: Spec, status: str) -> dict[str, Any]:

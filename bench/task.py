@@ -36,6 +36,7 @@ class Track:
     evaluations: int = 4  # how often dev is read in a stage, its end included
     max_length: int = 64  # tokens a training input is cut to, where the network reads tokens
     batching: Literal["bucketed", "plain"] = "bucketed"  # by length, or in plain shuffled order
+    seeds: Literal["apart", "stacked"] = later("apart")  # one after the other, or in one computation (bench.group)
     teacher: str = ""
     student: str = ""
     datasets: tuple[str, ...] = ()  # the family's data sets that are on this track; empty: all

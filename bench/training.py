@@ -94,18 +94,14 @@ class Trainer:
         return self.progress
 
     def _run(self, stage: Stage, kept: dict[str, Tensor]) -> None:
-        teachers = [self.assistants[n] for n in stage.teachers] or [self.teacher]
-        feed = Feed(stage, self.method.run, self.student, teachers, self.progress.stage, counted=bool(kept))
-        sharing.align(self.student, self.method)
-        if not kept:
-            self._judge(stage, {})
-        self.touched = touched(self.student, feed.encoded, stage.optimiser)
-        optimiser = self.accelerator.prepare(make_optimiser(stage.optimiser, self.student, self.method))
+        feed, optimiser = self._prepare(stage, resumed=bool(kept))
         if kept:
             checkpoint.load_optimiser(optimiser, checkpoint.without_prefix("optimiser", kept))
             checkpoint.set_random_state(checkpoint.without_prefix("random", kept))
         else:
             torch.manual_seed(derived_seed(self.seed, "stage", self.progress.stage))
+            with self._whole():
+                self._judge(stage, {})
         self._steps(stage, feed, optimiser)
         if self.touched:
             self.touched.leave()
@@ -114,7 +110,15 @@ class Trainer:
         """The student with all of its rows, to be judged or kept."""
         return self.touched.whole() if self.touched else nullcontext()
 
-    def _steps(self, stage: Stage, feed: Feed, optimiser: Any) -> None:
+    def _prepare(self, stage: Stage, resumed: bool) -> tuple[Any, Any]:
+        """What a stage reads and what it moves."""
+        teachers = [self.assistants[n] for n in stage.teachers] or [self.teacher]
+        feed = Feed(stage, self.method.run, self.student, teachers, self.progress.stage, counted=resumed)
+        sharing.align(self.student, self.method)
+        self.touched = touched(self.student, feed.encoded, stage.optimiser)
+        return feed, self.accelerator.prepare(make_optimiser(stage.optimiser, self.student, self.method))
+
+    def _steps(self, stage: Stage, feed: Any, optimiser: Any) -> None:
         """The inner loop: no device sync but where losses are read."""
         p, o = self.progress, stage.optimiser
         warmup = round(o.warmup * len(feed.examples) / stage.batch_size)
@@ -161,11 +165,14 @@ class Trainer:
         self.accelerator.backward(torch.stack(list(losses.values())).sum())
         sharing.share_gradients(self.student, self.method)
         if clip:
-            self.accelerator.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], clip)
+            self._clip([p for g in optimiser.param_groups for p in g["params"]], clip)
         optimiser.step()
         optimiser.zero_grad()
 
-    def _read(self, stage: Stage, sums: dict[str, Tensor], every: int) -> dict[str, float]:
+    def _clip(self, parameters: list[Tensor], limit: float) -> None:
+        self.accelerator.clip_grad_norm_(parameters, limit)
+
+    def _read(self, stage: Stage, sums: dict[str, Any], every: int) -> Any:
         """Mean losses since the last reading; stops a run whose loss is no number."""
         p = self.progress
         last = p.curve[-1]["step"] if p.curve and p.curve[-1]["stage"] == stage.name else 0
@@ -176,7 +183,7 @@ class Trainer:
         p.curve.append({"stage": stage.name, "step": p.step, "losses": means})
         return means
 
-    def _judge(self, stage: Stage, losses: dict[str, float]) -> None:
+    def _judge(self, stage: Stage, losses: Any) -> None:
         """Read dev, and keep this state if it is the best of the stage."""
         p = self.progress
         if stage.keep == "last":
@@ -210,8 +217,11 @@ class Trainer:
         tensors |= checkpoint.with_prefix("optimiser", checkpoint.optimiser_tensors(optimiser))
         tensors |= checkpoint.with_prefix("random", checkpoint.random_state())
         costs = {"forwards": self.teacher.forwards, "teacher_seconds": self.teacher.seconds}
-        checkpoint.save(self.path, tensors, asdict(self.progress) | costs)
+        checkpoint.save(self.path, tensors, self._status() | costs)
         self.saved = time.monotonic()
+
+    def _status(self) -> dict[str, Any]:
+        return asdict(self.progress)
 
     def _restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         self.teacher.forwards, self.teacher.seconds = state.pop("forwards"), state.pop("teacher_seconds")

@@ -111,12 +111,25 @@ class TransformerClassifier(Network):
 def run(model: Any, batch: dict[str, Tensor], want: frozenset[str]) -> tuple[Any, dict[str, Any]]:
     """(the model's output, the wanted token-level signals)."""
     taps: AbstractContextManager[list[attention.Tap]] = tapped(model) if want & WANTED else nullcontext([])
+    inputs = prepared(model, batch) if torch.is_grad_enabled() else batch
     with taps as noted:
-        out = model(**batch, output_hidden_states="hidden" in want)
+        out = model(**inputs, output_hidden_states="hidden" in want)
     found: dict[str, Any] = attention.signals(noted, want, batch["attention_mask"])
     if "hidden" in want:
         found["hidden"] = tuple(out.hidden_states)
     return out, found
+
+
+def prepared(model: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The batch with its mask as fused attention reads it, (B, 1, L, L), which the library hands on as it is.
+
+    Of a mask (B, L) it asks whether all is true, to leave it out: a sync of the device in every step, and a question
+    that torch.func.vmap cannot answer.
+    """
+    if model.config._attn_implementation not in ("sdpa", attention.NAME):
+        return batch
+    mask = batch["attention_mask"]
+    return batch | {"attention_mask": mask[:, None, None, :].bool().expand(-1, -1, mask.shape[1], -1)}
 
 
 def tokenise(tokenizer: Any, inputs: Sequence[Any], limit: int) -> TokenArrays:

@@ -19,6 +19,7 @@ def verify(results: Path, run: str, data_dir: Path | None, device: str, console:
     verdict: `same` (every metric to 1e-6), `within interval` (the main one inside the record's 95% interval) or
     `different`. The record stays as it is. RequestError: no such record, its data or plug-ins are not here.
     """
+    from bench import group
     from bench.protocol import distil, predict
 
     path = replay.find_record(results, run)
@@ -27,7 +28,12 @@ def verify(results: Path, run: str, data_dir: Path | None, device: str, console:
     console(f"{spec.label}  ({spec.run_id}), again")
     folder = store.make_folder(store.root() / "runs" / f"{spec.run_id}-verify")
     with store.locked(f"run-{spec.run_id}-verify"):
-        found = distil(spec, folder, choose_device(device), console)
+        if spec.values.get("stack"):  # its numbers come out of the whole group alone
+            together = group.siblings(spec)
+            place = [s.seed for s in together].index(spec.seed)
+            found = group.distil(together, folder, choose_device(device), console)[place]
+        else:
+            found = distil(spec, folder, choose_device(device), console)
         spec.task.unseal()
         scores = spec.task.score(predict(spec.task, found.student, found.teacher))
         shutil.rmtree(folder)
