@@ -155,7 +155,7 @@ class StackedFeed:
 
         inputs = {k: apart(v) for k, v in to_device(self.encoded.batch(flat.reshape(-1)), device).items()}
         signals = [source.rows(flat.reshape(-1)).detach() for source in self.feeds[0].sources] or [Signals()]
-        teacher = Signals(**{k: apart(v) for k, v in vars(signals[0]).items() if v is not None and v != ()})
+        teacher = Signals(**{k: apart(v) for k, v in vars(signals[0]).items() if v is not None and len(v)})
         batch = Batch(
             torch.from_numpy(rows).to(device), self.examples.groups.shape[1],
             None if labels is None else torch.from_numpy(labels[rows]).to(device),

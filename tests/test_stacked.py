@@ -8,9 +8,11 @@ import torch
 from bench import group, protocol, records, replay, verifying
 from bench.console import Console
 from bench.errors import RequestError
+from bench.images import Images
 from bench.spec import Request, resolve
 from bench.stacked import clip
 from bench.sweep import run_all
+from bench.tasks.images import Packaged
 from bench.together import Together
 from bench.training import Trainer
 from tests.runs import ROOT, bench, runs_of, save_teacher
@@ -43,6 +45,21 @@ def double(monkeypatch):
     monkeypatch.setattr(Trainer, "_use_best", noted)
 
 
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """The digits as they are, 8 x 8, and 48 of each split; a store of their own, as their key knows nothing of it."""
+    splits = Packaged.splits
+
+    def cut(self, cap):
+        return {
+            name: (Images(images.pixels[:48, :, ::4, ::4].copy()), labels[:48])
+            for name, (images, labels) in splits(self, cap).items()
+        }
+
+    monkeypatch.setattr(Packaged, "splits", cut)
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "store"))
+
+
 def specs(teacher, task, method, student, *settings, seeds=(0, 1, 2)):
     return resolve(Request([task], [method], [student], teacher, "mini", seeds, None, [*SMALL, *settings]))
 
@@ -56,7 +73,7 @@ def specs(teacher, task, method, student, *settings, seeds=(0, 1, 2)):
         ("images/digits", "fitnets", "resnet:8"),  # both in the method too, and a teacher that runs in every step
     ],
 )
-def test_every_seed_of_a_stack_is_what_it_is_alone(teacher, double, tmp_path, task, method, student):
+def test_every_seed_of_a_stack_is_what_it_is_alone(teacher, double, small, tmp_path, task, method, student):
     named = "resnet:8" if task.startswith("images") else teacher
     stack = specs(named, task, method, student, STACKED)
     together = group.distil(stack, tmp_path / "stack", CPU, QUIET)
