@@ -160,9 +160,9 @@ def main() -> int:
     pairs = [f"{metric}, {side}" for metric in METRICS for side in ("peer", "ours")]
     report.samples = pairing.rounds(__file__, pairs, o.rounds, *given)
     for metric in METRICS:
-        report.ratio(f"lm-evaluation-harness / ours, bootstrap of {metric}", f"{metric}, peer", f"{metric}, ours", "cpu",
-                     TARGETS[metric])  # fmt: skip
-        peer, mine = (np.mean([s["error"] for s in report.samples[f"{metric}, {x}"]]) for x in ("peer", "ours"))
+        sides = f"{metric}, peer", f"{metric}, ours"
+        report.ratio(f"lm-evaluation-harness / ours, bootstrap of {metric}", *sides, "cpu", TARGETS[metric])
+        peer, mine = (np.mean([s["error"] for s in report.samples[side]]) for side in sides)
         report.check(f"{metric}: relative difference of the standard errors", abs(peer / mine - 1), 0.1)
     results(o, report)
     return report.close(o.json)

@@ -1,4 +1,4 @@
-"""Embedding distillation: sentence-transformers' own trainer and bench, on the same sentences, models, loss and updates.
+"""Embedding distillation: sentence-transformers' trainer and bench, on the same sentences, models and loss.
 
     python peers/embedding_distillation.py --data-dir DIR [--examples 2048] [--rounds 5]
 
@@ -130,7 +130,7 @@ def ours(o: Namespace, task: Task, start: Path, end: Path | None) -> pairing.Sam
     from bench.training import Trainer
     from bench.transformer import load
 
-    losses, found, console = [], pairing.Sample(), Console(quiet=True)
+    losses, rows, found, console = [], [], pairing.Sample(), Console(quiet=True)
 
     class Noted(Kd):
         def stages(self) -> Iterable[Stage]:
@@ -138,9 +138,10 @@ def ours(o: Namespace, task: Task, start: Path, end: Path | None) -> pairing.Sam
                 recipe = replace(stage.optimiser, lr=RATE, betas=BETAS, weight_decay=DECAY, warmup=0.0, clip=0.0)
                 yield replace(stage, optimiser=replace(recipe, schedule="constant"))
 
-        def regression(self, *given: Any) -> Any:
-            named = super().regression(*given)
+        def regression(self, student: Any, teacher: Any, batch: Any) -> Any:
+            named = super().regression(student, teacher, batch)
             losses.append(named["mse"].detach())
+            rows.append(batch.rows)
             return named
 
     teacher = Teacher(Place("MiniLM", "", "", TEACHER), torch.device("cpu"), console)
@@ -156,7 +157,7 @@ def ours(o: Namespace, task: Task, start: Path, end: Path | None) -> pairing.Sam
         student.encode(task.examples("distil").inputs, LENGTH)
     if end:
         save(student, start, end)
-    return found | {"losses": [float(x) for x in losses]}
+    return found | {"losses": [float(x) for x in losses], "order": [r.tolist() for r in rows]}
 
 
 def save(student: Any, start: Path, end: Path) -> None:
@@ -183,19 +184,16 @@ def carry_out(o: Namespace, name: str) -> pairing.Sample:
     with tempfile.TemporaryDirectory() as temporary:
         end, os.environ["BENCH_CACHE"] = Path(temporary, "student"), temporary
         found = (theirs if name == "peer" else ours)(o, task, o.folder / "student", end)
-        losses = found.pop("losses")
+        losses, _ = found.pop("losses"), found.pop("order", None)
         whole = {f"all_{unit}": found[f"encode_{unit}"] + found[f"epoch_{unit}"] for unit in ("cpu", "wall")}
         return found | whole | {"loss_last": losses[-1], "spearman": spearman(task, end)}
 
 
 def gate(o: Namespace, folder: Path, report: pairing.Report) -> None:
     """Without dropout and on the same batches, both tools' losses are the same numbers."""
-    from bench.inputs import batch_order
-
     task = open_task(o, GATE, "plain")
-    order = list(batch_order(np.ones(o.examples, np.int64), BATCH, (o.seed, 0), 0, GATE, bucketed=False))
-    mine = ours(o, task, folder / "still", None)["losses"]
-    peers = theirs(o, task, folder / "still", None, [rows.tolist() for rows in order])["losses"]
+    seen = ours(o, task, folder / "still", None)
+    mine, peers = seen["losses"], theirs(o, task, folder / "still", None, seen["order"])["losses"]
     report.samples["losses of the gate"] = [{"ours": a, "peer": b} for a, b in zip(mine, peers, strict=True)]
     apart = float(np.max(np.abs(np.array(mine) - peers) / np.abs(peers)))
     report.check(f"relative difference of the losses of {GATE} updates, dropout off", apart, 1e-3)

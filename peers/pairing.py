@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: a thread that waits sleeps, on both sides alike
 
-from bench.statistics import median_interval
+from bench.statistics import median_interval  # noqa: E402
 
 OUT = ROOT / "build" / "peers"
 PACKAGES = ("torch", "transformers", "sentence-transformers", "textbrewer", "lm-eval", "mteb", "numpy", "scikit-learn")
@@ -85,9 +85,13 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         seen = "  ".join(f"{k} {np.median([s[k] for s in samples]):.4g}" for k in keys)
         yield f"  {name:32} {seen}  (median of {len(samples)})"
     for check in report["checks"]:
-        sign = ">=" if check["least"] else "<="
-        yield f"  {'ok  ' if check['ok'] else 'FAIL'} {check['label']}: {check['value']:.3g} {sign} {check['limit']:.3g}"
+        yield check_line(check)
     yield from map(ratio_line, report["ratios"])
+
+
+def check_line(c: dict[str, Any]) -> str:
+    sign = ">=" if c["least"] else "<="
+    return f"  {'ok  ' if c['ok'] else 'FAIL'} {c['label']}: {c['value']:.3g} {sign} {c['limit']:.3g}"
 
 
 def ratio_line(r: dict[str, Any]) -> str:

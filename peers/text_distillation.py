@@ -102,10 +102,11 @@ def make_models(folder: Path, classes: int) -> None:
 
 @dataclass
 class Trained:
-    """What either side leaves: its losses by update, and the model."""
+    """What either side leaves: its losses by update, the model, and (ours) the rows of each batch."""
 
     losses: list[float]
     model: Any
+    order: Sequence[list[int]] = ()
 
 
 def theirs(
@@ -187,11 +188,13 @@ def ours(o: Namespace, task: Texts, folder: Path, student: str) -> tuple[Trained
     from bench.transformer import load_classifier
 
     losses: list[Any] = []
+    rows: list[Any] = []
 
     class Noted(Kd):
-        def soft_targets(self, *given: Any) -> Any:
-            named = super().soft_targets(*given)
+        def soft_targets(self, student: Any, teacher: Any, batch: Any) -> Any:
+            named = super().soft_targets(student, teacher, batch)
             losses.append(sum(named.values()).detach())
+            rows.append(batch.rows)
             return named
 
     console = Console(quiet=True)
@@ -205,7 +208,7 @@ def ours(o: Namespace, task: Texts, folder: Path, student: str) -> tuple[Trained
         method = Noted(Kd.Settings(form="soft_ce", temperature=TEMPERATURE), run)
         Trainer(pupil, method, teacher, lambda network: 0.0, Path(output, "checkpoint.safetensors"), console).fit()
     assert len(losses) == task.track.updates
-    return Trained([float(x) for x in losses], pupil.model), found
+    return Trained([float(x) for x in losses], pupil.model, [r.tolist() for r in rows]), found
 
 
 def carry_out(o: Namespace, name: str, folder: Path) -> pairing.Sample:
@@ -222,13 +225,11 @@ def carry_out(o: Namespace, name: str, folder: Path) -> pairing.Sample:
 
 def gate(o: Namespace, folder: Path, report: pairing.Report) -> None:
     """Without dropout and on the same batches, both tools' losses are the same numbers."""
-    from bench.inputs import batch_order
-
     updates = 20
     task = open_task(o, updates, "plain", GATE_LENGTH)
-    order = list(batch_order(np.ones(o.examples, np.int64), BATCH, (o.seed, 0), 0, updates, bucketed=False))
-    mine = ours(o, task, folder, "student-still")[0].losses
-    peers = theirs(o, task, folder, "student-still", "full", order=[rows.tolist() for rows in order])[0].losses
+    trained = ours(o, task, folder, "student-still")[0]
+    mine, order = trained.losses, trained.order
+    peers = theirs(o, task, folder, "student-still", "full", order=order)[0].losses
     report.samples["losses of the gate"] = [{"ours": a, "peer": b} for a, b in zip(mine, peers, strict=True)]
     apart = float(np.max(np.abs(np.array(mine) - peers) / np.abs(peers)))
     report.check(f"relative difference of the losses of {updates} updates, dropout off", apart, 1e-5)
