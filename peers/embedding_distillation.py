@@ -214,7 +214,7 @@ def measure(o: Namespace, folder: Path, report: pairing.Report) -> None:
 
 
 def main() -> int:
-    parser = pairing.parser(__doc__)
+    parser = pairing.parser(__doc__, threads=2)
     parser.add_argument("--examples", type=int, default=2048)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--gate", action="store_true", help="the losses of the first updates alone, no timing")

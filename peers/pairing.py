@@ -125,11 +125,16 @@ def one(script: str, name: str, *arguments: object, **environment: str) -> Sampl
 @contextmanager
 def clock(found: Sample, prefix: str = "") -> Iterator[None]:
     """Adds the CPU and wall seconds of the block, those of ended child processes included."""
-    before, started = os.times(), time.perf_counter()
+    before, started = cpu_seconds(), time.perf_counter()
     yield
-    after = os.times()
-    found[f"{prefix}cpu"] = sum(after[:4]) - sum(before[:4])
+    found[f"{prefix}cpu"] = cpu_seconds() - before
     found[f"{prefix}wall"] = time.perf_counter() - started
+
+
+def cpu_seconds() -> float:
+    """Of this process, all its threads, and its ended children."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system
 
 
 def machine() -> dict[str, Any]:
@@ -148,12 +153,12 @@ def installed() -> dict[str, str]:
     return found
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
+def parser(description: str | None, threads: int = 1) -> argparse.ArgumentParser:
     """The options that all benchmarks share."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--data-dir", type=Path, default=Path("data"), help="folder of the unpacked data sets")
     made.add_argument("--rounds", type=int, default=5)
-    made.add_argument("--threads", type=int, default=1, help="of torch; one makes CPU seconds comparable")
+    made.add_argument("--threads", type=int, default=threads, help="of torch, the same for both")
     made.add_argument("--json", action="store_true", help="print the report as JSON")
     made.add_argument("--one", help=argparse.SUPPRESS)
     return made

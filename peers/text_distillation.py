@@ -1,6 +1,6 @@
 """Text distillation: TextBrewer's BasicDistiller and bench, on the same data, models, loss, optimiser and updates.
 
-    python peers/text_distillation.py --data-dir DIR [--data smsa|sst2] [--examples 128] [--epochs 3] [--rounds 5]
+    python peers/text_distillation.py --data-dir DIR [--data smsa|sst2] [--examples 96] [--epochs 3] [--rounds 5]
     python peers/text_distillation.py --data-dir DIR --gate      losses of 20 updates on the same batches, no timing
     python peers/text_distillation.py --data-dir DIR --parity    dev accuracy of both, three seeds, a teacher that works
 
@@ -299,9 +299,9 @@ def measure(o: Namespace, folder: Path, report: pairing.Report) -> None:
 
 
 def main() -> int:
-    parser = pairing.parser(__doc__)
+    parser = pairing.parser(__doc__, threads=2)
     parser.add_argument("--data", choices=sorted(FILES), default="smsa")
-    parser.add_argument("--examples", type=int, default=128)
+    parser.add_argument("--examples", type=int, default=96)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--gate", action="store_true")
