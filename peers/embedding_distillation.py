@@ -9,7 +9,7 @@ distillation: the teacher's embeddings become a column of the data set, then its
 
 Timed apart: `encode`, the teacher's pass over all sentences until its embeddings are kept (a column; the store);
 `epoch`, from texts and kept embeddings to the trained student, with all tokenising; `tokenise`, that part of the epoch
-once more by itself. Not timed: imports, loading models and files, dev. Dev: Spearman of STS Benchmark dev, read by
+once more by itself. Not timed: imports, loading models and files, its trainer's set-up (a model card), dev. Dev: Spearman of STS Benchmark dev, read by
 bench for both students.
 """
 
@@ -106,9 +106,10 @@ def theirs(o: Namespace, task: Task, start: Path, end: Path | None, order: Any =
             lr_scheduler_type="constant", dataloader_drop_last=True, save_strategy="no", report_to="none",
             use_cpu=True, seed=o.seed, disable_tqdm=True, **({"batch_sampler": Given} if order else {}),
         )  # fmt: skip
+        loss = Noted(student)
+        trainer = SentenceTransformerTrainer(model=student, args=arguments, train_dataset=train, loss=loss)
         with pairing.clock(found, "epoch_"):
-            loss = Noted(student)
-            SentenceTransformerTrainer(model=student, args=arguments, train_dataset=train, loss=loss).train()
+            trainer.train()
     rows = train["sentence"]
     with pairing.clock(found, "tokenise_"):
         for at in range(0, len(rows), BATCH):

@@ -115,8 +115,7 @@ def make(o: Namespace, name: str, teacher: Teacher) -> Setting:
 def harness(s: Setting) -> tuple[pairing.Sample, Plain]:
     """bench's trainer; dev is not read."""
     s.reset()
-    s.teacher.console = console = Ticking()
-    method, found = s.method(), pairing.Sample()
+    console, method, found = Ticking(), s.method(), pairing.Sample()
     with tempfile.TemporaryDirectory() as output, pairing.clock(found, "all_"):
         Trainer(s.student, method, s.teacher, lambda network: 0.0, Path(output, "c.safetensors"), console).fit()
     return {"cpu": console.seconds(), "once_cpu": found["all_cpu"] - console.seconds()}, method
