@@ -9,8 +9,8 @@ distillation: the teacher's embeddings become a column of the data set, then its
 
 Timed apart: `encode`, the teacher's pass over all sentences until its embeddings are kept (a column; the store);
 `epoch`, from texts and kept embeddings to the trained student, with all tokenising; `tokenise`, that part of the epoch
-once more by itself. Not timed: imports, loading models and files, its trainer's set-up (a model card), dev. Dev: Spearman of STS Benchmark dev, read by
-bench for both students.
+once more by itself. Not timed: imports, loading models and files, what sentence-transformers' trainer sets up (it
+drafts a model card), dev. Dev: Spearman of STS Benchmark dev, read by bench for both students.
 """
 
 from __future__ import annotations
