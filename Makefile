@@ -1,10 +1,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= build/demo
+DATA ?= data
+PEERS ?= .venv-peers
 
 PIP = $(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: help demo test site clean
+.PHONY: help demo test site peers clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,8 +25,11 @@ test: $(VENV)/installed-dev  ## formatting, lint, types and tests
 site: $(VENV)/installed  ## the leaderboard of the committed records, in build/site
 	$(VENV)/bin/bench site build --results results --out build/site
 
+peers: $(PEERS)/installed  ## bench beside other tools at the same work (DATA=folder of the unpacked data sets)
+	$(PEERS)/bin/python -m peers --data-dir $(DATA)
+
 clean:  ## remove all that make made
-	rm -rf build dist $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist $(VENV) $(PEERS) .mypy_cache .pytest_cache .ruff_cache
 
 # Installed again when what is to be installed changes, and at no other time: the checkout itself is read in place.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -35,4 +40,12 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(PIP) --editable '.[dev]'
+	@touch $@
+
+# An environment of its own: what the peers bring is not part of the project.
+$(PEERS)/installed: pyproject.toml constraints.txt peers/requirements.txt
+	@echo "Installing into $(PEERS) (the first time takes some minutes)"
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt \
+		--requirement peers/requirements.txt --editable .
 	@touch $@
