@@ -19,6 +19,7 @@ from typing import Any
 
 from bench import ray_cluster, records, store, sweep, teachers, worker
 from bench.console import Console
+from bench.errors import RequestError
 from bench.ray_cluster import Cluster, Share, Work
 from bench.spec import Request, Spec
 
@@ -40,6 +41,8 @@ def run_all(
     request: Request, specs: Sequence[Spec], results: Path, device: str, jobs: int | None, console: Console
 ) -> tuple[list[dict[str, Any]], int]:
     """As sweep.run_all. Ray is not started where every run is finished."""
+    if any(s.values.get("stack") for s in specs):
+        raise RequestError("--set seeds=stacked trains several seeds in one process: leave --engine ray out")
     sweep.check_writable(results)
     sweep.check_writable(store.root())
     prefixes = {s.run_id: f"[{number}/{len(specs)}]" for number, s in enumerate(specs, 1)}

@@ -174,7 +174,7 @@ def together(task: Task, method: type[Method], settings: Any, seeds: Sequence[in
         return []
     from bench.trial import declared as against
 
-    reason = against(method, settings, seeds)
+    reason = against(task.track, method, settings, seeds)
     if reason:
         raise RequestError(f"--set seeds=stacked: {reason}")
     return sorted(seeds)

@@ -14,19 +14,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench import processes
 from bench.errors import BenchError
 from bench.feed import Feed, concrete
 from bench.method import Losses, Method, Stage
+from bench.task import Track
 from bench.training import Trainer
 
 SAME = 2e-3  # relative: above rounding, that of TF32 too; below what it does to a loss to read padding
 OUT = "leave --set seeds=stacked out"
 
 
-def declared(method: type[Method], settings: Any, seeds: Sequence[int]) -> str:
-    """Why runs of these seeds cannot be trained together, by what the method's class says; empty: nothing against."""
+def declared(track: Track, method: type[Method], settings: Any, seeds: Sequence[int]) -> str:
+    """Why runs of these seeds cannot be trained together, by what is asked for and declared; empty: nothing against."""
     if len(seeds) < 2:
         return "it takes several seeds: name them, as in --seeds 0,1,2"
+    if track.precision != "float32" or track.compile or track.dropout != "torch":
+        return "it has its own forward pass: leave --set precision, compile and dropout out"
+    if processes.launched():
+        return "it takes one process: start bench without a launcher"
     if method.after_step is not Method.after_step:
         return f"the method acts between the steps (after_step): {OUT}"
     if method.assistants(settings):
