@@ -28,9 +28,9 @@ from itertools import combinations
 import numpy as np
 
 from bench.errors import RequestError
-from bench.metrics import Metric, ratio
+from bench.metrics import ratio
 from bench.scores import Predictions, headline
-from bench.statistics import Score, known
+from bench.statistics import Score, agree, fitting
 
 DRAWS = 10_000
 ALPHA = 0.05
@@ -71,22 +71,31 @@ class Difference:
         return "a" if self.value > 0 else "b"
 
 
-def contributions(predictions: Predictions, score: Score, metric: str, form: Metric | None = None) -> Contributions:
-    """What each unit adds: by influence where the engine knows the metric, else by leaving the unit out.
+def contributions(predictions: Predictions, score: Score, metric: str) -> Contributions:
+    """What each unit adds: by influence where the engine knows the metric, else by leaving the unit out."""
+    if found := by_influence(predictions, score, metric):
+        return found
+    levels = [headline(score({name: arrays}), metric)[1] for name, arrays in predictions.items()]
+    return centred(levels, [jackknife({name: arrays}, score, metric) for name, arrays in predictions.items()])
 
-    `form`: of the metric, where the caller has found out already that it is known.
-    """
-    form = form or known(predictions, score, metric)
-    levels, centred = [], []
-    for name, arrays in predictions.items():
-        if form is not None:
-            levels.append(form.value(arrays["prediction"], arrays["gold"]))
-            shares = by_unit(form.influence(arrays["prediction"], arrays["gold"]), arrays.get("units"))
-        else:
-            levels.append(headline(score({name: arrays}), metric)[1])
-            shares = jackknife({name: arrays}, score, metric)
-        centred.append((shares - shares.mean()) / len(predictions))
-    return Contributions(np.array(levels), np.array([len(c) for c in centred]), np.concatenate(centred))
+
+def by_influence(predictions: Predictions, score: Score, metric: str) -> Contributions | None:
+    """None: the engine has no such metric, or `score` gives other values than it."""
+    form = fitting(predictions, metric)
+    if form is None:
+        return None
+    parts = {name: form.parts(arrays["prediction"], arrays["gold"]) for name, arrays in predictions.items()}
+    levels = {name: value for name, (value, _) in parts.items()}
+    if not agree(levels, score(predictions), metric):
+        return None
+    shares = [by_unit(parts[name][1], arrays.get("units")) for name, arrays in predictions.items()]
+    return centred(list(levels.values()), shares)
+
+
+def centred(levels: Sequence[float], shares: Sequence[np.ndarray]) -> Contributions:
+    """From the score and the units' shares of each data set."""
+    found = [(own - own.mean()) / len(shares) for own in shares]
+    return Contributions(np.array(levels), np.array([len(own) for own in found]), np.concatenate(found))
 
 
 def by_unit(influence: np.ndarray, units: np.ndarray | None) -> np.ndarray:
@@ -128,7 +137,10 @@ def signed_sums(weights: np.ndarray, draws: int, rng: np.random.Generator) -> np
         block = weights[:, start : start + UNITS].astype(np.float32)
         width = block.shape[1]
         bits = np.unpackbits(np.frombuffer(rng.bytes(width * -(-draws // 8)), np.uint8).reshape(width, -1), axis=1)
-        sums += 2 * (block @ bits[:, :draws].astype(np.float32)) - block.sum(1, keepdims=True)
+        part = block @ bits[:, :draws].astype(np.float32)
+        part *= 2  # in place: the block's sums are as large as all sums
+        part -= block.sum(1, keepdims=True)
+        sums += part
     return sums
 
 
@@ -333,13 +345,12 @@ class Comparison:
         v_seeds = (v_total - v_inter).clip(0)
         gap = (self.levels[first] - sign * self.levels[second]).mean(1)  # (P, K)
         v_null = v_examples + gap**2 @ (self.scale / len(self.sizes))
+        numbers = np.stack([values.mean(1), v_examples, v_null, v_seeds, v_total], axis=1).tolist()
+        found = zip(numbers, first.tolist(), second.tolist(), gap, strict=True)
         return [
-            Moments(
-                float(values[p].mean()), float(v_examples[p]), float(v_null[p]), float(v_seeds[p]), float(v_total[p]),
-                n, first[p].tolist(), second[p].tolist(), gap[p],
-            )
-            for p in range(len(places))
-        ]  # fmt: skip
+            Moments(value, examples, null, between, total, n, one, two, own)
+            for (value, examples, null, between, total), one, two, own in found
+        ]
 
     def _block(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return self.gram[first[:, :, None], second[:, None, :]]
