@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,6 +26,7 @@ from bench.web.unit import build as build_unit
 
 ALL = "over all"  # not the name of a unit, which is a folder
 MANY = 200  # records; fewer are built faster than another process starts
+THREADS = "OPENBLAS_NUM_THREADS"
 FIRST = "run `bench run --task sts --method finetune --method kd --seeds 0,1,2` first, or name another with --results"
 
 
@@ -57,8 +59,10 @@ class Site:
         (self.memory / f"{part_of(unit)}.json").unlink(missing_ok=True)
 
 
-def build(results: Path, out: Path) -> list[Path]:
-    """Write the site; returns its files. Unchanged files are left alone, those of records that are gone are removed.
+def build(results: Path, out: Path) -> list[str]:
+    """Write the site; returns the names of its files below `out`.
+
+    Unchanged files are left alone, those of records that are gone are removed.
 
     RequestError: no records, a broken one, or an output folder that is not ours to write.
     """
@@ -75,7 +79,7 @@ def build(results: Path, out: Path) -> list[Path]:
             raise RequestError(f"cannot write the site to {out}: {reason}: choose another folder with --out") from None
 
 
-def _build(site: Site, units: Mapping[str, Mapping[str, Any]]) -> list[Path]:
+def _build(site: Site, units: Mapping[str, Mapping[str, Any]]) -> list[str]:
     version = code()
     known = site.recall(version)
     lists = publish.manifests(site.out)
@@ -90,7 +94,7 @@ def _build(site: Site, units: Mapping[str, Mapping[str, Any]]) -> list[Path]:
     files = _over_all(site, state, known.get(ALL), version, lists, there, others)
     now = {"site": files} | {part_of(unit): set(found["files"]) for unit, found in state.items()}
     _clear(site, lists, now, set(known) - set(units) - {ALL})
-    return [site.out / name for name in sorted(set().union(*now.values()))]
+    return sorted(set().union(*now.values()))
 
 
 def _over_all(
@@ -124,8 +128,20 @@ def _carried_out(jobs: list[Job]) -> Iterator[dict[str, Any]]:
     if workers < 2 or sum(len(job.stamps) for job in jobs) < MANY:
         yield from map(build_unit, jobs)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with _one_thread_each(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield from pool.map(build_unit, jobs)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """For processes that start meanwhile: with one a core, more threads of numpy's would only wait for each other."""
+    before = os.environ.get(THREADS)
+    os.environ.setdefault(THREADS, "1")  # read when numpy is imported
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[THREADS]
 
 
 def _once(results: Path, state: Mapping[str, Mapping[str, Any]]) -> None:
