@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench import boards, comparison, leaderboard, records
+from bench import boards, comparison, leaderboard, ranks, records
 from bench.comparison import Comparison, Contributions, Runs, contributions, holm, jackknife, signed_sums
 from bench.errors import RequestError
 from bench.metrics import METRICS
@@ -294,9 +294,12 @@ def test_formulas_and_draws_agree_where_both_can_be_had(monkeypatch):
         assert np.ptp(f.ci95) == pytest.approx(np.ptp(d.ci95), rel=0.35)
 
 
-def test_ranks_with_ties_are_those_of_scipy():
-    draws = np.random.default_rng(6).integers(0, 5, (7, 300)).astype(np.float32)
-    best, worst = comparison.ranked(draws)
+@pytest.mark.parametrize("values", [2, 5, 1000])
+@pytest.mark.parametrize("rows", [1, 2, 7])
+def test_ranks_with_ties_are_those_of_scipy(values, rows):
+    """In draws without a tie too, which are told apart."""
+    draws = np.random.default_rng(6).integers(0, values, (rows, 300)).astype(np.float32)
+    best, worst = ranks.ranked(draws)
     assert np.array_equal(best, stats.rankdata(-draws, "min", axis=0))
     assert np.array_equal(worst, stats.rankdata(-draws, "max", axis=0))
 
