@@ -78,11 +78,11 @@ def slug(text: str) -> str:
 
 def rounded(value: Any) -> Any:
     """A tree with its floats at six significant figures, for what is downloaded."""
+    if isinstance(value, float):  # most are
+        return float(f"{value:.6g}")
     if isinstance(value, dict):
         return {k: rounded(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [rounded(v) for v in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    return [rounded(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def in_script(value: Any) -> str:
