@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,7 +25,6 @@ from bench.web.unit import build as build_unit
 
 ALL = "over all"  # not the name of a unit, which is a folder
 MANY = 200  # records; fewer are built faster than another process starts
-THREADS = "OPENBLAS_NUM_THREADS"
 FIRST = "run `bench run --task sts --method finetune --method kd --seeds 0,1,2` first, or name another with --results"
 
 
@@ -128,20 +126,8 @@ def _carried_out(jobs: list[Job]) -> Iterator[dict[str, Any]]:
     if workers < 2 or sum(len(job.stamps) for job in jobs) < MANY:
         yield from map(build_unit, jobs)
         return
-    with _one_thread_each(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield from pool.map(build_unit, jobs)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """For processes that start meanwhile: with one a core, more threads of numpy's would only wait for each other."""
-    before = os.environ.get(THREADS)
-    os.environ.setdefault(THREADS, "1")  # read when numpy is imported
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[THREADS]
 
 
 def _once(results: Path, state: Mapping[str, Mapping[str, Any]]) -> None:

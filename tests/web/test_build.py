@@ -196,9 +196,7 @@ def test_many_folders_of_records_in_several_processes(tmp_path: Path, monkeypatc
         scored(tmp_path / "results", "kd", 0, 0.5, track=track)
     build(tmp_path / "results", tmp_path / "one")
     monkeypatch.setattr(module, "MANY", 1)
-    monkeypatch.delenv(module.THREADS, raising=False)
     build(tmp_path / "results", tmp_path / "two")
-    assert module.THREADS not in os.environ
     assert files(tmp_path / "one") == files(tmp_path / "two")
 
 
