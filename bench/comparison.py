@@ -26,6 +26,7 @@ from functools import cached_property
 from itertools import combinations
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bench.errors import RequestError
 from bench.metrics import ratio
@@ -205,10 +206,11 @@ class Comparison:
         self.levels = np.stack([run.levels for run in runs])  # (R, K)
         self.scores = self.levels.mean(1)  # (R,)
         centred = np.stack([run.centred for run in runs])  # (R, U)
-        self.gram = centred @ centred.T
         self.scale = 1 / (len(self.sizes) * self.sizes)  # (K,)
         flat = np.repeat(np.diag(self.scale), self.sizes, axis=1)  # (K, U)
-        sums = signed_sums(np.concatenate([centred, flat]), draws, np.random.default_rng(seed))
+        with threadpool_limits(1, "blas"):  # another number of cores would give other last bits, and another digit
+            self.gram = centred @ centred.T
+            sums = signed_sums(np.concatenate([centred, flat]), draws, np.random.default_rng(seed))
         self.around, self.flat = sums[: len(runs)], sums[len(runs) :]  # (R, B) and (K, B)
         self._means: dict[tuple[int, ...], np.ndarray] = {}
         self._noises: dict[int, np.ndarray] = {}

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
 from bench import boards, comparison, leaderboard, ranks, records
 from bench.comparison import Comparison, Contributions, Runs, contributions, holm, jackknife, signed_sums
@@ -292,6 +293,17 @@ def test_formulas_and_draws_agree_where_both_can_be_had(monkeypatch):
         assert f.value == d.value and f.ci95 != d.ci95, "two ways, one difference"
         assert f.p_value == pytest.approx(d.p_value, abs=0.06)
         assert np.ptp(f.ci95) == pytest.approx(np.ptp(d.ci95), rel=0.35)
+
+
+def test_draws_do_not_depend_on_the_number_of_threads():
+    """The default number is that of the machine's cores."""
+    rng = np.random.default_rng(7)
+    rows = [{s: Contributions(np.zeros(1), np.array([500]), rng.normal(size=500)) for s in range(3)} for _ in range(40)]
+    found = []
+    for threads in (1, 2, 3):
+        with threadpool_limits(threads, "blas"):
+            found.append(Comparison(rows).around)
+    assert all(np.array_equal(found[0], other) for other in found[1:])
 
 
 @pytest.mark.parametrize("values", [2, 5, 1000])
