@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 import zlib
+from functools import lru_cache
 
 import numpy as np
 
@@ -37,20 +39,33 @@ def _name(filename: str) -> str:
 
 
 def _array(data: bytes) -> np.ndarray:
-    stream = io.BytesIO(data)
     try:
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(stream)
+        start = _start(data)
+        shape, fortran, dtype = _header(data[:start])
         if dtype.kind not in KINDS:
             raise ArchiveError(f"an array of {dtype}, which holds no numbers")
-        held = len(data) - stream.tell()
-        size = dtype.itemsize * int(np.prod(shape, dtype=object))
+        held = len(data) - start
+        size = dtype.itemsize * math.prod(shape)
         if size != held or not shape:
             raise ArchiveError(f"an array that announces {size} bytes and holds {held}")
-        flat = np.frombuffer(data, dtype, offset=stream.tell())
+        flat = np.frombuffer(data, dtype, offset=start)
         return flat.reshape(shape, order="F" if fortran else "C").copy()
     except ArchiveError:
         raise
     except Exception as error:  # a header is parsed as Python literals, which fail in many ways
         raise ArchiveError(f"a broken array ({type(error).__name__})") from None
+
+
+def _start(data: bytes) -> int:
+    """Where the numbers begin: behind the magic, the version, the header's length and the header."""
+    wide = data[6:7] != b"\x01"  # of the length, which is that of format 2 and later
+    return 12 + int.from_bytes(data[8:12], "little") if wide else 10 + int.from_bytes(data[8:10], "little")
+
+
+@lru_cache(maxsize=64)
+def _header(head: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """(shape, Fortran's order, type). Parsed once for all runs of a board, whose arrays are alike."""
+    stream = io.BytesIO(head)
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(stream)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from bench import leaderboard, plugins, records
-from bench.comparison import Comparison, Contributions, Runs, contributions
+from bench.comparison import Comparison, Contributions, Runs, by_influence, contributions
 from bench.errors import RequestError, unknown
 from bench.leaderboard import Board, Row
 from bench.records import Record
 from bench.scores import Predictions, Scores
-from bench.statistics import Score, known
+from bench.statistics import Score
 
 TEACHER = "teacher"
 
@@ -211,8 +211,8 @@ class Reader:
             raise RequestError(f"{run_id} was not scored on the examples of the other records of its board")
         metric = self.board.metric
         told = all(metric in recorded.get(name, {}) for name in predictions)
-        form = known(predictions, lambda _: recorded, metric) if told else None
-        return contributions(predictions, (lambda _: recorded) if form else self.score, metric, form)
+        found = by_influence(predictions, lambda _: recorded, metric) if told else None
+        return found or contributions(predictions, self.score, metric)
 
 
 def own(stored: Predictions) -> Predictions:

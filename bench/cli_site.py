@@ -19,8 +19,8 @@ def build(results: Results = Path("results"), out: Out = Path("_site")) -> None:
     """Write the leaderboard of all records as static pages. Only what changed since the last build is written."""
     from bench.web.build import build as write
 
-    pages = write(results, out)
-    print(f"{len(pages)} files; open {(out / 'index.html').resolve().as_uri()}")
+    names = write(results, out)
+    print(f"{len(names)} files; open {(out / 'index.html').resolve().as_uri()}")
 
 
 @app.command(epilog="Examples:  bench site serve    bench site serve --out _site --port 0")

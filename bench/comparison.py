@@ -26,11 +26,13 @@ from functools import cached_property
 from itertools import combinations
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bench.errors import RequestError
-from bench.metrics import Metric, ratio
+from bench.metrics import ratio
+from bench.ranks import rank_ranges
 from bench.scores import Predictions, headline
-from bench.statistics import Score, known
+from bench.statistics import Score, agree, fitting
 
 DRAWS = 10_000
 ALPHA = 0.05
@@ -71,22 +73,31 @@ class Difference:
         return "a" if self.value > 0 else "b"
 
 
-def contributions(predictions: Predictions, score: Score, metric: str, form: Metric | None = None) -> Contributions:
-    """What each unit adds: by influence where the engine knows the metric, else by leaving the unit out.
+def contributions(predictions: Predictions, score: Score, metric: str) -> Contributions:
+    """What each unit adds: by influence where the engine knows the metric, else by leaving the unit out."""
+    if found := by_influence(predictions, score, metric):
+        return found
+    levels = [headline(score({name: arrays}), metric)[1] for name, arrays in predictions.items()]
+    return centred(levels, [jackknife({name: arrays}, score, metric) for name, arrays in predictions.items()])
 
-    `form`: of the metric, where the caller has found out already that it is known.
-    """
-    form = form or known(predictions, score, metric)
-    levels, centred = [], []
-    for name, arrays in predictions.items():
-        if form is not None:
-            levels.append(form.value(arrays["prediction"], arrays["gold"]))
-            shares = by_unit(form.influence(arrays["prediction"], arrays["gold"]), arrays.get("units"))
-        else:
-            levels.append(headline(score({name: arrays}), metric)[1])
-            shares = jackknife({name: arrays}, score, metric)
-        centred.append((shares - shares.mean()) / len(predictions))
-    return Contributions(np.array(levels), np.array([len(c) for c in centred]), np.concatenate(centred))
+
+def by_influence(predictions: Predictions, score: Score, metric: str) -> Contributions | None:
+    """None: the engine has no such metric, or `score` gives other values than it."""
+    form = fitting(predictions, metric)
+    if form is None:
+        return None
+    parts = {name: form.parts(arrays["prediction"], arrays["gold"]) for name, arrays in predictions.items()}
+    levels = {name: value for name, (value, _) in parts.items()}
+    if not agree(levels, score(predictions), metric):
+        return None
+    shares = [by_unit(parts[name][1], arrays.get("units")) for name, arrays in predictions.items()]
+    return centred(list(levels.values()), shares)
+
+
+def centred(levels: Sequence[float], shares: Sequence[np.ndarray]) -> Contributions:
+    """From the score and the units' shares of each data set."""
+    found = [(own - own.mean()) / len(shares) for own in shares]
+    return Contributions(np.array(levels), np.array([len(own) for own in found]), np.concatenate(found))
 
 
 def by_unit(influence: np.ndarray, units: np.ndarray | None) -> np.ndarray:
@@ -128,7 +139,10 @@ def signed_sums(weights: np.ndarray, draws: int, rng: np.random.Generator) -> np
         block = weights[:, start : start + UNITS].astype(np.float32)
         width = block.shape[1]
         bits = np.unpackbits(np.frombuffer(rng.bytes(width * -(-draws // 8)), np.uint8).reshape(width, -1), axis=1)
-        sums += 2 * (block @ bits[:, :draws].astype(np.float32)) - block.sum(1, keepdims=True)
+        part = block @ bits[:, :draws].astype(np.float32)
+        part *= 2  # in place: the block's sums are as large as all sums
+        part -= block.sum(1, keepdims=True)
+        sums += part
     return sums
 
 
@@ -175,32 +189,6 @@ def freedom(pairs: Sequence[Moments], variance: np.ndarray) -> np.ndarray:
     return np.where(found > 0, found, 1e6).clip(max=1e6)
 
 
-def ranked(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Best and worst rank of each row in each draw of scores (rows, B), 1 the highest; equal scores share ranks."""
-
-    columns = np.ascontiguousarray(draws.T)  # sorted along the memory, five times as fast
-    order = np.argsort(columns, axis=1)
-    ordered = np.take_along_axis(columns, order, axis=1)
-    rows = np.arange(len(draws))
-    new = np.ones(columns.shape, bool)
-    new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    last = np.ones(columns.shape, bool)
-    last[:, :-1] = new[:, 1:]
-    starts = np.maximum.accumulate(np.where(new, rows, 0), axis=1)
-    ends = np.minimum.accumulate(np.where(last, rows, len(draws))[:, ::-1], axis=1)[:, ::-1]
-    found = np.empty((2, *columns.shape), int)
-    np.put_along_axis(found[0], order, len(draws) - ends, axis=1)
-    np.put_along_axis(found[1], order, len(draws) - starts, axis=1)
-    return found[0].T, found[1].T
-
-
-def rank_ranges(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of each row's rank in 95% of the draws of scores, (rows, B)."""
-    best, worst = ranked(draws)
-    low = np.percentile(best, 2.5, axis=1, method="inverted_cdf")
-    return low, np.percentile(worst, 97.5, axis=1, method="inverted_cdf")
-
-
 class Comparison:
     """All rows of one board against each other. Nothing but the Gram matrix and the draws runs over the units."""
 
@@ -218,10 +206,11 @@ class Comparison:
         self.levels = np.stack([run.levels for run in runs])  # (R, K)
         self.scores = self.levels.mean(1)  # (R,)
         centred = np.stack([run.centred for run in runs])  # (R, U)
-        self.gram = centred @ centred.T
         self.scale = 1 / (len(self.sizes) * self.sizes)  # (K,)
         flat = np.repeat(np.diag(self.scale), self.sizes, axis=1)  # (K, U)
-        sums = signed_sums(np.concatenate([centred, flat]), draws, np.random.default_rng(seed))
+        with threadpool_limits(1, "blas"):  # another number of cores would give other last bits, and another digit
+            self.gram = centred @ centred.T
+            sums = signed_sums(np.concatenate([centred, flat]), draws, np.random.default_rng(seed))
         self.around, self.flat = sums[: len(runs)], sums[len(runs) :]  # (R, B) and (K, B)
         self._means: dict[tuple[int, ...], np.ndarray] = {}
         self._noises: dict[int, np.ndarray] = {}
@@ -333,13 +322,12 @@ class Comparison:
         v_seeds = (v_total - v_inter).clip(0)
         gap = (self.levels[first] - sign * self.levels[second]).mean(1)  # (P, K)
         v_null = v_examples + gap**2 @ (self.scale / len(self.sizes))
+        numbers = np.stack([values.mean(1), v_examples, v_null, v_seeds, v_total], axis=1).tolist()
+        found = zip(numbers, first.tolist(), second.tolist(), gap, strict=True)
         return [
-            Moments(
-                float(values[p].mean()), float(v_examples[p]), float(v_null[p]), float(v_seeds[p]), float(v_total[p]),
-                n, first[p].tolist(), second[p].tolist(), gap[p],
-            )
-            for p in range(len(places))
-        ]  # fmt: skip
+            Moments(value, examples, null, between, total, n, one, two, own)
+            for (value, examples, null, between, total), one, two, own in found
+        ]
 
     def _block(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return self.gram[first[:, :, None], second[:, None, :]]

@@ -6,7 +6,7 @@ resampled rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -40,12 +40,22 @@ def known(predictions: Predictions, score: Score, metric: str) -> Metric | None:
 
     A task may call something else by the same name: F1 of spans, accuracy with a class left out.
     """
-    form = METRICS.get(metric)
-    if form is None or not all(form.fits(a["prediction"], a["gold"]) for a in predictions.values()):
+    form = fitting(predictions, metric)
+    if form is None:
         return None
-    own = score(predictions)
-    same = (abs(form.value(a["prediction"], a["gold"]) - own[n][metric]) <= SAME for n, a in predictions.items())
-    return form if all(same) else None
+    values = {name: form.value(a["prediction"], a["gold"]) for name, a in predictions.items()}
+    return form if agree(values, score(predictions), metric) else None
+
+
+def fitting(predictions: Predictions, metric: str) -> Metric | None:
+    """The engine's metric of this name, where it can score such arrays."""
+    form = METRICS.get(metric)
+    return form if form and all(form.fits(a["prediction"], a["gold"]) for a in predictions.values()) else None
+
+
+def agree(values: Mapping[str, float], own: Scores, metric: str) -> bool:
+    """Whether the engine's values by data set are those of the task."""
+    return all(abs(value - own[name][metric]) <= SAME for name, value in values.items())
 
 
 def scored_draws(

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from bench.boards import Reader
-from bench.comparison import Comparison, rank_ranges, ranked
+from bench.comparison import Comparison
 from bench.errors import BenchError
 from bench.leaderboard import ALWAYS, Board, Row, Score
+from bench.ranks import rank_ranges, ranked
 from bench.records import Record
 
 Drawn = tuple[float, np.ndarray | None]  # a value, and its draws where there are any

@@ -13,10 +13,12 @@ import copy
 import hashlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +38,12 @@ def main() -> None:
         results, out = Path(folder, "results"), Path(folder, "site")
         os.environ["BENCH_CACHE"] = str(Path(folder, "cache"))
         paths = write(results, options.records)
-        plain = timed(lambda: [json.loads(path.read_bytes()) for path in paths])
-        print(f"{len(paths)} records; plain JSON load of all: {plain:.2f} s")
-        whole = build(results, out)
-        print(f"from nothing: {whole:.2f} s ({whole / plain:.1f} x the load)")
+        plain = load(paths)
+        print(f"{len(paths)} records; plain JSON load of all: {plain}")
+        print(f"from nothing: {build(results, out).beside(plain)}")
         change(paths[len(paths) // 2])
-        one = build(results, out)
-        print(f"after one changed record: {one:.2f} s ({one / plain:.2f} x the load)")
-        print(f"nothing changed: {build(results, out):.2f} s")
+        print(f"after one changed record: {build(results, out).beside(plain)}")
+        print(f"nothing changed: {build(results, out).beside(plain)}")
         pages = sorted(out.rglob("*.html"), key=lambda path: -path.stat().st_size)
         print(f"{len(pages)} pages, the largest: {pages[0].relative_to(out)}, {pages[0].stat().st_size / 1000:.0f} kB")
         if options.browser:
@@ -56,10 +56,43 @@ def timed(work: Any) -> float:
     return time.perf_counter() - started
 
 
-def build(results: Path, out: Path) -> float:
-    """Seconds of the command, the start of Python included."""
+@dataclass(frozen=True)
+class Cost:
+    """Seconds on the clock, and of all processors in a program and in the system: on a busy machine only the latter
+    say much, and their ratio to those of a plain load says most."""
+
+    wall: float
+    user: float
+    system: float
+
+    @property
+    def cpu(self) -> float:
+        return self.user + self.system
+
+    def __str__(self) -> str:
+        return f"{self.wall:.2f} s, CPU {self.cpu:.2f} s ({self.user:.2f} user + {self.system:.2f} system)"
+
+    def beside(self, other: Cost) -> str:
+        return f"{self}; {self.wall / other.wall:.2f} x the load's time, {self.cpu / other.cpu:.2f} x its CPU"
+
+
+def load(paths: list[Path]) -> Cost:
+    """Reading and parsing all records, in this process."""
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    wall = timed(lambda: [json.loads(path.read_bytes()) for path in paths])
+    return since(before, resource.getrusage(resource.RUSAGE_SELF), wall)
+
+
+def build(results: Path, out: Path) -> Cost:
+    """The command with the start of Python and with the processes that it starts, all of which it waits for."""
     command = [sys.executable, "-m", "bench", "site", "build", "--results", str(results), "--out", str(out)]
-    return timed(lambda: subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    wall = timed(lambda: subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL))
+    return since(before, resource.getrusage(resource.RUSAGE_CHILDREN), wall)
+
+
+def since(before: resource.struct_rusage, now: resource.struct_rusage, wall: float) -> Cost:
+    return Cost(wall, now.ru_utime - before.ru_utime, now.ru_stime - before.ru_stime)
 
 
 def write(results: Path, count: int) -> list[Path]:

@@ -9,8 +9,9 @@ from functools import partial
 import numpy as np
 import pytest
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
-from bench import boards, comparison, leaderboard, records
+from bench import boards, comparison, leaderboard, ranks, records
 from bench.comparison import Comparison, Contributions, Runs, contributions, holm, jackknife, signed_sums
 from bench.errors import RequestError
 from bench.metrics import METRICS
@@ -294,9 +295,23 @@ def test_formulas_and_draws_agree_where_both_can_be_had(monkeypatch):
         assert np.ptp(f.ci95) == pytest.approx(np.ptp(d.ci95), rel=0.35)
 
 
-def test_ranks_with_ties_are_those_of_scipy():
-    draws = np.random.default_rng(6).integers(0, 5, (7, 300)).astype(np.float32)
-    best, worst = comparison.ranked(draws)
+def test_draws_do_not_depend_on_the_number_of_threads():
+    """The default number is that of the machine's cores."""
+    rng = np.random.default_rng(7)
+    rows = [{s: Contributions(np.zeros(1), np.array([500]), rng.normal(size=500)) for s in range(3)} for _ in range(40)]
+    found = []
+    for threads in (1, 2, 3):
+        with threadpool_limits(threads, "blas"):
+            found.append(Comparison(rows).around)
+    assert all(np.array_equal(found[0], other) for other in found[1:])
+
+
+@pytest.mark.parametrize("values", [2, 5, 1000])
+@pytest.mark.parametrize("rows", [1, 2, 7])
+def test_ranks_with_ties_are_those_of_scipy(values, rows):
+    """In draws without a tie too, which are told apart."""
+    draws = np.random.default_rng(6).integers(0, values, (rows, 300)).astype(np.float32)
+    best, worst = ranks.ranked(draws)
     assert np.array_equal(best, stats.rankdata(-draws, "min", axis=0))
     assert np.array_equal(worst, stats.rankdata(-draws, "max", axis=0))
 

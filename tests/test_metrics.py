@@ -138,3 +138,23 @@ def test_arrays_that_a_metric_cannot_read():
     assert not METRICS["spearman"].fits(np.array(list("abcd")), values)
     assert not METRICS["accuracy"].fits(spans, spans)
     assert not METRICS["accuracy"].fits(np.arange(3), np.arange(4))
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_both_parts_of_a_metric_are_its_value_and_its_influence(name: str) -> None:
+    rng = np.random.default_rng(3)
+    gold = rng.integers(3, size=40)
+    prediction = np.where(rng.random(40) < 0.6, gold, rng.integers(3, size=40))
+    value, influence = METRICS[name].parts(prediction, gold)
+    assert value == METRICS[name].value(prediction, gold)
+    assert np.array_equal(influence, METRICS[name].influence(prediction, gold))
+    assert abs(influence.mean()) < 1e-9
+
+
+def test_cells_are_those_that_are_in_use() -> None:
+    gold, predicted = np.array([7, 7, -2, 5, 5]), np.array([7, 5, -2, 5, 5])
+    cells = METRICS["accuracy"].cells(predicted, gold)  # type: ignore[attr-defined]
+    assert cells.classes == 3 and list(zip(cells.gold, cells.predicted, cells.counts, strict=True)) == [
+        (0, 0, 1), (1, 1, 2), (2, 1, 1), (2, 2, 1)
+    ]  # fmt: skip
+    assert cells.cell.tolist() == [3, 2, 0, 1, 1]

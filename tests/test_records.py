@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import multiprocessing
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -83,10 +85,16 @@ def test_archives_that_are_not_plain_arrays_are_refused(tmp_path, monkeypatch):
         assert not Path("exploded").exists(), name
 
 
-def zip_of(name: str, data: bytes) -> bytes:
-    import io
-    import zipfile
+@pytest.mark.parametrize("version", [(1, 0), (2, 0)])
+def test_arrays_of_every_order_and_format_come_back(version: tuple[int, int]) -> None:
+    for array in (np.arange(6, dtype=np.int16).reshape(2, 3), np.asfortranarray(np.arange(6.0).reshape(2, 3))):
+        stream = io.BytesIO()
+        np.lib.format.write_array(stream, array, version)
+        found = load_arrays(zip_of("a.npy", stream.getvalue()))["a"]
+        assert np.array_equal(found, array) and found.dtype == array.dtype
 
+
+def zip_of(name: str, data: bytes) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(name, data)

@@ -57,8 +57,10 @@ class Site:
         (self.memory / f"{part_of(unit)}.json").unlink(missing_ok=True)
 
 
-def build(results: Path, out: Path) -> list[Path]:
-    """Write the site; returns its files. Unchanged files are left alone, those of records that are gone are removed.
+def build(results: Path, out: Path) -> list[str]:
+    """Write the site; returns the names of its files below `out`.
+
+    Unchanged files are left alone, those of records that are gone are removed.
 
     RequestError: no records, a broken one, or an output folder that is not ours to write.
     """
@@ -75,7 +77,7 @@ def build(results: Path, out: Path) -> list[Path]:
             raise RequestError(f"cannot write the site to {out}: {reason}: choose another folder with --out") from None
 
 
-def _build(site: Site, units: Mapping[str, Mapping[str, Any]]) -> list[Path]:
+def _build(site: Site, units: Mapping[str, Mapping[str, Any]]) -> list[str]:
     version = code()
     known = site.recall(version)
     lists = publish.manifests(site.out)
@@ -90,7 +92,7 @@ def _build(site: Site, units: Mapping[str, Mapping[str, Any]]) -> list[Path]:
     files = _over_all(site, state, known.get(ALL), version, lists, there, others)
     now = {"site": files} | {part_of(unit): set(found["files"]) for unit, found in state.items()}
     _clear(site, lists, now, set(known) - set(units) - {ALL})
-    return [site.out / name for name in sorted(set().union(*now.values()))]
+    return sorted(set().union(*now.values()))
 
 
 def _over_all(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 DASH = "\N{EM DASH}"
@@ -32,6 +32,16 @@ def figures(value: float | None) -> str:
 
 def whole(value: float | None) -> str:
     return DASH if value is None else f"{value:,.0f}"
+
+
+def losses(found: Mapping[str, float]) -> str:
+    """The losses of a step by name."""
+    return ", ".join(f"{name} {figures(value)}" for name, value in found.items()) or DASH
+
+
+def path(points: Iterable[tuple[float, float]]) -> str:
+    """A line through points, as SVG writes it."""
+    return "".join(f"{x} {y} " for x, y in points)
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -68,11 +78,11 @@ def slug(text: str) -> str:
 
 def rounded(value: Any) -> Any:
     """A tree with its floats at six significant figures, for what is downloaded."""
+    if isinstance(value, float):  # most are
+        return float(f"{value:.6g}")
     if isinstance(value, dict):
         return {k: rounded(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [rounded(v) for v in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    return [rounded(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def in_script(value: Any) -> str:

@@ -15,6 +15,7 @@ from bench.records import Record
 from bench.reported import Reported
 from bench.web import formats, overall, plots
 from bench.web.curves import Point, curve_chart
+from bench.web.escaping import Printing, printed
 from bench.web.facts import by_track
 
 Board = Mapping[str, Any]
@@ -35,12 +36,13 @@ class Pages:
     def environment(self) -> jinja2.Environment:
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(plugins.folder("site")),
-            autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-            finalize=formats.upright,
+            autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=printed,
         )  # fmt: skip
+        environment.code_generator_class = Printing
         environment.filters |= {
             "hundred": formats.hundred, "figures": formats.figures, "whole": formats.whole, "points": formats.points,
             "flat": formats.flat, "slug": formats.slug, "words": in_words,
+            "losses": formats.losses, "path": formats.path,
             "known": lambda v: formats.DASH if v is None or v == "" else v,
         }  # fmt: skip
         environment.globals |= {"span": formats.span, "rank": formats.rank, "on": plots.on, "pick": overall.pick}
