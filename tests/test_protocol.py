@@ -189,10 +189,17 @@ class Hint(Method):
 '''
 
 
-def test_token_level_signals_come_from_a_live_teacher_and_are_counted(teacher, finished, tmp_path):
+def test_token_level_signals_are_stored_within_the_quota_and_counted(teacher, finished, tmp_path):
     (tmp_path / "hint.py").write_text(HINT)
-    outcome = runs_of(bench(*request(teacher, tmp_path / "r", tmp_path / "hint.py"), cache=finished[1]))[0]
-    record = records.read(path_of(outcome["record"]))
-    assert record.spec["method"] == "hint" and record.cost.teacher_forwards == 24 * 8
-    losses = [point["losses"]["hint"] for point in record.curve if point["losses"]]
-    assert losses[-1] < losses[0]
+
+    def hint(folder, *more):
+        arguments = request(teacher, tmp_path / folder, tmp_path / "hint.py")
+        outcome = runs_of(bench(*arguments, *more, cache=finished[1]))[0]
+        return records.read(path_of(outcome["record"]))
+
+    live, stored, again = hint("live", "--store-quota", "0"), hint("stored"), hint("again")
+    assert [(r.cost.teacher_forwards, r.cost.teacher_forwards_reused) for r in (live, stored, again)] == [
+        (24 * 8, 0), (96, 0), (0, 96)
+    ]  # fmt: skip
+    losses = [point["losses"]["hint"] for point in stored.curve if point["losses"]]
+    assert losses[-1] < losses[0] and stored.curve == again.curve
