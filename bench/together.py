@@ -48,7 +48,7 @@ class Together(Trainer):
         if not resumed:
             self._try(stage, feed)
         learning = [p for p in self.stack.parameters.values() if p.requires_grad]
-        return feed, self.accelerator.prepare(over(stage.optimiser, learning, stacked=True))
+        return feed, over(stage.optimiser, learning, stacked=True)
 
     def _try(self, stage: Stage, feed: StackedFeed) -> None:
         """Before the first update of a stage; the teacher's passes for it are not the stage's."""

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench import checkpoint, dropout, processes, sharing
 from bench.console import Console
@@ -64,8 +63,7 @@ class Trainer:
         console: Console,
         assistants: Sequence[Teacher] = (),
     ) -> None:
-        self.accelerator = Accelerator(cpu=teacher.device.type == "cpu")
-        if self.accelerator.num_processes != processes.size():
+        if processes.launched() and processes.size() == 1:
             raise BenchError("only bench run works on several processes; start this without a launcher")
         self.processes = processes.count()
         self.student, self.method, self.teacher = student.to(teacher.device), method.to(teacher.device), teacher
@@ -116,7 +114,7 @@ class Trainer:
         feed = Feed(stage, self.method.run, self.student, teachers, self.progress.stage, counted=resumed)
         sharing.align(self.student, self.method)
         self.touched = touched(self.student, feed.encoded, stage.optimiser)
-        return feed, self.accelerator.prepare(make_optimiser(stage.optimiser, self.student, self.method))
+        return feed, make_optimiser(stage.optimiser, self.student, self.method)
 
     def _steps(self, stage: Stage, feed: Any, optimiser: Any) -> None:
         """The inner loop: no device sync but where losses are read."""
@@ -162,7 +160,7 @@ class Trainer:
         return stage.loss(sharing.forward(self.forward, inputs, want), teacher, batch)
 
     def _update(self, losses: dict[str, Tensor], optimiser: Any, clip: float) -> None:
-        self.accelerator.backward(torch.stack(list(losses.values())).sum())
+        torch.stack(list(losses.values())).sum().backward()
         sharing.share_gradients(self.student, self.method)
         if clip:
             self._clip([p for g in optimiser.param_groups for p in g["params"]], clip)
@@ -170,7 +168,7 @@ class Trainer:
         optimiser.zero_grad()
 
     def _clip(self, parameters: list[Tensor], limit: float) -> None:
-        self.accelerator.clip_grad_norm_(parameters, limit)
+        nn.utils.clip_grad_norm_(parameters, limit)
 
     def _read(self, stage: Stage, sums: dict[str, Any], every: int) -> Any:
         """Mean losses since the last reading; stops a run whose loss is no number."""
