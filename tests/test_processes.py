@@ -16,6 +16,8 @@ from bench.errors import RequestError
 from tests.runs import ROOT, bench, runs_of, save_teacher
 from tests.sharing import all_of, typed
 
+pytestmark = pytest.mark.timeout(1200)  # starting processes is slow on a machine that others use
+
 MINE = """
 import os
 from pathlib import Path
@@ -66,7 +68,7 @@ def failed(place: Path) -> subprocess.CompletedProcess[str]:
         str(place),
     ]
     environment = os.environ | {"BENCH_CACHE": str(place / "cache")}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
 
 
 def found(place: Path, rank: int, count: int) -> dict[str, Any]:
