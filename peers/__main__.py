@@ -6,6 +6,7 @@ and changes nothing.
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -23,7 +24,8 @@ ORDER = (*NEEDS_DATA, "bootstrap")
 
 
 def main() -> int:
-    parser = pairing.parser(__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, default=Path("data"), help="folder of the unpacked data sets")
     o = parser.parse_args()
     failed = []
     for name in ORDER:
