@@ -155,16 +155,7 @@ def test_a_failing_run_stops_no_other(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_leaves_resumable_runs_and_no_cluster(local: Local, tmp_path: Path, start: Start) -> None:
-    arguments = [
-        "run",
-        "--task",
-        str(ROOT / "tests/toy.py"),
-        *ONE,
-        "--set",
-        "updates=20000",
-        "--set",
-        "evaluations=200",
-    ]
+    arguments = ["run", "--task", str(ROOT / "tests/toy.py"), *ONE, *LONG]
     with_timings(local, tmp_path)
     child = start(*arguments, *RAY)
     wait_for(lambda: len(unfinished(tmp_path)), child, tmp_path)
