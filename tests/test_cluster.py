@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,10 @@ SWEEP = [
     "--student", "bow:16", "--seeds", "0,1,2", "--set", "updates=200", "--set", "evaluations=4", "--json",
 ]  # fmt: skip
 RAY = ["--engine", "ray", "--jobs", "2"]
+LONG = ["--set", "updates=20000", "--set", "evaluations=200", "--set", "teach=12"]
 ONE = ["--method", "kd", "--student", "bow:8"]
+Local = tuple[Path, list[dict]]
+Start = Callable[..., subprocess.Popen[str]]
 BROKEN = (
     "from bench.method import Method\n\n\nclass Mine(Method):\n    def stages(self):\n        raise ValueError('no')\n"
 )
@@ -39,25 +42,36 @@ def ray() -> None:
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
+def local(tmp_path_factory: pytest.TempPathFactory) -> Local:
     """(folder, outcomes) of the sweep without Ray."""
     folder = tmp_path_factory.mktemp("local")
     return folder, runs_of(bench(*SWEEP, "--results", folder / "results", cache=folder / "cache"))
 
 
-def with_timings(local: tuple[Path, list[dict]], folder: Path) -> Path:
+def with_timings(local: Local, folder: Path) -> Path:
     """A store that holds the teacher and the timings already."""
     for name in ("timings", "teachers"):
         shutil.copytree(local[0] / "cache" / name, folder / "cache" / name)
     return folder / "cache"
 
 
-def start(arguments: list[str], folder: Path) -> subprocess.Popen[str]:
-    environment = os.environ | {"BENCH_CACHE": str(folder / "cache")}
-    whole = command(*arguments, "--results", folder / "results")
-    return subprocess.Popen(
-        whole, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=(folder / "log").open("w"), text=True
-    )
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a command in the background, on a store in tmp_path; ends it with the test, its cluster with it."""
+    started = []
+
+    def command_of(*arguments: str) -> subprocess.Popen[str]:
+        environment = os.environ | {"BENCH_CACHE": str(tmp_path / "cache")}
+        whole, log = command(*arguments, "--results", tmp_path / "results"), (tmp_path / "log").open("w")
+        started.append(
+            subprocess.Popen(whole, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+        )
+        return started[-1]
+
+    yield command_of
+    for child in started:
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=60)
 
 
 def wait_for(found: Callable[[], int], child: subprocess.Popen[str], folder: Path) -> int:
@@ -93,12 +107,12 @@ def without_speed(path: str) -> dict:
     return kept | {"updates": record["cost"]["student_updates"], "threads": record["environment"]["threads"]}
 
 
-def test_a_sweep_whose_worker_is_killed_ends_as_without_ray(local: tuple[Path, list[dict]], tmp_path: Path) -> None:
+def test_a_sweep_whose_worker_is_killed_ends_as_without_ray(local: Local, tmp_path: Path, start: Start) -> None:
     """Three of its runs are finished before, and skipped."""
     with_timings(local, tmp_path)
     finished = Path(local[1][3]["record"]).parent.relative_to(local[0])
     shutil.copytree(local[0] / finished, tmp_path / finished)
-    child = start([*SWEEP, *RAY], tmp_path)
+    child = start(*SWEEP, *RAY)
     pid = wait_for(
         lambda: next((p for run in unfinished(tmp_path) for p in workers_of(tmp_path, run)), 0), child, tmp_path
     )
@@ -116,7 +130,7 @@ def test_a_sweep_whose_worker_is_killed_ends_as_without_ray(local: tuple[Path, l
     assert len(list((tmp_path / "cache" / "timings").iterdir())) == 2  # those of the shapes are found
 
 
-def test_ray_is_not_started_where_all_runs_are_finished(local: tuple[Path, list[dict]], tmp_path: Path) -> None:
+def test_ray_is_not_started_where_all_runs_are_finished(local: Local, tmp_path: Path) -> None:
     done = bench(*SWEEP, *RAY, "--results", local[0] / "results", cache=tmp_path / "cache")
     assert runs_of(done) == [r | {"status": "skipped"} for r in local[1]]
     assert "Ray" not in done.stderr
@@ -140,19 +154,10 @@ def test_a_failing_run_stops_no_other(tmp_path: Path) -> None:
     assert record["provenance"]["command"].startswith("bench run --task")
 
 
-def test_ctrl_c_leaves_resumable_runs_and_no_cluster(local: tuple[Path, list[dict]], tmp_path: Path) -> None:
-    arguments = [
-        "run",
-        "--task",
-        str(ROOT / "tests/toy.py"),
-        *ONE,
-        "--set",
-        "updates=20000",
-        "--set",
-        "evaluations=200",
-    ]
+def test_ctrl_c_leaves_resumable_runs_and_no_cluster(local: Local, tmp_path: Path, start: Start) -> None:
+    arguments = ["run", "--task", str(ROOT / "tests/toy.py"), *ONE, *LONG]
     with_timings(local, tmp_path)
-    child = start([*arguments, *RAY], tmp_path)
+    child = start(*arguments, *RAY)
     wait_for(lambda: len(unfinished(tmp_path)), child, tmp_path)
     child.send_signal(signal.SIGINT)
     child.communicate(timeout=60)
