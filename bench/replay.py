@@ -100,8 +100,9 @@ def command_of(record: Record) -> list[str]:
 def _seeds(spec: CheckedSpec) -> list[int]:
     """The run's own seed, or all that were trained together with it."""
     stack = (spec.model_extra or {}).get("stack")
-    whole = isinstance(stack, list) and stack and all(isinstance(s, int) for s in stack)
-    return [int(s) for s in stack or ()] if whole else [spec.seed]
+    if isinstance(stack, list) and stack and all(isinstance(seed, int) for seed in stack):
+        return stack
+    return [spec.seed]
 
 
 def _is_default_student(name: str, default: str) -> bool:
