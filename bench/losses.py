@@ -77,10 +77,18 @@ def match_outputs(student: Tensor, teacher: Tensor, temperature: float = 1.0) ->
 
 def aligned(student: Signals, teacher: Signals) -> Tensor:
     """(B, L) float mask of the tokens that both read. RequestError: the two read an input as different tokens."""
-    assert student.mask is not None and teacher.mask is not None
-    if student.mask.shape != teacher.mask.shape:
+    ours, theirs = real(student), real(teacher)
+    if ours.shape != theirs.shape:
         raise RequestError("teacher and student cut texts into different tokens: their token vectors cannot be matched")
-    return student.mask.to(torch.float32)
+    return ours.to(torch.float32)
+
+
+def real(signals: Signals) -> Tensor:
+    """(B, L) 1 on real tokens; of an image, which has no mask, on all its patches."""
+    if signals.mask is not None:
+        return signals.mask
+    tokens = signals.hidden[-1] if signals.hidden else (signals.queries or signals.attention_scores)[-1][:, 0]
+    return tokens.new_ones(tokens.shape[:2])
 
 
 def tail(updates: int, share: float) -> tuple[int, int]:

@@ -56,10 +56,11 @@ def texts(encoder, method, track=None, **settings):
     )
 
 
-def images(method, track=None, **settings):
-    family = plugins.load(plugins.find("student", "resnet"))
-    build = lambda task: family(family.Settings()).build("14", task, None)  # noqa: E731
-    return setting("images", "cifar10", track or {}, "resnet:8", build, method, **settings)
+def images(method, track=None, student="resnet:8", teacher="resnet:14", **settings):
+    name, _, size = teacher.partition(":")
+    family = plugins.load(plugins.find("student", name))
+    build = lambda task: family(family.Settings()).build(size, task, None)  # noqa: E731
+    return setting("images", "cifar10", track or {}, student, build, method, **settings)
 
 
 def feeds(made, number=0):
@@ -104,6 +105,16 @@ def test_views_of_images_from_the_store_give_the_same_losses(method):
     for stored, live in found:
         assert {n: float(v) for n, v in stored.items()} == pytest.approx(
             {n: float(v) for n, v in live.items()}, rel=1e-5
+        )
+
+
+@pytest.mark.parametrize("method", ["distilbert", "minilm", "pkd"])
+def test_patches_of_images_are_tokens_that_are_all_real(method):
+    feed, found = losses(images(method, student="vit:2x16x2", teacher="vit:4x16x2"))
+    assert isinstance(feed.sources[0], RowSignals) and feed.batch(np.arange(2), 0, torch.device("cpu"))[1].mask is None
+    for stored, live in found:
+        assert {n: float(v) for n, v in stored.items()} == pytest.approx(
+            {n: float(v) for n, v in live.items()}, rel=1e-4
         )
 
 
