@@ -197,7 +197,7 @@ def test_only_a_stack_has_its_seeds_in_the_run_id(teacher):
 @pytest.mark.slow
 def test_three_seeds_through_the_command(teacher, tmp_path, monkeypatch):
     arguments = [
-        "run", "--task", "sts", "--method", "kd", "--teacher", teacher, "--student", "bert:1", "--seeds", "2,0,1",
+        "run", "--task", "sts", "--method", "kd", "--teacher", teacher, "--student", "bert:1x24x2", "--seeds", "2,0,1",
         "--results", tmp_path / "r", *(w for s in (*SMALL, STACKED) for w in ("--set", s)), "--json",
     ]  # fmt: skip
     outcomes = runs_of(bench(*arguments, cache=tmp_path / "c"))
