@@ -65,10 +65,16 @@ class Rows:
         self.meta = meta | {"dtype": dtype, "of": len(lengths), "rows": 0, "seconds": 0.0}
 
     @cached_property
-    def starts(self) -> list[np.ndarray]:
+    def _starts(self) -> list[np.ndarray]:
         """For each layer (N + 1,): where a row's numbers begin, and the last one's end."""
         layers = range(len(self.layout.shapes))
         return [np.concatenate([[0], np.cumsum(self.layout.sizes(layer, self.lengths))]) for layer in layers]
+
+    def starts(self, layer: int, rows: Any) -> Any:
+        """Where these rows' numbers begin; where all rows are alike no table of them is made."""
+        if self.layout.tokens:
+            return self._starts[layer][rows]
+        return rows * math.prod(self.layout.shapes[layer])
 
     @cached_property
     def files(self) -> dict[str, np.ndarray]:
@@ -85,8 +91,11 @@ class Rows:
 
     def _wanted(self) -> dict[str, tuple[Any, int]]:
         """{file: (type, numbers)}"""
-        layers = {str(layer): (self.dtype, int(starts[-1])) for layer, starts in enumerate(self.starts)}
-        return {"filled": ("uint8", len(self.lengths)), **layers}
+        count, layers = len(self.lengths), range(len(self.layout.shapes))
+        return {
+            "filled": ("uint8", count),
+            **{str(layer): (self.dtype, int(self.starts(layer, count))) for layer in layers},
+        }
 
     def _mapped(self) -> dict[str, np.ndarray]:
         wanted, found = self._wanted(), {}
@@ -121,10 +130,10 @@ class Rows:
     def write(self, rows: np.ndarray, layers: Layers) -> None:
         """Values of these rows, padded to the longest of them. Under the lock. BenchError: a number too large."""
         for layer, values in enumerate(layers):
-            kept, starts = narrowed(values, self.dtype), self.starts[layer]
+            kept = narrowed(values, self.dtype)
             shapes = [self.layout.shape(layer, int(self.lengths[row])) for row in rows]
             parts = [v[tuple(slice(n) for n in shape)].tobytes() for v, shape in zip(kept, shapes, strict=True)]
-            self._put(str(layer), starts[rows], parts)
+            self._put(str(layer), self.starts(layer, rows), parts)
         self._put("filled", rows, [b"\1"] * len(rows))
 
     def _put(self, name: str, starts: np.ndarray, parts: Sequence[bytes]) -> None:
@@ -149,14 +158,14 @@ class Rows:
         return [self._layer(layer, rows, length) for layer in range(len(self.layout.shapes))]
 
     def _layer(self, layer: int, rows: np.ndarray, length: int) -> np.ndarray:
-        array, starts = self.files[str(layer)], self.starts[layer]
+        array = self.files[str(layer)]
         if not self.layout.tokens:
             found: np.ndarray = array.reshape(-1, *self.layout.shapes[layer])[rows].astype(np.float32)
             return found
         found = np.zeros((len(rows), *self.layout.shape(layer, length)), np.float32)
-        for place, row in zip(found, rows, strict=True):
+        for place, row, start in zip(found, rows, self.starts(layer, rows), strict=True):
             shape = self.layout.shape(layer, int(self.lengths[row]))
-            place[tuple(slice(n) for n in shape)] = array[starts[row] : starts[row + 1]].reshape(shape)
+            place[tuple(slice(n) for n in shape)] = array[start : start + math.prod(shape)].reshape(shape)
         return found
 
 

@@ -98,8 +98,10 @@ class Teacher:
         `use`: of a `resumed` stage what is there already was counted before.
         """
         encoded = self.network.encode(examples.inputs, max_length)
-        lengths = np.tile(encoded.lengths, examples.views)
         layouts = self._layouts(encoded, names)
+        count = len(encoded.lengths) * examples.views
+        ragged = any(layout.tokens for layout in layouts.values())
+        lengths = np.tile(encoded.lengths, examples.views) if ragged else np.broadcast_to(np.int64(1), count)
         stores = {
             name: Rows(self._key(examples, [name], max_length, dtype, by="row", views=examples.views),
                        self._meta([name], dtype), layout, lengths, dtype)
