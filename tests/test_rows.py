@@ -182,3 +182,18 @@ def test_a_quota_that_is_no_size_is_one_sentence(monkeypatch, text):
     monkeypatch.setenv("BENCH_STORE_QUOTA", text)
     with pytest.raises(RequestError, match="is no size: write it as in 500MB"):
         store.quota()
+
+
+def test_a_full_disk_is_one_sentence_and_what_was_not_written_is_computed_again(monkeypatch):
+    asked = []
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rows, "_put", full)
+        with pytest.raises(BenchError, match=r"cannot write the teacher store.*No space left"):
+            fill({"hidden": rows()}, np.arange(5), computing(TOKENS, asked))
+    stored = rows()
+    assert fill({"hidden": stored}, np.arange(5), computing(TOKENS, asked))[0] == 5
+    assert np.array_equal(stored.read(np.array([3]))[0][0], value(TOKENS, 0, 3))
