@@ -17,6 +17,7 @@ from tests.spinning import Failing, Products, Spinning
 
 pytestmark = pytest.mark.quiet
 QUIET = 0.02  # share of the cores
+KNOWN = 10.0  # ms; what torch adds to a call, 0.01 to 0.1 ms by the host, must be less than one percent of it
 WANT = frozenset({"embedding"})
 SHORT = Effort(inputs=16, rounds=5, seconds=0.5, most=1000, limit=5.0)
 TEXTS = ["one", "two words", "three words now", "four words are here"]
@@ -50,10 +51,10 @@ def measured() -> tuple[dict, Listening, float]:
     """
     for _ in range(3):
         console = Listening()
-        networks = {"slow": Spinning(4.0), "known": Spinning(2.0)}
+        networks = {"slow": Spinning(2 * KNOWN), "known": Spinning(KNOWN)}
         found = measuring.measure(networks, TEXTS, WANT, SHORT, console, lengths=(8,))
         after = time.process_time()
-        if found["seen"].get("foreign", 0) < QUIET and tenth(found, "slow", "single") < 4.0 * 1.01:
+        if found["seen"].get("foreign", 0) < QUIET and tenth(found, "slow", "single") < 2 * KNOWN * 1.01:
             break
     return found, console, after
 
@@ -64,7 +65,7 @@ def test_a_known_delay_is_measured_within_one_percent(measured):
     if foreign >= QUIET:
         assert foreign < noise.FOREIGN or found["noise"]
         pytest.skip(f"other processes used {foreign:.0%} of the cores in each of three sessions")
-    for name, known in (("slow", 4.0), ("known", 2.0)):
+    for name, known in (("slow", 2 * KNOWN), ("known", KNOWN)):
         for point in ("single", "single_8"):
             assert known <= tenth(found, name, point) < known * 1.01, point
         assert known <= tenth(found, name, "single_end_to_end") < known + 0.5  # making tensors of text takes time
@@ -94,10 +95,10 @@ def test_every_sample_is_kept(measured):
 
 def test_agrees_with_torch_benchmark(measured):
     """Torch's own timer on the same call, in another process and at another time, so its median may move a little."""
-    network = Spinning(2.0).eval()
+    network = Spinning(KNOWN).eval()
     batch = network.encode(["two words"]).batch(np.array([0]))
     other = Timer("network(batch, want)", globals={"network": network, "batch": batch, "want": WANT})
-    theirs = 1e3 * np.array([other.timeit(1).median for _ in range(200)])  # call by call, as ours
+    theirs = 1e3 * np.array([other.timeit(1).median for _ in range(60)])  # call by call, as ours
     ours = measured[0]["models"]["known"]["latency"]["single"]
     if measured[0]["seen"].get("foreign", 0) >= QUIET:
         pytest.skip("the machine is busy")
