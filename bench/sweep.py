@@ -92,6 +92,8 @@ def teach_all(request: Request, results: Path, device: str, console: Console) ->
     check_writable(results)
     found = []
     for task in open_tasks_set(request):
+        if task.track.seeds != "apart":
+            raise RequestError("--set seeds=stacked: a teacher is taught with one seed; leave it out")
         reference = request.teacher or task.track.teacher
         place = teachers.locate(reference, task)
         if place.make is None:

@@ -11,7 +11,7 @@ from bench.errors import RequestError
 from bench.images import Images
 from bench.spec import Request, resolve
 from bench.stacked import clip
-from bench.sweep import run_all
+from bench.sweep import run_all, teach_all
 from bench.tasks.images import Packaged
 from bench.together import Together
 from bench.training import Trainer
@@ -223,3 +223,9 @@ def test_three_seeds_through_the_command(teacher, tmp_path, monkeypatch):
 
 def replay_specs(record):
     return resolve(replay.request_of(record))
+
+
+def test_a_teacher_has_one_seed(tmp_path):
+    request = Request(["images/digits"], [], [], "resnet:8", "mini", (0,), None, [STACKED])
+    with pytest.raises(RequestError, match="one seed"):
+        teach_all(request, tmp_path, "cpu", QUIET)
