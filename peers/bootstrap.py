@@ -124,7 +124,7 @@ def synthetic() -> Any:
     """The maker of records of peers/site.py, whose name the standard library has too."""
     spec = importlib.util.spec_from_file_location("synthetic_records", Path(__file__).with_name("site.py"))
     assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
