@@ -1,6 +1,7 @@
 """What the speed modes do to scores: each beside plain mode, over the same seeds.
 
     python peers/modes.py --data-dir data [--task glue/sst2] [--student bert:2x128] [--updates 150] [--seeds 5]
+                           [--modes "signals in fp16" bfloat16]
 
 Plain: batches in shuffled order, fp32 signals, torch's dropout, fp32. Each mode changes one of these, by `--set`.
 Printed for each: mean and deviation of the main metric over seeds, the paired difference to plain with its 95% interval
@@ -42,13 +43,16 @@ def main() -> None:
     parser.add_argument("--student", default="bert:2x128")
     parser.add_argument("--updates", type=int, default=150)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument(
+        "--modes", nargs="+", choices=list(MODES), default=list(MODES), help="beside plain; all by default"
+    )
     parser.add_argument("--cache", type=Path, help="a store that is kept, so that the teacher is taught once")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"BENCH_CACHE": str(options.cache or Path(folder, "cache"))}
         scores: dict[str, np.ndarray] = {}
-        for mode, settings in MODES.items():
-            found = run(options, settings, Path(folder, "results"), environment)
+        for mode in dict.fromkeys(["plain", *options.modes]):
+            found = run(options, MODES[mode], Path(folder, "results"), environment)
             scores[mode] = np.array([100 * r["value"] for r in found])
             print(line(mode, scores, seconds(found)), flush=True)
 

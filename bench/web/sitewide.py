@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,15 @@ class SiteWide:
         if changed or before != set(self.files):
             part = Part(self.out, "site", others)
             part.announce(self.files, before)
-            for name in changed:
-                part.put(name, self.files[name][1]())
+            with ThreadPoolExecutor(1) as pool:  # Parquet is packed outside Python's lock, while pages are made
+                packed = {name: pool.submit(self._made, name) for name in changed if name.endswith(".parquet")}
+                for name in changed:
+                    part.put(name, packed[name].result() if name in packed else self._made(name))
             part.finish()
         return changed
+
+    def _made(self, name: str) -> bytes:
+        return self.files[name][1]()
 
     def _static(self) -> dict[str, Made]:
         """Files and pages that show no record; they change with the code, which is another version."""

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from bench import leaderboard, records, store
 from bench.errors import RequestError
 from bench.records import Record
-from bench.verdicts import Verdicts
 from bench.web import facts, tables
+from bench.web.compared import Memory, Says
 from bench.web.curves import Point
 from bench.web.formats import in_script, rounded, upright
 from bench.web.pages import Pages, templates
@@ -34,6 +34,7 @@ class Job:
     before: Stamps  # of the last build, for what it wrote still holds; empty: build all
     written: frozenset[str]  # its files of the last build
     others: frozenset[str]  # files in the output folder that are not ours
+    memory: Memory
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,12 @@ def build(job: Job) -> dict[str, Any]:
     for source in sources:
         if (other := runs.setdefault(source.record.run_id, source.path)) != source.path:
             raise twice(job.results, other, source.path)
-    boards = facts.boards([s.record for s in sources], job.results)
+    boards = facts.boards([s.record for s in sources], job.results, job.memory)
     home = {run["run_id"]: board for board, _ in boards for row in board["rows"] for run in row["runs"]}
     pages = templates()
     made: dict[str, bytes] = {}
-    for board, verdicts in boards:
-        made |= pages.task(board) | downloads(board, verdicts, [s for s in sources if home[s.record.run_id] is board])
+    for board, says in boards:
+        made |= pages.task(board) | downloads(board, says, [s for s in sources if home[s.record.run_id] is board])
     names = {*made, *(name for source in sources for name in source.pages)}
     part = Part(job.out, part_of(job.name), set(job.others))
     part.announce(names, job.written)
@@ -101,14 +102,13 @@ def load(results: Path, path: str) -> Source:
     return Source(path, record, curve, records.beside(results / path, record.predictions.file))
 
 
-def downloads(board: Mapping[str, Any], verdicts: Verdicts, sources: list[Source]) -> dict[str, bytes]:
+def downloads(board: Mapping[str, Any], says: Says, sources: list[Source]) -> dict[str, bytes]:
     """The tables of a board and of its runs, and the comparison of every two rows."""
     slug = board["slug"]
     rows = [tables.fitting(rounded(flat)) for row in board["rows"] for flat in tables.flat(row)]
     runs = [tables.fitting(rounded(facts.run_facts(s.record, s.path, slug))) for s in sources]
-    pairs = [rounded(pair) for pair in verdicts.pairs()]
     named = [upright(row["name"]) for row in board["rows"]]
-    compared = {"slug": slug, "metric": board["metric"], "rows": named, "pairs": pairs}
+    compared = {"slug": slug, "metric": board["metric"], "rows": named, "pairs": says["pairs"]}
     found = {
         f"api/boards/{slug}.json": json.dumps(rounded(dict(board)), ensure_ascii=True).encode() + b"\n",
         f"data/{slug}.js": f"benchData({in_script(compared)});\n".encode(),

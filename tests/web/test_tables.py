@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench import leaderboard, records
-from bench.verdicts import judge
 from bench.web import facts, tables
 from bench.web.build import build
+from bench.web.compared import compared
 from tests.test_leaderboard import make
 from tests.web.site import save, scored
 
@@ -99,9 +99,9 @@ def test_every_column_has_a_type_that_fits(tmp_path: Path) -> None:
 def test_without_predictions_nothing_is_compared_and_the_reason_is_told(tmp_path: Path) -> None:
     save(tmp_path / "results", make("kd"), make("finetune"))
     (board,) = leaderboard.rows([make("kd"), make("finetune")])
-    verdicts = judge(board, [make("kd"), make("finetune")], tmp_path / "results")
-    assert verdicts.comparison is None and "does not hold the predictions" in verdicts.why
-    told = facts.facts(verdicts)
+    says = compared(board, [make("kd"), make("finetune")], tmp_path / "results")
+    assert says["pairs"] == [] and "does not hold the predictions" in says["no_comparison"]
+    told = facts.facts(board, says)
     assert all(row["rank_low"] is None and row["best_or_tied"] is None for row in told["rows"])
     assert [row["interval"] for row in told["rows"]] == ["normal"] * 3
 

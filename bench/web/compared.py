@@ -1,0 +1,87 @@
+"""What the comparison of a board's rows says, kept until something that it reads has changed.
+
+It takes most of a board's time, and a run that was timed anew changes nothing of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import records, store
+from bench.errors import BenchError
+from bench.leaderboard import Board
+from bench.records import Record
+from bench.verdicts import Verdicts, judge, standing
+from bench.web.formats import rounded
+
+Says = Mapping[str, Any]  # rows, standing, no_comparison, pairs
+READ: dict[str, bool | set[str]] = {
+    **dict.fromkeys(("run_id", "spec", "data", "metrics", "predictions"), True),
+    "teacher": {"name", "identity", "metrics", "main"},
+}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A folder with a file a board, written by one version of the code."""
+
+    folder: Path
+    version: str
+
+    def compared(self, board: Board, found: Iterable[Record], results: Path) -> Says:
+        """What the comparison says: as it was kept, or made and kept now."""
+        path, known = self.folder / f"{board.slug}.json", list(found)
+        key = store.content_key(version=self.version, reads=[reads(record, results) for record in known])
+        try:
+            kept = json.loads(path.read_bytes())
+            if kept["key"] == key:
+                return dict(kept["says"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # none yet, or an interrupted write
+        made = compared(board, known, results)
+        store.make_folder(self.folder)
+        records.replace(path, json.dumps({"key": key, "says": made}).encode())
+        return made
+
+    def keep(self, slugs: Iterable[str]) -> None:
+        """Forget the boards that are gone."""
+        wanted = {f"{slug}.json" for slug in slugs}
+        for path in self.folder.glob("*.json"):
+            if path.name not in wanted:
+                path.unlink(missing_ok=True)
+
+
+def reads(record: Record, results: Path) -> list[Any]:
+    """All that a comparison reads of a record: what was run, what it scored, and its predictions."""
+    part = record.model_dump_json(include=READ)
+    try:
+        path = records.beside(records.path_of(results, record.spec, record.run_id), record.predictions.file)
+        status = path.stat()
+    except (BenchError, OSError, ValueError):  # then there is nothing to compare, and the board says why
+        return [part, None]
+    return [part, status.st_mtime_ns, status.st_size]
+
+
+def compared(board: Board, found: Iterable[Record], results: Path) -> Says:
+    """What the comparison of the board's rows says, made now."""
+    verdicts = judge(board, found, results)
+    return {
+        "rows": [row(verdicts, place) for place in range(len(board.rows))], "standing": standing(verdicts),
+        "no_comparison": verdicts.why, "pairs": [rounded(pair) for pair in verdicts.pairs()],
+    }  # fmt: skip
+
+
+def row(verdicts: Verdicts, place: int) -> dict[str, Any]:
+    """Of one row; `against`: its differences to the baselines of the same student."""
+    low, high, covers = verdicts.interval(place) or (None, None, None)
+    ranks = verdicts.ranks.get(place, (None, None))
+    of_method = bool(verdicts.board.rows[place].method)
+    return {
+        "score_low": low, "score_high": high, "interval": covers, "rank_low": ranks[0], "rank_high": ranks[1],
+        "best_or_tied": verdicts.ties_with_best(place) if of_method else None,
+        "against": verdicts.against(place) if of_method else {},
+    }  # fmt: skip
