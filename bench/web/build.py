@@ -20,7 +20,7 @@ from pydantic_core import from_json
 from bench import plugins, records, store
 from bench.errors import RequestError
 from bench.web import publish
-from bench.web.compared import Memory
+from bench.web.memory import Memory
 from bench.web.sitewide import SiteWide
 from bench.web.unit import Job, part_of, twice
 from bench.web.unit import build as build_unit
@@ -32,27 +32,32 @@ FIRST = "run `bench run --task sts --method finetune --method kd --seeds 0,1,2` 
 
 @dataclass(frozen=True)
 class Site:
-    """Where records lie, where pages go, and what the last build knew."""
+    """Where records lie, where pages go, and what the last build knew, if it was made by this version of the code."""
 
     results: Path
     out: Path
     memory: Path
+    version: str
 
-    def recall(self, version: str) -> dict[str, dict[str, Any]]:
+    @property
+    def boards(self) -> Memory:
+        return Memory(self.memory / "boards", self.version)
+
+    def recall(self) -> dict[str, dict[str, Any]]:
         """{unit: what the last build knew}; empty after a change of the code, or where nothing can be read."""
         found = {}
         for path in sorted(self.memory.glob("*.json")):
             try:
                 known = from_json(path.read_bytes())  # twice as fast as json.loads, and all of a site goes through it
-                if known["version"] == version:
+                if known["version"] == self.version:
                     found[known["unit"]] = known
             except (OSError, ValueError, KeyError, TypeError):
                 continue  # an interrupted write: build again
         return found
 
-    def remember(self, unit: str, known: Mapping[str, Any], version: str) -> None:
+    def remember(self, unit: str, known: Mapping[str, Any]) -> None:
         store.make_folder(self.memory)
-        text = json.dumps(dict(known) | {"version": version, "unit": unit})
+        text = json.dumps(dict(known) | {"version": self.version, "unit": unit})
         records.replace(self.memory / f"{part_of(unit)}.json", text.encode())
 
     def forget(self, unit: str) -> None:
@@ -71,7 +76,7 @@ def build(results: Path, out: Path) -> list[str]:
         raise RequestError(f"--out {out} lies in the results folder, which holds records alone: choose another folder")
     units = scan(results)
     key = store.content_key(results=str(results.resolve()), out=str(out.resolve()))
-    site = Site(results, out, store.root() / "sites" / key)
+    site = Site(results, out, store.root() / "sites" / key, code())
     with store.locked(f"site-{key}"):
         try:
             return _build(site, units)
@@ -81,48 +86,52 @@ def build(results: Path, out: Path) -> list[str]:
 
 
 def _build(site: Site, units: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    version = code()
-    known = site.recall(version)
+    known = site.recall()
     lists = publish.manifests(site.out)
     there = publish.there(site.out)
     others = there - set().union(*lists.values())
-    memory = Memory(site.memory / "compared", version)
-    jobs = [job for unit in units if (job := _job(site, memory, unit, units[unit], known, lists, there, others))]
+    jobs = [job for unit in units if (job := _job(site, unit, units[unit], known, lists, there, others))]
     for job, found in zip(jobs, _carried_out(jobs), strict=True):
         known[job.name] = found
-        site.remember(job.name, found, version)
+        site.remember(job.name, found)
     state = {unit: known[unit] for unit in units}
     _once(site.results, state)
-    files = _over_all(site, state, known.get(ALL), version, lists, there, others)
+    files = _over_all(site, state, known.get(ALL), lists, there, others)
     now = {"site": files} | {part_of(unit): set(found["files"]) for unit, found in state.items()}
     _clear(site, lists, now, set(known) - set(units) - {ALL})
-    memory.keep(board["slug"] for unit in state.values() for board in unit["boards"])
+    site.boards.keep(slugs(state.values()))
     return sorted(set().union(*now.values()))
 
 
 def _over_all(
-    site: Site, state: Mapping[str, Any], before: Mapping[str, Any] | None, version: str,
-    lists: Mapping[str, set[str]], there: set[str], others: set[str],
+    site: Site, state: Mapping[str, Any], before: Mapping[str, Any] | None, lists: Mapping[str, set[str]],
+    there: set[str], others: set[str],
 ) -> set[str]:  # fmt: skip
     """The pages over all boards, written again where what they show changed; returns the names of all of them."""
-    pages = SiteWide(site.out, state, before["digests"] if before and there.issuperset(before["digests"]) else {})
+    known = before["digests"] if before and there.issuperset(before["digests"]) else {}
+    pages = SiteWide(site.out, site.boards, state, known)
     written = pages.write(lists.get("site", set()), others)
     if written:
-        site.remember(ALL, {"digests": pages.digests}, version)
+        site.remember(ALL, {"digests": pages.digests})
     return set(pages.digests)
 
 
 def _job(
-    site: Site, memory: Memory, unit: str, stamps: Mapping[str, Any], known: Mapping[str, Any],
-    lists: Mapping[str, set[str]], there: set[str], others: set[str],
+    site: Site, unit: str, stamps: Mapping[str, Any], known: Mapping[str, Any], lists: Mapping[str, set[str]],
+    there: set[str], others: set[str],
 ) -> Job | None:  # fmt: skip
     """What is to be done for a unit; None: nothing changed since the last build."""
     before, written = known.get(unit), lists.get(part_of(unit), set())
-    whole = before is not None and there.issuperset(before["files"]) and written.issuperset(before["files"])
-    if before is not None and whole and before["stamps"] == stamps:
+    whole = before and all(found.issuperset(before["files"]) for found in (there, written))
+    old = before["stamps"] if before and whole and site.boards.holds(slugs([before])) else {}
+    if old == stamps:
         return None
-    old = before["stamps"] if before is not None and whole else {}
-    return Job(unit, site.results, site.out, stamps, old, frozenset(written), frozenset(others), memory)
+    return Job(unit, site.results, site.out, stamps, old, frozenset(written), frozenset(others), site.boards)
+
+
+def slugs(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Of the boards of units."""
+    return (board["slug"] for unit in found for board in unit["boards"])
 
 
 def _carried_out(jobs: list[Job]) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from bench.leaderboard import Board
 from bench.records import Record
 from bench.verdicts import Verdicts, judge, standing
 from bench.web.formats import rounded
+from bench.web.memory import COMPARED, Memory
 
 Says = Mapping[str, Any]  # rows, standing, no_comparison, pairs
 READ: dict[str, bool | set[str]] = {
@@ -25,34 +26,17 @@ READ: dict[str, bool | set[str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Memory:
-    """A folder with a file a board, written by one version of the code."""
-
-    folder: Path
-    version: str
-
-    def compared(self, board: Board, found: Iterable[Record], results: Path) -> Says:
-        """What the comparison says: as it was kept, or made and kept now."""
-        path, known = self.folder / f"{board.slug}.json", list(found)
-        key = store.content_key(version=self.version, reads=[reads(record, results) for record in known])
-        try:
-            kept = json.loads(path.read_bytes())
-            if kept["key"] == key:
-                return dict(kept["says"])
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # none yet, or an interrupted write
-        made = compared(board, known, results)
-        store.make_folder(self.folder)
-        records.replace(path, json.dumps({"key": key, "says": made}).encode())
-        return made
-
-    def keep(self, slugs: Iterable[str]) -> None:
-        """Forget the boards that are gone."""
-        wanted = {f"{slug}.json" for slug in slugs}
-        for path in self.folder.glob("*.json"):
-            if path.name not in wanted:
-                path.unlink(missing_ok=True)
+def remembered(memory: Memory, board: Board, found: Iterable[Record], results: Path) -> Says:
+    """What the comparison says: as it was kept, or made and kept now."""
+    known = list(found)
+    key = store.content_key(version=memory.version, reads=[reads(record, results) for record in known])
+    with suppress(OSError, ValueError, KeyError, TypeError):  # none yet, or an interrupted write
+        kept = json.loads(memory.read(board.slug, COMPARED))
+        if kept["key"] == key:
+            return dict(kept["says"])
+    made = compared(board, known, results)
+    memory.write(board.slug, COMPARED, json.dumps({"key": key, "says": made}).encode())
+    return made
 
 
 def reads(record: Record, results: Path) -> list[Any]:

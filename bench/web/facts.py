@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench import leaderboard, plugins
 from bench.leaderboard import Board, Hardware, Speed
 from bench.records import Record
-from bench.web.compared import Memory, Says, compared
+from bench.web.compared import Says, compared, remembered
+from bench.web.memory import Memory
 
 SCHEMA = 1  # of the files under api/: raised when a field changes its meaning or goes
 TRACKS = ("full", "lite", "mini")
@@ -23,7 +25,7 @@ FAMILIES = {"inner layers": INNER, "embeddings": frozenset({"embedding"}), "outp
 
 def boards(found: Iterable[Record], results: Path, memory: Memory | None = None) -> list[tuple[dict[str, Any], Says]]:
     """Each board's facts, and what its comparison says. RequestError: records that cannot stand beside each other."""
-    known, compare = list(found), memory.compared if memory else compared
+    known, compare = list(found), partial(remembered, memory) if memory else compared
     judged = [(board, compare(board, known, results)) for board in leaderboard.rows(known)]
     return [(facts(board, says), says) for board, says in judged]
 
@@ -34,25 +36,29 @@ def facts(board: Board, says: Says) -> dict[str, Any]:
         "slug": board.slug, "task": board.task, "track": board.track, "metric": board.metric, "dataset": board.dataset,
         "version": board.version, "identity": board.identity, "data": board.data.model_dump(),
         "hardware": [asdict(h) for h in board.hardware],
-        "rows": [row_facts(board, place) | says["rows"][place] for place in range(len(board.rows))],
+        "rows": [row_facts(board, place, told) for place, told in enumerate(says["rows"])],
         "missing": [{"method": m.method, "students": list(m.students), "command": m.command} for m in board.missing],
         "standing": says["standing"], "no_comparison": says["no_comparison"],
     }  # fmt: skip
 
 
-def row_facts(board: Board, place: int) -> dict[str, Any]:
-    """One row, but for what the comparison says of it."""
+def row_facts(board: Board, place: int, told: Mapping[str, Any]) -> dict[str, Any]:
+    """One row. `told`: what the comparison says of it."""
     row = board.rows[place]
     return {
         "board": board.slug, "row": place, "task": board.task, "track": board.track, "metric": board.metric,
         "name": row.name, "method": row.method, "family": family(row.method),
         "student": row.student, "teacher": row.teacher, "settings": ", ".join(row.differs), "seeds": len(row.runs),
-        "provisional": row.few_seeds, "score": row.score.value if row.score else None, "retention": row.retention,
+        "provisional": row.few_seeds, "score": row.score.value if row.score else None,
+        "score_low": told["score_low"], "score_high": told["score_high"], "interval": told["interval"],
+        "retention": row.retention, "rank_low": told["rank_low"], "rank_high": told["rank_high"],
+        "best_or_tied": told["best_or_tied"],
         "parameters": int(row.parameters.high), "parameters_low": int(row.parameters.low),
         "active": int(row.active.high), "active_low": int(row.active.low),
         "disk_bytes": int(row.disk_bytes.high), "disk_bytes_low": int(row.disk_bytes.low),
         "flops": row.flops, "updates": row.updates, "teacher_forwards": row.teacher_forwards,
         "timings": [timing(hardware, speed) for hardware, speed in sorted(row.speed.items())],
+        "against": told["against"],
         "runs": [{"seed": seed, "run_id": run_id} for seed, run_id in row.runs],
     }  # fmt: skip
 

@@ -14,6 +14,7 @@ from bench.differences import in_words
 from bench.records import Record
 from bench.reported import Reported
 from bench.web import formats, overall, plots
+from bench.web.compiled import load_compiled
 from bench.web.curves import Point, curve_chart
 from bench.web.escaping import Printing, printed
 from bench.web.facts import by_track
@@ -46,6 +47,7 @@ class Pages:
             "known": lambda v: formats.DASH if v is None or v == "" else v,
         }  # fmt: skip
         environment.globals |= {"span": formats.span, "rank": formats.rank, "on": plots.on, "pick": overall.pick}
+        load_compiled(environment, plugins.folder("site"))
         return environment
 
     def page(self, template: str, **context: Any) -> bytes:

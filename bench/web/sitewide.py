@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench import plugins, store
+from bench.errors import BenchError
 from bench.web import overall, tables
 from bench.web.facts import SCHEMA
 from bench.web.formats import rounded, slug
+from bench.web.memory import TABLES, Memory
 from bench.web.pages import templates
 from bench.web.publish import Part
 
@@ -24,8 +25,10 @@ Made = tuple[Any, Callable[[], bytes]]  # (what a file shows, how it is made)
 class SiteWide:
     """`before`: the digest of what each file showed in the last build, whose files are all there."""
 
-    def __init__(self, out: Path, state: Mapping[str, Mapping[str, Any]], before: Mapping[str, str]) -> None:
-        self.out, self.before = out, before
+    def __init__(
+        self, out: Path, memory: Memory, state: Mapping[str, Mapping[str, Any]], before: Mapping[str, str]
+    ) -> None:
+        self.out, self.memory, self.before = out, memory, before
         found = (board for unit in state.values() for board in unit["boards"])
         self.boards = sorted(found, key=lambda b: (b["task"], b["track"], b["version"], b["identity"], b["slug"]))
         self.tables = {b["slug"]: unit["tables"] for unit in state.values() for b in unit["boards"]}
@@ -40,15 +43,10 @@ class SiteWide:
         if changed or before != set(self.files):
             part = Part(self.out, "site", others)
             part.announce(self.files, before)
-            with ThreadPoolExecutor(1) as pool:  # Parquet is packed outside Python's lock, while pages are made
-                packed = {name: pool.submit(self._made, name) for name in changed if name.endswith(".parquet")}
-                for name in changed:
-                    part.put(name, packed[name].result() if name in packed else self._made(name))
+            for name in changed:
+                part.put(name, self.files[name][1]())
             part.finish()
         return changed
-
-    def _made(self, name: str) -> bytes:
-        return self.files[name][1]()
 
     def _static(self) -> dict[str, Made]:
         """Files and pages that show no record; they change with the code, which is another version."""
@@ -117,13 +115,18 @@ class SiteWide:
         """All rows and all runs: the tables of the boards, which lie there already, joined."""
         shows = [[board["slug"], self.tables[board["slug"]]] for board in self.boards]
         return {
-            f"api/{table}.{kind}": (shows, partial(self._joined, table, kind, join))
-            for table in ("rows", "runs") for kind, (_, join) in tables.WRITERS.items()
+            f"api/{table}.{kind}": (shows, partial(self._joined, table, kind))
+            for table in TABLES for kind in tables.JOIN
         }  # fmt: skip
 
-    def _joined(self, table: str, kind: str, join: Callable[[Sequence[bytes]], bytes]) -> bytes:
-        kind = tables.SOURCE.get(kind, kind)
-        return join([(self.out / f"api/{table}/{board['slug']}.{kind}").read_bytes() for board in self.boards])
+    def _joined(self, table: str, kind: str) -> bytes:
+        slugs = [board["slug"] for board in self.boards]
+        if kind == "parquet":
+            try:
+                return tables.join_parquet([self.memory.read(slug, f"{table}.arrow") for slug in slugs])
+            except (OSError, ValueError):
+                raise BenchError(f"{self.memory.folder} is damaged: remove it, and build again") from None
+        return tables.JOIN[kind]([(self.out / f"api/{table}/{slug}.{kind}").read_bytes() for slug in slugs])
 
 
 def summary(board: Board) -> dict[str, Any]:
@@ -141,6 +144,6 @@ def index_of(boards: Sequence[Board], tracks: Sequence[Mapping[str, Any]]) -> by
         "schema": SCHEMA,
         "boards": [summary(board) for board in boards],
         "tracks": [{"track": t["track"], "methods": t["methods"]} for t in tracks],
-        "files": {t: {kind: f"api/{t}.{kind}" for kind in tables.WRITERS} for t in ("rows", "runs")},
+        "files": {t: {kind: f"api/{t}.{kind}" for kind in tables.JOIN} for t in TABLES},
     }
     return json.dumps(rounded(index), ensure_ascii=True, indent=1).encode() + b"\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.leaderboard import ALWAYS
@@ -56,22 +56,32 @@ def to_json(rows: Sequence[Row]) -> bytes:
     return b"[\n" + b",\n".join(json.dumps(row, ensure_ascii=True).encode() for row in rows) + b"\n]\n"
 
 
-def to_parquet(rows: Sequence[Row]) -> bytes:
-    """With one schema whatever the rows hold."""
-    return parquet_of("\n".join(map(json.dumps, rows)).encode(), list(rows[0]))
+def to_arrow(rows: Sequence[Row]) -> bytes:
+    """As an Arrow stream, with one schema whatever the rows hold: what joined Parquet is made of.
 
-
-def parquet_of(lines: bytes, names: Sequence[str]) -> bytes:
-    """From JSON lines: building arrays from Python's lists imports pandas, which takes half a second."""
+    From JSON lines: building arrays from Python's lists imports pandas, which takes half a second.
+    """
     import pyarrow as pa
-    import pyarrow.parquet as pq
     from pyarrow import json as reader
 
-    schema = pa.schema([(name, _kind(pa, name)) for name in names])
+    lines = "\n".join(map(json.dumps, rows)).encode()
+    schema = pa.schema([(name, _kind(pa, name)) for name in rows[0]])
     whole = reader.ReadOptions(block_size=len(lines) + 1)
-    table = reader.read_json(pa.BufferReader(lines), whole, reader.ParseOptions(schema))
+    table = reader.read_json(pa.BufferReader(lines), whole, reader.ParseOptions(schema)).select(schema.names)
     sink = pa.BufferOutputStream()
-    pq.write_table(table.select(schema.names), sink, compression="zstd")
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def join_parquet(streams: Iterable[bytes]) -> bytes:
+    """Of Arrow streams, which are read twenty times as fast as many small Parquet files."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.concat_tables([pa.ipc.open_stream(stream).read_all() for stream in streams])
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
     return bytes(sink.getvalue())
 
 
@@ -97,11 +107,4 @@ def join_json(parts: Iterable[bytes]) -> bytes:
     return b"[\n" + b",\n".join(part[2:-3] for part in parts) + b"\n]\n"
 
 
-def join_parquet(parts: Iterable[bytes]) -> bytes:
-    """Of the JSON files of the same tables, which are read faster than many small Parquet files."""
-    lines = b"\n".join(part[2:-3].replace(b",\n", b"\n") for part in parts)
-    return parquet_of(lines, list(json.loads(lines.partition(b"\n")[0])))
-
-
-WRITERS = {"csv": (to_csv, join_csv), "json": (to_json, join_json), "parquet": (to_parquet, join_parquet)}
-SOURCE = {"parquet": "json"}  # what a table of many boards is joined from, if not from its own kind
+JOIN: dict[str, Callable[[Iterable[bytes]], bytes]] = {"csv": join_csv, "json": join_json, "parquet": join_parquet}

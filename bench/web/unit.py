@@ -14,9 +14,10 @@ from bench import leaderboard, records, store
 from bench.errors import RequestError
 from bench.records import Record
 from bench.web import facts, tables
-from bench.web.compared import Memory, Says
+from bench.web.compared import Says
 from bench.web.curves import Point
 from bench.web.formats import in_script, rounded, upright
+from bench.web.memory import Memory
 from bench.web.pages import Pages, templates
 from bench.web.publish import Part
 
@@ -65,7 +66,9 @@ def build(job: Job) -> dict[str, Any]:
     pages = templates()
     made: dict[str, bytes] = {}
     for board, says in boards:
-        made |= pages.task(board) | downloads(board, says, [s for s in sources if home[s.record.run_id] is board])
+        made |= pages.task(board) | downloads(
+            job.memory, board, says, [s for s in sources if home[s.record.run_id] is board]
+        )
     names = {*made, *(name for source in sources for name in source.pages)}
     part = Part(job.out, part_of(job.name), set(job.others))
     part.announce(names, job.written)
@@ -102,7 +105,7 @@ def load(results: Path, path: str) -> Source:
     return Source(path, record, curve, records.beside(results / path, record.predictions.file))
 
 
-def downloads(board: Mapping[str, Any], says: Says, sources: list[Source]) -> dict[str, bytes]:
+def downloads(memory: Memory, board: Mapping[str, Any], says: Says, sources: list[Source]) -> dict[str, bytes]:
     """The tables of a board and of its runs, and the comparison of every two rows."""
     slug = board["slug"]
     rows = [tables.fitting(rounded(flat)) for row in board["rows"] for flat in tables.flat(row)]
@@ -113,9 +116,13 @@ def downloads(board: Mapping[str, Any], says: Says, sources: list[Source]) -> di
         f"api/boards/{slug}.json": json.dumps(rounded(dict(board)), ensure_ascii=True).encode() + b"\n",
         f"data/{slug}.js": f"benchData({in_script(compared)});\n".encode(),
     }
-    for kind, (write, _) in tables.WRITERS.items():
-        found[f"api/rows/{slug}.{kind}"] = write(rows)
-        found[f"api/runs/{slug}.{kind}"] = write(runs)
+    for name, table in (("rows", rows), ("runs", runs)):
+        arrow = tables.to_arrow(table)
+        memory.write(slug, f"{name}.arrow", arrow)
+        found |= {
+            f"api/{name}/{slug}.csv": tables.to_csv(table), f"api/{name}/{slug}.json": tables.to_json(table),
+            f"api/{name}/{slug}.parquet": tables.join_parquet([arrow]),
+        }  # fmt: skip
     return found
 
 

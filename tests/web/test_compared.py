@@ -10,8 +10,8 @@ import pytest
 
 from bench import leaderboard, records
 from bench.web import compared as module
-from bench.web.build import build
-from bench.web.compared import Memory, Says, compared
+from bench.web.compared import Says, compared, remembered
+from bench.web.memory import Memory
 from tests.web.site import scored
 
 VERSION = "1"
@@ -20,7 +20,7 @@ VERSION = "1"
 def says(results: Path, memory: Memory | None = None) -> Says:
     found = list(records.read_all(results))
     (board,) = leaderboard.rows(found)
-    return memory.compared(board, found, results) if memory else compared(board, found, results)
+    return remembered(memory, board, found, results) if memory else compared(board, found, results)
 
 
 def edited(path: Path, *keys: str, value: object) -> None:
@@ -93,14 +93,3 @@ def test_another_version_or_a_broken_file_makes_it_anew(tmp_path: Path, results:
     for broken in (wrong[: len(wrong) // 2], "[]", '{"key": 1}'):
         kept.write_text(broken)
         assert says(results, memory) == made
-
-
-def test_a_board_that_is_gone_is_forgotten(tmp_path: Path, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    lite = scored(results, "kd", 0, 0.7, track="lite")
-    build(results, tmp_path / "out")
-    folder = next(tmp_path.glob("cache/sites/*/compared"))
-    assert len(list(folder.iterdir())) == 2
-    next(results.glob(f"lite/**/{lite.run_id}.json")).unlink()
-    build(results, tmp_path / "out")
-    assert len(list(folder.iterdir())) == 1
