@@ -1,9 +1,10 @@
-"""How long the site takes: from nothing, after one changed record, and beside a plain load of the same JSON files.
+"""How long the site takes: from nothing, after one changed run, and beside a plain load of the same JSON files.
 
     python peers/site.py [--records 10000] [--browser]
 
 Makes synthetic records in a temporary folder, in the shape of one that is committed: 19 methods x 3 students x 3 seeds
-a board, 500 test examples, with predictions, so that every pair of rows is compared. Each build is a new process.
+a board, 500 test examples, with predictions, so that every pair of rows is compared. Each build is a new process, whose
+Python keeps compiled modules, as it does for whoever does not forbid it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 METHODS = [f"method{i:02d}" for i in range(17)] + ["finetune", "kd"]
+ROUNDS = 7
 STUDENTS, SEEDS, EXAMPLES, CLASSES = ("bert:3", "bert:4x312", "bilstm:1x256"), (0, 1, 2), 500, 6
 
 
@@ -41,9 +43,18 @@ def main() -> None:
         plain = load(paths)
         print(f"{len(paths)} records; plain JSON load of all: {plain}")
         print(f"from nothing: {build(results, out).beside(plain)}")
-        change(paths[len(paths) // 2])
-        print(f"after one changed record: {build(results, out).beside(plain)}")
-        print(f"nothing changed: {build(results, out).beside(plain)}")
+        for what, edit in {
+            "timed anew": time_anew,
+            "with other predictions": run_anew,
+            "unchanged": lambda _: None,
+        }.items():
+            costs = []
+            for round_ in range(ROUNDS):
+                edit(paths[len(paths) // 2 + round_])
+                costs.append(build(results, out))
+            costs.sort(key=lambda cost: cost.wall)
+            low, high = costs[0].wall, costs[-1].wall
+            print(f"one run {what}, {ROUNDS} builds from {low:.2f} to {high:.2f} s: {costs[ROUNDS // 2].beside(plain)}")
         pages = sorted(out.rglob("*.html"), key=lambda path: -path.stat().st_size)
         print(f"{len(pages)} pages, the largest: {pages[0].relative_to(out)}, {pages[0].stat().st_size / 1000:.0f} kB")
         if options.browser:
@@ -86,8 +97,9 @@ def load(paths: list[Path]) -> Cost:
 def build(results: Path, out: Path) -> Cost:
     """The command with the start of Python and with the processes that it starts, all of which it waits for."""
     command = [sys.executable, "-m", "bench", "site", "build", "--results", str(results), "--out", str(out)]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    wall = timed(lambda: subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL))
+    wall = timed(lambda: subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL))
     return since(before, resource.getrusage(resource.RUSAGE_CHILDREN), wall)
 
 
@@ -151,9 +163,27 @@ def store(
     return path
 
 
-def change(path: Path) -> None:
+def time_anew(path: Path) -> None:
+    """What `bench run --remeasure` changes of a record: its timings."""
     raw = json.loads(path.read_bytes())
-    raw["cost"]["train_seconds"] += 1.0
+    raw["efficiency"]["latency"]["single"]["p50_ms"] *= 1.01
+    path.write_text(json.dumps(raw), encoding="utf-8")
+
+
+def run_anew(path: Path) -> None:
+    """Another answer to one example, and the record that goes with it."""
+    from bench import records
+
+    raw, stored = json.loads(path.read_bytes()), records.unpack(path.with_suffix(".npz"))
+    ((name, arrays),) = stored.items()
+    place = int(np.flatnonzero(arrays["prediction"] == arrays["gold"])[0])
+    arrays["prediction"][place] = (arrays["gold"][place] + 1) % CLASSES
+    data = records.pack(records.flatten(stored))
+    path.with_suffix(".npz").write_bytes(data)
+    score = float((arrays["prediction"] == arrays["gold"]).mean())
+    raw["metrics"]["main"]["value"] = raw["metrics"]["all"][name]["accuracy"] = score
+    raw["metrics"]["retention"] = score / raw["teacher"]["main"]["value"]
+    raw["predictions"]["sha256"] = records.sha256(data)
     path.write_text(json.dumps(raw), encoding="utf-8")
 
 

@@ -64,7 +64,7 @@ class Site:
         (self.memory / f"{part_of(unit)}.json").unlink(missing_ok=True)
 
 
-def build(results: Path, out: Path) -> list[str]:
+def build(results: Path, out: Path) -> set[str]:
     """Write the site; returns the names of its files below `out`.
 
     Unchanged files are left alone, those of records that are gone are removed.
@@ -85,7 +85,7 @@ def build(results: Path, out: Path) -> list[str]:
             raise RequestError(f"cannot write the site to {out}: {reason}: choose another folder with --out") from None
 
 
-def _build(site: Site, units: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _build(site: Site, units: Mapping[str, Mapping[str, Any]]) -> set[str]:
     known = site.recall()
     lists = publish.manifests(site.out)
     there = publish.there(site.out)
@@ -98,9 +98,10 @@ def _build(site: Site, units: Mapping[str, Mapping[str, Any]]) -> list[str]:
     _once(site.results, state)
     files = _over_all(site, state, known.get(ALL), lists, there, others)
     now = {"site": files} | {part_of(unit): set(found["files"]) for unit, found in state.items()}
-    _clear(site, lists, now, set(known) - set(units) - {ALL})
+    names = set().union(*now.values())
+    _clear(site, lists, now, names, set(known) - set(units) - {ALL})
     site.boards.keep(slugs(state.values()))
-    return sorted(set().union(*now.values()))
+    return names
 
 
 def _over_all(
@@ -166,11 +167,13 @@ def _once(results: Path, state: Mapping[str, Mapping[str, Any]]) -> None:
                 raise RequestError(f"{both} hold records of one board ({board['task']}, {board['track']}): move them")
 
 
-def _clear(site: Site, before: Mapping[str, set[str]], now: Mapping[str, set[str]], gone: Iterable[str]) -> None:
+def _clear(
+    site: Site, before: Mapping[str, set[str]], now: Mapping[str, set[str]], names: set[str], gone: Iterable[str]
+) -> None:
     """Remove what an earlier build made and this one did not."""
-    kept = set().union(*now.values())
-    for name in set().union(*before.values()) - kept:
-        (site.out / name).unlink(missing_ok=True)
+    for listed in before.values():
+        for name in listed - names:
+            (site.out / name).unlink(missing_ok=True)
     for part in set(before) - set(now):
         (site.out / publish.MANIFEST / part).unlink(missing_ok=True)
     for unit in gone:

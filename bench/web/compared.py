@@ -9,15 +9,17 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench import records, store
 from bench.errors import BenchError
 from bench.leaderboard import Board
 from bench.records import Record
-from bench.verdicts import Verdicts, judge, standing
 from bench.web.formats import rounded
 from bench.web.memory import COMPARED, Memory
+
+if TYPE_CHECKING:
+    from bench.verdicts import Verdicts
 
 Says = Mapping[str, Any]  # rows, standing, no_comparison, pairs
 READ: dict[str, bool | set[str]] = {
@@ -52,6 +54,8 @@ def reads(record: Record, results: Path) -> list[Any]:
 
 def compared(board: Board, found: Iterable[Record], results: Path) -> Says:
     """What the comparison of the board's rows says, made now."""
+    from bench.verdicts import judge, standing
+
     verdicts = judge(board, found, results)
     return {
         "rows": [row(verdicts, place) for place in range(len(board.rows))], "standing": standing(verdicts),

@@ -68,7 +68,7 @@ def test_what_was_kept_is_what_would_be_made(tmp_path: Path, results: Path, monk
     made = says(results, memory)
     assert made["pairs"] and json.dumps(made) == json.dumps(says(results))
     unread(first(results))
-    monkeypatch.delattr(module, "judge")  # nothing is compared again
+    monkeypatch.delattr(module, "compared")  # nothing is compared again
     assert json.dumps(says(results, memory)) == json.dumps(made)
 
 
