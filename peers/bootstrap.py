@@ -116,7 +116,7 @@ def carry_out(o: Namespace, name: str) -> pairing.Sample:
     if side == "from nothing":
         with tempfile.TemporaryDirectory() as empty:
             return build(o, empty)
-    synthetic().change(next((o.folder / "results").rglob("*.json")))
+    synthetic().time_anew(next((o.folder / "results").rglob("*.json")))
     return build(o, str(o.folder / "cache"))
 
 

@@ -40,7 +40,7 @@ from bench.teaching import Teacher
 from bench.training import Trainer
 from bench.transformer import load_classifier
 
-UPDATES = {"bow:300": 400, "bilstm:1x256": 60, "bert:4x312": 50}
+UPDATES = {"bow:300": 400, "bilstm:1x256": 60, "bert:4x312": 30}
 FIRST, BATCH, LENGTH, RATE, CLIP = 10, 32, 64, 1e-4, 1.0
 WANT = frozenset({"logits"})
 
