@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from bench import noise, plugins, records
+from bench import layout, noise, plugins, records
 from bench.archive import ArchiveError, load_arrays
 from bench.errors import BenchError, RequestError
 from bench.leaderboard import TRACK_ORDER, spec_of
@@ -46,8 +46,8 @@ def check(results: Path) -> tuple[int, list[Problem]]:
     if not results.is_dir():
         raise RequestError(f"there is no folder of results at {results}")
     found = sorted(walk(results))
-    profiles = [path for path in found if path.parent == results / records.PROFILES]
-    taught = [path for path in found if path.parent == results / records.TEACHERS]
+    profiles = [path for path in found if path.parent == results / layout.PROFILES]
+    taught = [path for path in found if path.parent == results / layout.TEACHERS]
     found = [path for path in found if path not in {*profiles, *taught}]
     names = {path for path in found if path.suffix == ".json"}
     problems = [Problem(str(p), why) for p in found if (why := stray(p, results, names))]

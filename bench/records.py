@@ -17,10 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.archive import ArchiveError, load_arrays
 from bench.errors import BenchError, RequestError
+from bench.layout import PROFILES, TEACHERS
 
 SCHEMA: Literal[2] = 2
-PROFILES = "profiles"  # the folder of what `bench profile` measured
-TEACHERS = "teachers"  # the folder of the records of teachers that were fine-tuned here
 Samples = dict[str, dict[str, list[list[int]]]]  # {point: {network: [[ns of a call] of a round]}}
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from pydantic import ConfigDict, Field, ValidationError
 
-from bench import account, checkpoint, environment, records, store
+from bench import account, checkpoint, environment, layout, records, store
 from bench.console import Console
 from bench.counting import parameters
 from bench.errors import RequestError
@@ -102,7 +102,7 @@ def publish(place: Place, results: Path) -> Path | None:
     if not place.identity.startswith("taught ") or not source.is_file():
         return None
     key = json.loads(source.read_text(encoding="utf-8"))["key"]
-    path = results / records.TEACHERS / f"{key}.json"
+    path = results / layout.TEACHERS / f"{key}.json"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         records.replace(path, source.read_bytes())

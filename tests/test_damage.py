@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from bench import records
+from bench.layout import PROFILES, TEACHERS
 from tests.damage import DAMAGES, Damage, Inapplicable, archives, arrays, identity, numbers, samples
 from tests.damage.tools import file_of, first, load, run_id_of
 from tests.runs import ROOT
@@ -23,7 +24,7 @@ Seen = dict[str, tuple[int, bytes]]
 def results(tmp_path: Path) -> Path:
     """Of the committed records those of one board, each of which was timed by itself, and what lies beside boards."""
     folder = tmp_path / "results"
-    for part in ("lite/sts", records.PROFILES, records.TEACHERS):
+    for part in ("lite/sts", PROFILES, TEACHERS):
         shutil.copytree(ROOT / "results" / part, folder / part)
     return folder
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pydantic_core import from_json
 from bench import plugins, records, store
 from bench.errors import RequestError
 from bench.web import publish
+from bench.web.look import Seen, look
 from bench.web.memory import Memory
 from bench.web.sitewide import SiteWide
 from bench.web.unit import Job, part_of, twice
@@ -64,31 +65,33 @@ class Site:
         (self.memory / f"{part_of(unit)}.json").unlink(missing_ok=True)
 
 
-def build(results: Path, out: Path) -> set[str]:
+def build(results: Path, out: Path, looking: Callable[[], Seen] | None = None) -> set[str]:
     """Write the site; returns the names of its files below `out`.
 
-    Unchanged files are left alone, those of records that are gone are removed.
+    Unchanged files are left alone, those of records that are gone are removed. `looking`: who has begun to look at the
+    two folders (`bench.web.look`); None: nobody.
 
     RequestError: no records, a broken one, or an output folder that is not ours to write.
     """
     keeping()
-    if out.resolve().is_relative_to(results.resolve()):
-        raise RequestError(f"--out {out} lies in the results folder, which holds records alone: choose another folder")
-    units = scan(results)
+    check(results, out)
+    seen = looking() if looking else look(results, out)
+    if not seen.units:
+        raise RequestError(f"the results folder {results} holds no records: {FIRST}")
     key = store.content_key(results=str(results.resolve()), out=str(out.resolve()))
     site = Site(results, out, store.root() / "sites" / key, code())
     with store.locked(f"site-{key}"):
         try:
-            return _build(site, units)
+            return _build(site, seen)
         except OSError as error:
             reason = error.strerror or error
             raise RequestError(f"cannot write the site to {out}: {reason}: choose another folder with --out") from None
 
 
-def _build(site: Site, units: Mapping[str, Mapping[str, Any]]) -> set[str]:
+def _build(site: Site, seen: Seen) -> set[str]:
+    units, there = seen.units, set(seen.there)
     known = site.recall()
     lists = publish.manifests(site.out)
-    there = publish.there(site.out)
     others = there - set().union(*lists.values())
     jobs = [job for unit in units if (job := _job(site, unit, units[unit], known, lists, there, others))]
     for job, found in zip(jobs, _carried_out(jobs), strict=True):
@@ -180,38 +183,14 @@ def _clear(
         site.forget(unit)
 
 
-def scan(results: Path) -> dict[str, dict[str, Any]]:
-    """{unit: {record: its stamp}}, a unit being the folder of a track and task. RequestError: no records."""
+def check(results: Path, out: Path) -> None:
+    """RequestError: folders that no site can be made of, or in."""
+    if out.resolve().is_relative_to(results.resolve()):
+        raise RequestError(f"--out {out} lies in the results folder, which holds records alone: choose another folder")
     if not results.is_dir():
         raise RequestError(f"there is no results folder {results}: {FIRST}")
     if not os.access(results, os.R_OK | os.X_OK):
         raise RequestError(f"the results folder {results} cannot be read: {FIRST}")
-    units: dict[str, dict[str, Any]] = {}
-    for folder, stamps in _folders(str(results), ""):
-        unit = "/".join(folder.split("/")[:-3]) or "."
-        units.setdefault(unit, {}).update({f"{folder}{name}": stamp for name, stamp in stamps.items()})
-    if not units:
-        raise RequestError(f"the results folder {results} holds no records: {FIRST}")
-    return {unit: dict(sorted(units[unit].items())) for unit in sorted(units)}
-
-
-def _folders(folder: str, prefix: str) -> Iterator[tuple[str, dict[str, list[int]]]]:
-    """(folder below the results, {record: its stamp}); a stamp changes with the record or its predictions."""
-    found: dict[str, list[int]] = {}
-    below = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if prefix or entry.name not in (records.PROFILES, records.TEACHERS):
-                    below.append(entry.name)
-            else:
-                status = entry.stat()
-                found[entry.name] = [status.st_mtime_ns, status.st_size]
-    stamps = {n: [*found[n], *found.get(f"{n[:-5]}.npz", (0, 0))] for n in found if n.endswith(".json")}
-    if stamps:
-        yield prefix, stamps
-    for name in below:
-        yield from _folders(f"{folder}/{name}", f"{prefix}{name}/")
 
 
 def code() -> str:

@@ -6,9 +6,8 @@ its own. Parts are the folders of records, which are built apart, and the pages 
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from bench import records
@@ -37,21 +36,6 @@ def manifests(out: Path) -> dict[str, set[str]]:
 def _lines(path: Path) -> set[str]:
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return {line for line in lines if OURS.fullmatch(line)}
-
-
-def there(out: Path) -> set[str]:
-    """All files of the folder; what a hidden folder holds is nobody's business."""
-    return set(_walk(str(out), "")) if out.is_dir() else set()
-
-
-def _walk(folder: str, prefix: str) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if not entry.name.startswith("."):
-                    yield from _walk(entry.path, f"{prefix}{entry.name}/")
-            else:
-                yield prefix + entry.name
 
 
 class Part:

@@ -106,6 +106,16 @@ def test_the_first_page_names_the_best_and_the_fastest_that_ties_with_it(tmp_pat
     assert methods[-1][8] == "0 / 0 / 1", "against kd: win, tie, loss"
 
 
+def test_a_row_far_below_the_best_is_not_offered_for_it_though_its_seeds_tie_with_it(tmp_path: Path) -> None:
+    """Two of its three seeds failed: Spearman near 0.3 where the best has 0.9, and an interval that holds 0."""
+    for seed, noise in enumerate((3.0, 2.5, 0.5)):
+        scored(tmp_path / "results", "kd", seed, 0.5)
+        scored(tmp_path / "results", "disco", seed, noise, efficiency__latency={"single": {"p50_ms": 1.0}})
+    build(tmp_path / "results", tmp_path / "out")
+    first = page(tmp_path / "out" / "index.html").tables[0][1]
+    assert first[7] == "1" and first[8] == "kd bert:3"
+
+
 def test_a_run_page_tells_how_to_repeat_it_and_what_it_stands_on(tmp_path: Path) -> None:
     record = make("kd", 0, 0.75)
     found = page(site(tmp_path, record) / f"runs/{record.run_id}.html")
