@@ -1,6 +1,5 @@
 """What a user sees when something is wrong: one sentence, and an exit status."""
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -18,6 +17,8 @@ class RequestError(BenchError):
 
 def unknown(what: str, name: str, known: Iterable[str]) -> RequestError:
     """An error for an unknown name that offers the nearest valid ones, or all of them when none is near."""
+    import difflib
+
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known) or 'none'}."

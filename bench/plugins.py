@@ -13,7 +13,6 @@ import re
 import sys
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -65,6 +64,8 @@ def found(kind: str) -> dict[str, Plugin]:
     for path in sorted(room(kind).glob("*.py")):
         if not path.stem.startswith("_"):
             plugins[path.stem] = _plugin(kind, path.stem, path, f"bench.{ROOMS[kind]}.{path.stem}")
+    from importlib.metadata import entry_points
+
     for entry in entry_points(group=GROUPS[kind]):
         try:
             spec = importlib.util.find_spec(entry.module)  # imports the packages around the module

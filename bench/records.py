@@ -24,9 +24,9 @@ Samples = dict[str, dict[str, list[list[int]]]]  # {point: {network: [[ns of a c
 
 
 class Part(BaseModel):
-    """Unknown keys and numbers that are not finite are errors."""
+    """Unknown keys and numbers that are not finite are errors. What checks a part is built when one is first read."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants", defer_build=True)
 
 
 class Interval(Part):

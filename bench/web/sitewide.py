@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,24 @@ class SiteWide:
         if changed or before != set(self.files):
             part = Part(self.out, "site", others)
             part.announce(self.files, before)
-            for name in changed:
-                part.put(name, self.files[name][1]())
+            self._put(part, changed)
             part.finish()
         return changed
+
+    def _put(self, part: Part, names: Sequence[str]) -> None:
+        """Parquet, which is packed without Python, beside the tables that follow it, which are read and written."""
+        with ThreadPoolExecutor(1) as beside:
+            packed = []
+            for name in names:
+                if name.endswith(".parquet"):
+                    packed.append(beside.submit(self._write, part, name))
+                else:
+                    self._write(part, name)
+            for one in packed:
+                one.result()
+
+    def _write(self, part: Part, name: str) -> None:
+        part.put(name, self.files[name][1]())
 
     def _static(self) -> dict[str, Made]:
         """Files and pages that show no record; they change with the code, which is another version."""
@@ -116,7 +131,7 @@ class SiteWide:
         shows = [[board["slug"], self.tables[board["slug"]]] for board in self.boards]
         return {
             f"api/{table}.{kind}": (shows, partial(self._joined, table, kind))
-            for table in TABLES for kind in tables.JOIN
+            for kind in reversed(tables.JOIN) for table in TABLES
         }  # fmt: skip
 
     def _joined(self, table: str, kind: str) -> bytes:
