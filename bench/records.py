@@ -9,6 +9,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -245,14 +246,23 @@ def rewrite(path: Path, record: Record, samples: Samples) -> Path:
 
 def replace(path: Path, data: bytes) -> None:
     """Write beside the target, then rename over it."""
-    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".partial", dir=path.parent)
+    with replacing(path) as new:
+        new.write_bytes(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside the target, to be written and then renamed over it; removed, it leaves the target as it was."""
+    handle, name = tempfile.mkstemp(prefix=".", suffix=".partial", dir=path.parent)
+    os.close(handle)
+    new = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        yield new
+        if new.exists():
+            new.chmod(0o644)
+            new.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         raise
 
 

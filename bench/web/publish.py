@@ -6,6 +6,7 @@ its own. Parts are the folders of records, which are built apart, and the pages 
 
 from __future__ import annotations
 
+import filecmp
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -63,9 +64,23 @@ class Part:
         except FileExistsError:
             if path.read_bytes() == data:
                 return
-        if name in self.others:
-            raise RequestError(f"{path} was not made by bench: choose another folder with --out")
+        self._refuse(name)
         records.replace(path, data)
+
+    def stream(self, name: str, pieces: Iterable[bytes | memoryview]) -> None:
+        """`put` of what is too large to be held: written beside the file, and put in its place where it differs."""
+        path = self.out / name
+        with records.replacing(path) as new:
+            with new.open("wb") as file:
+                file.writelines(pieces)
+            if path.exists() and filecmp.cmp(new, path, shallow=False):
+                new.unlink()
+            else:
+                self._refuse(name)
+
+    def _refuse(self, name: str) -> None:
+        if name in self.others:
+            raise RequestError(f"{self.out / name} was not made by bench: choose another folder with --out")
 
     def finish(self) -> None:
         self._list(self.files)

@@ -20,7 +20,7 @@ from bench.web.publish import Part
 
 STATIC = ("style.css", "board.js")
 Board = Mapping[str, Any]
-Made = tuple[Any, Callable[[], bytes]]  # (what a file shows, how it is made)
+Made = tuple[Any, Callable[[], bytes | tables.Pieces]]  # (what a file shows, how it is made)
 
 
 class SiteWide:
@@ -61,7 +61,11 @@ class SiteWide:
                 one.result()
 
     def _write(self, part: Part, name: str) -> None:
-        part.put(name, self.files[name][1]())
+        made = self.files[name][1]()
+        if isinstance(made, bytes):
+            part.put(name, made)
+        else:
+            part.stream(name, made)
 
     def _static(self) -> dict[str, Made]:
         """Files and pages that show no record; they change with the code, which is another version."""
@@ -131,17 +135,17 @@ class SiteWide:
         shows = [[board["slug"], self.tables[board["slug"]]] for board in self.boards]
         return {
             f"api/{table}.{kind}": (shows, partial(self._joined, table, kind))
-            for kind in reversed(tables.JOIN) for table in TABLES
+            for kind in reversed(tables.KINDS) for table in TABLES
         }  # fmt: skip
 
-    def _joined(self, table: str, kind: str) -> bytes:
+    def _joined(self, table: str, kind: str) -> bytes | tables.Pieces:
         slugs = [board["slug"] for board in self.boards]
         if kind == "parquet":
             try:
                 return tables.join_parquet([self.memory.read(slug, f"{table}.arrow") for slug in slugs])
             except (OSError, ValueError):
                 raise BenchError(f"{self.memory.folder} is damaged: remove it, and build again") from None
-        return tables.JOIN[kind]([(self.out / f"api/{table}/{slug}.{kind}").read_bytes() for slug in slugs])
+        return tables.JOIN[kind]((self.out / f"api/{table}/{slug}.{kind}").read_bytes() for slug in slugs)
 
 
 def summary(board: Board) -> dict[str, Any]:
@@ -159,6 +163,6 @@ def index_of(boards: Sequence[Board], tracks: Sequence[Mapping[str, Any]]) -> by
         "schema": SCHEMA,
         "boards": [summary(board) for board in boards],
         "tracks": [{"track": t["track"], "methods": t["methods"]} for t in tracks],
-        "files": {t: {kind: f"api/{t}.{kind}" for kind in tables.JOIN} for t in TABLES},
+        "files": {t: {kind: f"api/{t}.{kind}" for kind in tables.KINDS} for t in TABLES},
     }
     return json.dumps(rounded(index), ensure_ascii=True, indent=1).encode() + b"\n"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.leaderboard import ALWAYS
 
 Row = Mapping[str, Any]
+Pieces = Iterator[bytes | memoryview]
+KINDS = ("csv", "json", "parquet")
 NESTED = ("timings", "runs", "against", "name")
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would carry out
 COUNTS = frozenset({
@@ -96,16 +98,18 @@ def fitting(row: Row) -> dict[str, Any]:
     return {n: None if n in COUNTS and isinstance(v, int) and abs(v) >= 2**63 else v for n, v in row.items()}
 
 
-def join_csv(parts: Iterable[bytes]) -> bytes:
+def join_csv(parts: Iterable[bytes]) -> Pieces:
     """The header of the first, and all that follows a header."""
-    found = list(parts)
-    header = found[0].partition(b"\n")[0] + b"\n"
-    return header + b"".join(part.partition(b"\n")[2] for part in found)
+    for number, part in enumerate(parts):
+        yield memoryview(part)[part.index(b"\n") + 1 if number else 0 :]
 
 
-def join_json(parts: Iterable[bytes]) -> bytes:
-    rows = b",\n".join(memoryview(part)[2:-3] for part in parts)  # many megabytes, copied once
-    return b"".join((b"[\n", rows, b"\n]\n"))
+def join_json(parts: Iterable[bytes]) -> Pieces:
+    for number, part in enumerate(parts):
+        yield b",\n" if number else b"[\n"
+        yield memoryview(part)[2:-3]
+    yield b"\n]\n"
 
 
-JOIN: dict[str, Callable[[Iterable[bytes]], bytes]] = {"csv": join_csv, "json": join_json, "parquet": join_parquet}
+# In pieces: the table of a large site is never held as a whole.
+JOIN: dict[str, Callable[[Iterable[bytes]], Pieces]] = {"csv": join_csv, "json": join_json}

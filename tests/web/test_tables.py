@@ -60,8 +60,8 @@ def test_joined_tables_are_the_table_of_all_rows() -> None:
         ("\u202e\"<x>", -1.5, 3, False, "d,e"),
     )  # fmt: skip
     rows = [dict(zip(("method", "score", "seeds", "noisy", "task"), v, strict=True)) for v in values]
-    assert tables.join_csv([tables.to_csv([row]) for row in rows]) == tables.to_csv(rows)
-    assert tables.join_json([tables.to_json([row]) for row in rows]) == tables.to_json(rows)
+    assert b"".join(tables.join_csv([tables.to_csv([row]) for row in rows])) == tables.to_csv(rows)
+    assert b"".join(tables.join_json([tables.to_json([row]) for row in rows])) == tables.to_json(rows)
     assert as_parquet(tables.join_parquet([tables.to_arrow([row]) for row in rows])) == rows
 
 
