@@ -60,12 +60,12 @@ def folder(name: str) -> Path:
 @cache
 def found(kind: str) -> dict[str, Plugin]:
     """All installed plug-ins of a kind by name. Two of one name is an error that shows both."""
+    from importlib.metadata import entry_points
+
     plugins = {}
     for path in sorted(room(kind).glob("*.py")):
         if not path.stem.startswith("_"):
             plugins[path.stem] = _plugin(kind, path.stem, path, f"bench.{ROOMS[kind]}.{path.stem}")
-    from importlib.metadata import entry_points
-
     for entry in entry_points(group=GROUPS[kind]):
         try:
             spec = importlib.util.find_spec(entry.module)  # imports the packages around the module

@@ -33,7 +33,7 @@ def main() -> int:
     for name in ORDER:
         (pairing.OUT / f"{name}.json").unlink(missing_ok=True)
         data = ["--data-dir", str(o.data_dir)] if name in NEEDS_DATA else []
-        data += ["--rounds", str(ROUNDS[name])]
+        data += ["--short", "--rounds", str(ROUNDS[name])]
         started = time.perf_counter()
         done = subprocess.run([sys.executable, str(HERE / f"{name}.py"), *data], stdout=subprocess.DEVNULL)
         print(f"{name}: status {done.returncode} after {time.perf_counter() - started:.0f} s", file=sys.stderr)

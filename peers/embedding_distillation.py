@@ -205,10 +205,12 @@ def gate(o: Namespace, folder: Path, report: pairing.Report) -> None:
 
 def measure(o: Namespace, folder: Path, report: pairing.Report) -> None:
     given = ("--data-dir", o.data_dir, "--examples", o.examples, "--threads", o.threads, "--folder", folder)
-    report.samples = report.samples | pairing.rounds(__file__, ("peer", "plain", "ours"), o.rounds, *given)
+    names = ("peer", "ours") if o.short else ("peer", "plain", "ours")
+    report.samples = report.samples | pairing.rounds(__file__, names, o.rounds, *given)
     report.ratio("sentence-transformers / ours, one epoch", "peer", "ours", "epoch_cpu", 2.0)
     report.ratio("sentence-transformers / ours, one epoch", "peer", "ours", "epoch_wall")
-    report.ratio("sentence-transformers / ours, one epoch, plain batches", "peer", "plain", "epoch_cpu")
+    if not o.short:
+        report.ratio("sentence-transformers / ours, one epoch, plain batches", "peer", "plain", "epoch_cpu")
     report.ratio("sentence-transformers / ours, tokenising", "peer", "ours", "tokenise_cpu")
     report.ratio("sentence-transformers / ours, the teacher's pass", "peer", "ours", "encode_cpu")
     report.ratio("sentence-transformers / ours, teacher's pass and one epoch", "peer", "ours", "all_cpu")

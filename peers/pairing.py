@@ -159,6 +159,7 @@ def parser(description: str | None, threads: int = 1) -> argparse.ArgumentParser
     made.add_argument("--data-dir", type=Path, default=Path("data"), help="folder of the unpacked data sets")
     made.add_argument("--rounds", type=int, default=5)
     made.add_argument("--threads", type=int, default=threads, help="of torch, the same for both")
+    made.add_argument("--short", action="store_true", help="leave out variants that no target speaks of")
     made.add_argument("--json", action="store_true", help="print the report as JSON")
     made.add_argument("--one", help=argparse.SUPPRESS)
     return made
