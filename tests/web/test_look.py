@@ -31,10 +31,10 @@ def test_records_are_found_by_folder_with_what_changes_when_they_do(folders: tup
     assert {unit: len(stamps) for unit, stamps in seen.units.items()} == {"mini/sts": 2, "mini/text/trec": 1}
     assert sorted(seen.there) == ["deep/er/x", "index.html", "runs/0.html"], "nothing hidden"
     name, stamp = next(iter(seen.units["mini/sts"].items()))
-    status = (results / name).stat()
-    assert stamp == [status.st_mtime_ns, status.st_size, 0, 0]
-    (results / name).with_suffix(".npz").write_bytes(b"123")
-    assert look(results, out).units["mini/sts"][name][3] == 3
+    record, predictions = (results / name).stat(), (results / name).with_suffix(".npz").stat()
+    assert stamp == [record.st_mtime_ns, record.st_size, predictions.st_mtime_ns, predictions.st_size]
+    (results / name).with_suffix(".npz").unlink()
+    assert look(results, out).units["mini/sts"][name] == [*stamp[:2], 0, 0]
 
 
 def test_another_process_sees_the_same(folders: tuple[Path, Path], tmp_path: Path) -> None:
