@@ -40,8 +40,19 @@ def test_records_are_found_by_folder_with_what_changes_when_they_do(folders: tup
 def test_another_process_sees_the_same(folders: tuple[Path, Path], tmp_path: Path) -> None:
     assert beside(*folders)() == look(*folders)
     assert beside(tmp_path / "none", tmp_path / "neither")() == Seen({}, [])
-    with pytest.raises(ChildProcessError):  # nothing is left of it
-        os.waitpid(-1, os.WNOHANG)
+
+
+def test_nothing_is_left_of_the_other_process(folders: tuple[Path, Path], monkeypatch) -> None:
+    started, fork = [], os.fork
+
+    def noted() -> int:
+        started.append(fork())
+        return started[-1]
+
+    monkeypatch.setattr(module.os, "fork", noted)
+    beside(*folders)()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(started[0], os.WNOHANG)
 
 
 def test_a_name_that_is_no_text_is_seen_too(folders: tuple[Path, Path]) -> None:
