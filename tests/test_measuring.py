@@ -17,7 +17,7 @@ from tests.spinning import Failing, Products, Spinning
 
 pytestmark = pytest.mark.quiet
 QUIET = 0.02  # share of the cores
-KNOWN = 10.0  # ms; what torch adds to a call, 0.01 to 0.1 ms by the host, must be less than one percent of it
+KNOWN = 20.0  # ms; what torch adds to a call, 0.01 to 0.12 ms by the host, must be well below one percent of it
 WANT = frozenset({"embedding"})
 SHORT = Effort(inputs=16, rounds=5, seconds=0.5, most=1000, limit=5.0)
 TEXTS = ["one", "two words", "three words now", "four words are here"]
