@@ -18,7 +18,7 @@ from torch import Tensor
 class Examples:
     """A training set: a pool of raw inputs, and groups of them by index.
 
-    Inputs are texts, pairs of texts, or `bench.images.Images`. `groups` is (N, K): K=1 for single inputs, 2 for
+    Inputs are texts, pairs of texts, or `bench.data.images.Images`. `groups` is (N, K): K=1 for single inputs, 2 for
     (anchor, positive), 3 for (anchor, positive, negative). `labels` is (N,) or None: class numbers, int64, or values,
     float32.
     Teacher and student encode the pool on their own; batches are keyed by pool row. With `views` > 1 every input has

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from bench.data.sources import Source
 from bench.errors import BenchError, RequestError
 from bench.inputs import Examples
-from bench.scores import Predictions as Predictions
-from bench.scores import Scores as Scores
-from bench.sources import Source
+from bench.scoring.scores import Predictions as Predictions
+from bench.scoring.scores import Scores as Scores
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,13 +36,13 @@ class Track:
     evaluations: int = 4  # how often dev is read in a stage, its end included
     max_length: int = 64  # tokens a training input is cut to, where the network reads tokens
     batching: Literal["bucketed", "plain"] = "bucketed"  # by length, or in plain shuffled order
-    seeds: Literal["apart", "stacked"] = later("apart")  # one after the other, or in one computation (bench.group)
+    seeds: Literal["apart", "stacked"] = later("apart")  # one after the other, or in one computation (bench.runs.group)
     teacher: str = ""
     student: str = ""
     datasets: tuple[str, ...] = ()  # the family's data sets that are on this track; empty: all
     signals: Literal["float32", "float16"] = later("float32")  # how teacher signals are stored
-    dropout: Literal["torch", "cheap"] = later("torch")  # where its noise comes from: see bench.dropout
-    precision: Literal["float32", "bfloat16"] = later("float32")  # of the student's forward pass: see bench.precision
+    dropout: Literal["torch", "cheap"] = later("torch")  # where its noise comes from
+    precision: Literal["float32", "bfloat16"] = later("float32")  # of the student's forward pass
     compile: bool = later(False)  # the student's forward pass by torch.compile
     teach: int = 0  # updates in which a teacher is fine-tuned that does not solve the task yet; 0: as many as `updates`
 
@@ -93,7 +93,7 @@ class Task(ABC):
     main_metric: str
     main_metrics: ClassVar[Mapping[str, str]] = {}  # of the data sets that have another main metric
     version: ClassVar[int] = 1  # raise it when the same data would give other numbers
-    teachers: ClassVar[Mapping[str, str]] = {}  # short names of teachers, see bench.models.locate
+    teachers: ClassVar[Mapping[str, str]] = {}  # short names of teachers, see bench.networks.places.locate
     tracks: ClassVar[Mapping[str, Track]]
     lengths: ClassVar[tuple[int, ...]] = (128,)  # fixed input lengths, in tokens, that are timed for comparison
 

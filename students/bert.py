@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import NonNegativeInt
 
-from bench import models
 from bench.errors import RequestError, unknown
 from bench.network import Network
+from bench.networks import places
 from bench.optimiser import Optimiser
 from bench.student import Student
 from bench.task import Task
@@ -58,10 +58,10 @@ class Bert(Student):
             return ""
         if "/" not in init and init not in task.teachers and not Path(init).is_dir():
             raise unknown("start", init, (*named, "a folder", "a Hub id"))
-        return models.locate(init, task).identity
+        return places.locate(init, task).identity
 
     def build(self, size: str, task: Task, teacher: Network | None) -> Network:
-        from bench.transformer import TransformerClassifier, TransformerNetwork
+        from bench.networks.transformer import TransformerClassifier, TransformerNetwork
 
         layers, width, heads, inner = numbers(SIZE.fullmatch(size))
         init = self.settings.init
@@ -129,7 +129,7 @@ def _classifier(teacher: Any, config: Any, init: str) -> Network:
     """With a head: the teacher's, where its layers are copied."""
     from transformers import AutoModelForSequenceClassification
 
-    from bench.transformer import TransformerClassifier
+    from bench.networks.transformer import TransformerClassifier
 
     init = _start(config, teacher.model.config, init)
     model = AutoModelForSequenceClassification.from_config(config)
@@ -143,7 +143,7 @@ def _classifier(teacher: Any, config: Any, init: str) -> Network:
 def _from_teacher(teacher: Any, config: Any, init: str) -> Network:
     from transformers import AutoModel
 
-    from bench.transformer import TransformerNetwork, make_pooling
+    from bench.networks.transformer import TransformerNetwork, make_pooling
 
     source = teacher.backbone
     same, init = _same(config, source.config), _start(config, source.config, init)
@@ -172,13 +172,13 @@ def _copy_layers(source: Any, target: Any, match: str) -> None:
 
 
 def _from_checkpoint(reference: str, layers: int, task: Task) -> Network:
-    from bench.transformer import load, load_classifier
+    from bench.networks.transformer import load, load_classifier
 
-    place = models.locate(reference, task)
+    place = places.locate(reference, task)
     if task.kind == "embed":
         network: Any = load(place.path, place.pooling)
     else:  # an encoder gets a new head, as in general distillation before task distillation (TinyBERT)
-        network = load_classifier(place.path, task.outputs, new_head=not models.has_head(place))
+        network = load_classifier(place.path, task.outputs, new_head=not places.has_head(place))
     have = network.backbone.config.num_hidden_layers
     if have != layers:
         raise RequestError(f"init={reference} has {have} layers, the student asks for {layers}: say bert:{have}")

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from bench.network import Network
+from bench.networks.words import Body, WordNetwork, WordSettings, checked, max_over_time
 from bench.student import Student
 from bench.task import Task
-from bench.words import Body, WordNetwork, WordSettings, checked, max_over_time
 
 
 class MaxBiLSTM(Body):

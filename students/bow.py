@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from bench.network import Network
+from bench.networks.words import Body, WordNetwork, WordSettings, checked
 from bench.student import Student
 from bench.task import Task
-from bench.words import Body, WordNetwork, WordSettings, checked
 
 
 class Mean(Body):

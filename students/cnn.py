@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.network import Network
+from bench.networks.words import Body, WordNetwork, WordSettings, checked, max_over_time
 from bench.student import Student
 from bench.task import Task
-from bench.words import Body, WordNetwork, WordSettings, checked, max_over_time
 
 WINDOWS = (3, 4, 5)  # words a filter sees: Kim (2014), section 3.1
 

@@ -18,8 +18,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from bench.data.images import ImageNetwork, training_images
 from bench.errors import RequestError, unknown
-from bench.images import ImageNetwork, training_images
 from bench.network import Network, Shape
 from bench.optimiser import Optimiser
 from bench.signals import Signals

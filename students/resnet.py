@@ -17,8 +17,8 @@ import re
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bench.data.images import ImageNetwork
 from bench.errors import RequestError
-from bench.images import ImageNetwork
 from bench.network import Network, Shape
 from bench.optimiser import Optimiser
 from bench.signals import Signals

@@ -21,10 +21,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench import attention
+from bench.data.images import ImageNetwork, training_images
 from bench.errors import RequestError
-from bench.images import ImageNetwork, training_images
 from bench.network import Network, Shape
+from bench.networks import attention
 from bench.optimiser import Optimiser
 from bench.signals import Signals
 from bench.student import Student
@@ -120,7 +120,7 @@ class ViTNetwork(ImageNetwork):
                 nn.init.zeros_(parameter)
 
     def __getstate__(self) -> dict[str, Any]:
-        from bench.transformer import unhook
+        from bench.networks.transformer import unhook
 
         unhook(self.backbone)
         return self.__dict__.copy()

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.errors import BenchError, unknown
-from bench.image_files import (
+from bench.data.image_files import (
     Pool,
     decoded_pool,
     files_pool,
@@ -24,11 +23,12 @@ from bench.image_files import (
     read_table,
     share,
 )
-from bench.images import VIEWS, Images
+from bench.data.images import VIEWS, Images
+from bench.data.sources import DataError, Source, filled, hub_rows, package_file
+from bench.errors import BenchError, unknown
 from bench.inputs import Examples, digest_texts, single
 from bench.losses import CrossEntropy
-from bench.metrics import METRICS
-from bench.sources import DataError, Source, filled, hub_rows, package_file
+from bench.scoring.metrics import METRICS
 from bench.task import Card, Predictions, Scores, Task, Track
 
 # Class names in the order of their numbers, which is the Hub's and that of the archives.

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import records
-from bench.layout import PROFILES, TEACHERS
+from bench.records import disk
+from bench.records.layout import PROFILES, TEACHERS
 from tests.damage import DAMAGES, Damage, Inapplicable, archives, arrays, identity, numbers, samples
 from tests.damage.tools import file_of, first, load, run_id_of
-from tests.runs import ROOT
+from tests.factories.runs import ROOT
 
 Seen = dict[str, tuple[int, bytes]]
 
@@ -115,7 +115,7 @@ def test_a_changed_spec_comes_with_the_run_id_that_is_right_for_it(results: Path
 
 
 def test_run_ids_are_worked_out_as_bench_does(results: Path) -> None:
-    assert all(run_id_of(load(p)["spec"]) == p.stem for p in records.paths(results))
+    assert all(run_id_of(load(p)["spec"]) == p.stem for p in disk.paths(results))
 
 
 def test_hostile_texts_reach_the_file(results: Path) -> None:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.data import shared_tool
-from tests.runs import ROOT, SMALL, command, runs_of, save_teacher
+from tests.factories.data import shared_tool
+from tests.factories.runs import ROOT, SMALL, command, runs_of, save_teacher
 from tests.tasks.test_sts_hub import write_hub
 
 pytest.importorskip("datasets", reason="reading from the Hub needs the 'hub' extra")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs import save_teacher
+from tests.factories.runs import save_teacher
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("tasks", "baselines", "students", "site")

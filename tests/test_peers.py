@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from peers import pairing
-from tests.runs import ROOT
+from tests.factories.runs import ROOT
 
 SCRIPT = f"""
 import sys

@@ -5,9 +5,10 @@ import statistics
 
 import pytest
 
-from bench import checking, leaderboard, records
-from bench.verdicts import judge, with_intervals
-from tests.runs import ROOT, bench
+from bench.board import leaderboard
+from bench.board.verdicts import judge, with_intervals
+from bench.records import check, disk
+from tests.factories.runs import ROOT, bench
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SETS = ("sts12", "sts13", "sts14", "sts15", "sts16", "stsb", "sickr")
@@ -15,7 +16,7 @@ SETS = ("sts12", "sts13", "sts14", "sts15", "sts16", "stsb", "sickr")
 
 @pytest.fixture(scope="module")
 def committed():
-    found = list(records.read_all(ROOT / "results"))
+    found = list(disk.read_all(ROOT / "results"))
     assert found
     return found
 
@@ -91,7 +92,7 @@ def test_the_tables_of_classification_are_those_of_the_records(committed):
 
 def test_committed_results_are_sound(committed):
     """Every number that follows from stored predictions and samples, computed again."""
-    seen, problems = checking.check(ROOT / "results")
+    seen, problems = check.check(ROOT / "results")
     assert not problems and seen == len(committed)
     for record in committed:
         assert record.provenance.dirty is False and record.provenance.commit

@@ -17,8 +17,10 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from bench import plugins, records, store
 from bench.errors import RequestError
+from bench.plugins import registry
+from bench.records import disk
+from bench.store import folders
 from bench.web import publish
 from bench.web.look import Seen, look
 from bench.web.memory import Memory
@@ -57,9 +59,9 @@ class Site:
         return found
 
     def remember(self, unit: str, known: Mapping[str, Any]) -> None:
-        store.make_folder(self.memory)
+        folders.make_folder(self.memory)
         text = json.dumps(dict(known) | {"version": self.version, "unit": unit})
-        records.replace(self.memory / f"{part_of(unit)}.json", text.encode())
+        disk.replace(self.memory / f"{part_of(unit)}.json", text.encode())
 
     def forget(self, unit: str) -> None:
         (self.memory / f"{part_of(unit)}.json").unlink(missing_ok=True)
@@ -78,9 +80,9 @@ def build(results: Path, out: Path, looking: Callable[[], Seen] | None = None) -
     seen = looking() if looking else look(results, out)
     if not seen.units:
         raise RequestError(f"the results folder {results} holds no records: {FIRST}")
-    key = store.content_key(results=str(results.resolve()), out=str(out.resolve()))
-    site = Site(results, out, store.root() / "sites" / key, code())
-    with store.locked(f"site-{key}"):
+    key = folders.content_key(results=str(results.resolve()), out=str(out.resolve()))
+    site = Site(results, out, folders.root() / "sites" / key, code())
+    with folders.locked(f"site-{key}"):
         try:
             return _build(site, seen)
         except OSError as error:
@@ -196,7 +198,7 @@ def check(results: Path, out: Path) -> None:
 def code() -> str:
     """Changes with anything that decides what a page says, besides the records."""
     package = Path(__file__).parent.parent
-    methods = plugins.room("method")
-    rooms = [plugins.folder("site"), methods, methods / "reported", plugins.room("student"), plugins.room("task")]
-    files = [*package.glob("*.py"), *package.glob("web/*.py"), *(path for room in rooms for path in room.glob("*.*"))]
-    return store.content_key(files={path.name: records.sha256(path.read_bytes()) for path in sorted(files)})
+    methods = registry.room("method")
+    rooms = [registry.folder("site"), methods, methods / "reported", registry.room("student"), registry.room("task")]
+    files = sorted({*package.rglob("*.py"), *(path for room in rooms for path in room.glob("*.*"))})
+    return folders.content_key(files=[[path.name, disk.sha256(path.read_bytes())] for path in files])

@@ -11,15 +11,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import records, store
+from bench.board.leaderboard import Board
 from bench.errors import BenchError
-from bench.leaderboard import Board
-from bench.records import Record
+from bench.records import disk
+from bench.records.disk import Record
+from bench.store import folders
 from bench.web.formats import rounded
 from bench.web.memory import COMPARED, Memory
 
 if TYPE_CHECKING:
-    from bench.verdicts import Verdicts
+    from bench.board.verdicts import Verdicts
 
 Says = Mapping[str, Any]  # rows, standing, no_comparison, pairs
 READ: dict[str, bool | set[str]] = {
@@ -31,7 +32,7 @@ READ: dict[str, bool | set[str]] = {
 def remembered(memory: Memory, board: Board, found: Iterable[Record], results: Path) -> Says:
     """What the comparison says: as it was kept, or made and kept now."""
     known = list(found)
-    key = store.content_key(version=memory.version, reads=[reads(record, results) for record in known])
+    key = folders.content_key(version=memory.version, reads=[reads(record, results) for record in known])
     with suppress(OSError, ValueError, KeyError, TypeError):  # none yet, or an interrupted write
         kept = json.loads(memory.read(board.slug, COMPARED))
         if kept["key"] == key:
@@ -45,7 +46,7 @@ def reads(record: Record, results: Path) -> list[Any]:
     """All that a comparison reads of a record: what was run, what it scored, and its predictions."""
     part = record.model_dump_json(include=READ)
     try:
-        path = records.beside(records.path_of(results, record.spec, record.run_id), record.predictions.file)
+        path = disk.beside(disk.path_of(results, record.spec, record.run_id), record.predictions.file)
         status = path.stat()
     except (BenchError, OSError, ValueError):  # then there is nothing to compare, and the board says why
         return [part, None]
@@ -54,7 +55,7 @@ def reads(record: Record, results: Path) -> list[Any]:
 
 def compared(board: Board, found: Iterable[Record], results: Path) -> Says:
     """What the comparison of the board's rows says, made now."""
-    from bench.verdicts import judge, standing
+    from bench.board.verdicts import judge, standing
 
     verdicts = judge(board, found, results)
     return {

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import jinja2
 
-from bench import records, store
+from bench.records import disk
+from bench.store import folders
 
 
 def load_compiled(environment: jinja2.Environment, templates: Path) -> None:
@@ -30,9 +31,9 @@ def load_compiled(environment: jinja2.Environment, templates: Path) -> None:
 
 def version(environment: jinja2.Environment, templates: Path) -> str:
     """Changes with what decides the modules: the templates, what makes code of them, and Jinja."""
-    sources = {path.name: records.sha256(path.read_bytes()) for path in sorted(templates.glob("*.html"))}
+    sources = {path.name: disk.sha256(path.read_bytes()) for path in sorted(templates.glob("*.html"))}
     generator = getsource(environment.code_generator_class)
-    return store.content_key(templates=sources, generator=generator, jinja=jinja2.__version__, python=sys.version)
+    return folders.content_key(templates=sources, generator=generator, jinja=jinja2.__version__, python=sys.version)
 
 
 def write(environment: jinja2.Environment, folder: Path) -> None:

@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import leaderboard, plugins
-from bench.leaderboard import Board, Hardware, Speed
-from bench.records import Record
+from bench.board import leaderboard
+from bench.board.leaderboard import Board, Hardware, Speed
+from bench.plugins import registry
+from bench.records.disk import Record
 from bench.web.compared import Says, compared, remembered
 from bench.web.memory import Memory
 
@@ -98,7 +99,7 @@ def run_facts(record: Record, path: str, board: str) -> dict[str, Any]:
 
 def family(method: str) -> str:
     """What a method matches in its teacher, by what its file declares; empty for a teacher's row."""
-    plugin = plugins.found("method").get(method)
+    plugin = registry.found("method").get(method)
     if plugin is None:
         return "not installed" if method else ""
     needs = set(plugin.declares.get("needs", ()))

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import records, store
+from bench.records import disk
+from bench.store import folders
 
 COMPARED = "compared.json"
 TABLES = ("rows", "runs")
@@ -25,8 +26,8 @@ class Memory:
         return self._path(slug, kind).read_bytes()
 
     def write(self, slug: str, kind: str, data: bytes) -> None:
-        store.make_folder(self.folder)
-        records.replace(self._path(slug, kind), data)
+        folders.make_folder(self.folder)
+        disk.replace(self._path(slug, kind), data)
 
     def holds(self, slugs: Iterable[str]) -> bool:
         """Whether all is there of these boards."""

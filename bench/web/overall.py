@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.leaderboard import ALWAYS
+from bench.board.leaderboard import ALWAYS
 from bench.web.facts import by_track, family
 
 Board = Mapping[str, Any]

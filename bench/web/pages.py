@@ -9,10 +9,11 @@ from typing import Any
 
 import jinja2
 
-from bench import leaderboard, plugins, reported
-from bench.differences import in_words
-from bench.records import Record
-from bench.reported import Reported
+from bench.board import leaderboard, reported
+from bench.board.differences import in_words
+from bench.board.reported import Reported
+from bench.plugins import registry
+from bench.records.disk import Record
 from bench.web import formats, overall, plots
 from bench.web.compiled import load_compiled
 from bench.web.curves import Point, curve_chart
@@ -36,7 +37,7 @@ class Pages:
     @cached_property
     def environment(self) -> jinja2.Environment:
         environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(plugins.folder("site")),
+            loader=jinja2.FileSystemLoader(registry.folder("site")),
             autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=printed,
         )  # fmt: skip
         environment.code_generator_class = Printing
@@ -47,7 +48,7 @@ class Pages:
             "known": lambda v: formats.DASH if v is None or v == "" else v,
         }  # fmt: skip
         environment.globals |= {"span": formats.span, "rank": formats.rank, "on": plots.on, "pick": overall.pick}
-        load_compiled(environment, plugins.folder("site"))
+        load_compiled(environment, registry.folder("site"))
         return environment
 
     def page(self, template: str, **context: Any) -> bytes:
@@ -79,7 +80,7 @@ class Pages:
 
     def method(self, name: str, rows: Sequence[tuple[Board, Row]]) -> bytes:
         """A method's rows on all boards, and what papers report of it beside what was measured here."""
-        plugin = plugins.found("method").get(name)
+        plugin = registry.found("method").get(name)
         notes = ast.get_docstring(ast.parse(plugin.path.read_text(encoding="utf-8"))) if plugin else None
         papers = [(r, _measured(r, rows)) for r in self.papers.get(name, [])]
         boards = {board["slug"]: board for board, _ in rows}.values()
@@ -91,13 +92,13 @@ class Pages:
 
     def student(self, name: str, found: Sequence[Mapping[str, Any]]) -> bytes:
         """A student on all its boards, each with its best method."""
-        plugin = plugins.found("student").get(name.partition(":")[0])
+        plugin = registry.found("student").get(name.partition(":")[0])
         return self.page("student.html", root="../", name=name, summary=plugin.summary if plugin else "", found=found)
 
     @cached_property
     def papers(self) -> dict[str, list[Reported]]:
         """What papers report, by method."""
-        return {name: found for name in plugins.found("method") if (found := reported.rows(name))}
+        return {name: found for name in registry.found("method") if (found := reported.rows(name))}
 
     def on_task(self, task: str) -> list[tuple[str, Reported]]:
         """(method, number) of what papers report on a task."""

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import plugins, store
 from bench.errors import BenchError
+from bench.plugins import registry
+from bench.store import folders
 from bench.web import overall, tables
 from bench.web.facts import SCHEMA
 from bench.web.formats import rounded, slug
@@ -36,7 +37,7 @@ class SiteWide:
         # what a row shows, in short: computed once, when its board was
         self.digests_of = {slug: found for unit in state.values() for slug, found in unit["digests"].items()}
         self.files = self._static() | self._pages() | self._methods() | self._students() | self._tables()
-        self.digests = {name: store.content_key(shows=shows) for name, (shows, _) in self.files.items()}
+        self.digests = {name: folders.content_key(shows=shows) for name, (shows, _) in self.files.items()}
 
     def write(self, before: set[str], others: set[str]) -> list[str]:
         """Write what changed; returns its names."""
@@ -69,7 +70,7 @@ class SiteWide:
 
     def _static(self) -> dict[str, Made]:
         """Files and pages that show no record; they change with the code, which is another version."""
-        page, folder = templates().page, plugins.folder("site")
+        page, folder = templates().page, registry.folder("site")
         files: dict[str, Made] = {name: ("", (folder / name).read_bytes) for name in STATIC}
         papers = sorted({board["task"] for board in self.boards})
         return files | {

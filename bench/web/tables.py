@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.leaderboard import ALWAYS
+from bench.board.leaderboard import ALWAYS
 
 Row = Mapping[str, Any]
 Pieces = Iterator[bytes | memoryview]

@@ -10,9 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench import leaderboard, records, store
+from bench.board import leaderboard
 from bench.errors import RequestError
-from bench.records import Record
+from bench.records import disk
+from bench.records.disk import Record
+from bench.store import folders
 from bench.web import facts, tables
 from bench.web.compared import Says
 from bench.web.curves import Point
@@ -78,16 +80,17 @@ def build(job: Job) -> dict[str, Any]:
     for name, data in made.items():
         part.put(name, data)
     part.finish()
-    digest = records.sha256(b"".join(made[name] for name in sorted(made) if name.endswith(".csv")))
+    digest = disk.sha256(b"".join(made[name] for name in sorted(made) if name.endswith(".csv")))
     return {
         "stamps": dict(job.stamps), "boards": [board for board, _ in boards], "runs": runs, "files": sorted(names),
-        "tables": digest, "digests": {b["slug"]: [store.content_key(row=row) for row in b["rows"]] for b, _ in boards},
+        "tables": digest,
+        "digests": {b["slug"]: [folders.content_key(row=row) for row in b["rows"]] for b, _ in boards},
     }  # fmt: skip
 
 
 def part_of(unit: str) -> str:
     """The name of a unit's list of files."""
-    return records.sha256(unit.encode())[:16]
+    return disk.sha256(unit.encode())[:16]
 
 
 def twice(results: Path, one: str, other: str) -> RequestError:
@@ -96,13 +99,13 @@ def twice(results: Path, one: str, other: str) -> RequestError:
 
 def load(results: Path, path: str) -> Source:
     """A checked record. RequestError: broken, with the file and the reason."""
-    record = records.read(results / path)
+    record = disk.read(results / path)
     leaderboard.spec_of(record, str(results / path))
     try:
         curve = [Point.model_validate(p) for p in record.curve]
     except ValidationError as error:
         raise RequestError(f"{results / path} is not a valid record: curve: {error.errors()[0]['msg']}") from None
-    return Source(path, record, curve, records.beside(results / path, record.predictions.file))
+    return Source(path, record, curve, disk.beside(results / path, record.predictions.file))
 
 
 def downloads(memory: Memory, board: Mapping[str, Any], says: Says, sources: list[Source]) -> dict[str, bytes]:

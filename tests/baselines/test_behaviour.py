@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench import protocol, store
-from bench.console import Console
-from bench.spec import Request, resolve
-from bench.sweep import run_one
-from tests.runs import ROOT
+from bench.base.console import Console
+from bench.runs import protocol
+from bench.runs.spec import Request, resolve
+from bench.runs.sweep import run_one
+from bench.store import folders
+from tests.factories.runs import ROOT
 
 CPU, QUIET = torch.device("cpu"), Console(quiet=True)
 IMAGES = ["updates=40", "teach=60", "batch_size=32", "evaluations=2"]
@@ -19,8 +20,8 @@ def distil(request):
     """The trained student's run, without its measuring."""
     (spec,) = resolve(request)
     for helper in spec.assistants:
-        run_one(helper, store.root() / "results", CPU, QUIET)
-    return protocol.distil(spec, store.make_folder(store.root() / "runs" / spec.run_id), CPU, QUIET)
+        run_one(helper, folders.root() / "results", CPU, QUIET)
+    return protocol.distil(spec, folders.make_folder(folders.root() / "runs" / spec.run_id), CPU, QUIET)
 
 
 def curve(found, name):
@@ -74,7 +75,7 @@ def test_a_distillation_token_learns():
 def test_layers_come_nearer_to_the_teachers(method, settings, loss):
     """A student with random weights, of the teacher's width; its inner vectors move towards the teacher's."""
     request = Request(
-        [str(ROOT / "tests/toy.py")], [method], ["bert:2x384x12x256"], "all-MiniLM-L6-v2",
+        [str(ROOT / "tests/factories/toy.py")], [method], ["bert:2x384x12x256"], "all-MiniLM-L6-v2",
         settings=["updates=16", "batch_size=8", "teach=1", "bert.init=random", f"{method}.lr=1e-3", *settings],
     )  # fmt: skip
     first, *_, last = curve(distil(request), loss)

@@ -13,8 +13,8 @@ from bench.errors import RequestError
 from bench.inputs import Batch
 from bench.method import Run
 from bench.network import Shape
+from bench.runs.spec import override
 from bench.signals import Signals
-from bench.spec import override
 from bench.task import Track
 from tests.baselines.tools import RNG, B, C, D, Data, T, Y, Z, batch, check, make, slope, tensor, total
 

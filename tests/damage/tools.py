@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import records
+from bench.records import disk
 
 Change = Callable[[Any], Any]
 
@@ -180,7 +180,7 @@ def put_file(path: Path, data: bytes, part: str = "predictions") -> Path:
 
 
 def put_arrays(path: Path, found: Mapping[str, np.ndarray], part: str = "predictions") -> Path:
-    return put_file(path, records.pack(dict(found)), part)
+    return put_file(path, disk.pack(dict(found)), part)
 
 
 def run_id_of(spec: Mapping[str, Any]) -> str:
@@ -194,7 +194,7 @@ def respec(results: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
     raw = load(path)
     change(raw["spec"])
     old, new = raw["run_id"], run_id_of(raw["spec"])
-    said = records.path_of(results, {k: str(v) for k, v in raw["spec"].items()}, new)
+    said = disk.path_of(results, {k: str(v) for k, v in raw["spec"].items()}, new)
     target = Path(os.path.normpath(said))
     target.parent.mkdir(parents=True, exist_ok=True)
     for file in path.parent.glob(f"{old}*"):

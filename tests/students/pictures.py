@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from bench.images import Images
+from bench.data.images import Images
 from bench.inputs import single
 from bench.network import Network
 from bench.signals import Signals

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from bench.data.sources import Source
 from bench.errors import RequestError
-from bench.sources import Source
+from bench.networks.transformer import load
 from bench.students.bert import MATCHES, Bert, default_heads
 from bench.tasks.sts import Sts
-from bench.transformer import load
-from tests.runs import save_teacher
+from tests.factories.runs import save_teacher
 
 
 @pytest.fixture(scope="module")

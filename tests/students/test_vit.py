@@ -28,7 +28,7 @@ def test_parameters_of_deit(size, plain, distilled):
 
 
 def vit_on_meta(size: str, distillation: bool):
-    from bench import images
+    from bench.data import images
     from bench.students import vit
 
     with pytest.MonkeyPatch.context() as patch:

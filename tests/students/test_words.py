@@ -11,15 +11,15 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from torch import nn
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from bench import plugins
 from bench.errors import RequestError
-from bench.measuring import QUICK
+from bench.measuring.clock import Job, Point, count, fixed, reads
+from bench.measuring.session import QUICK
 from bench.network import Network
+from bench.networks.words import WordNetwork
+from bench.plugins import registry
 from bench.students.bilstm import BiLSTM
 from bench.students.bow import Bow
 from bench.students.cnn import CNN, MaxCNN
-from bench.timing import Job, Point, count, fixed, reads
-from bench.words import WordNetwork
 
 TEXTS = ["The cat sat on the mat.", "A dog", "the café, the Cafe", "one two three four five six seven eight nine ten"]
 WANT = frozenset({"embedding"})
@@ -310,10 +310,10 @@ def test_default_sizes(family, width):
 
 @pytest.mark.parametrize("name", ["bow", "bilstm", "cnn"])
 def test_the_plugin_declares_itself_without_an_import(name):
-    plugin = plugins.find("student", name)
+    plugin = registry.find("student", name)
     assert plugin.declares["offers"] == {"embedding", "logits"}
     assert plugin.declares["kinds"] == {"embed", "classify", "regress"}
-    assert plugins.load(plugin).check(plugin.declares["default"]) == plugin.declares["default"]
+    assert registry.load(plugin).check(plugin.declares["default"]) == plugin.declares["default"]
 
 
 # Training

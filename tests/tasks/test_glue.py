@@ -15,12 +15,12 @@ import pytest
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
+from bench.data.sources import DataError, Source
 from bench.errors import BenchError, RequestError
-from bench.plugins import find, load
-from bench.sources import DataError, Source
-from bench.spec import Request, open_tasks
+from bench.plugins.registry import find, load
+from bench.runs.spec import Request, open_tasks
 from bench.task import TestSealed
-from tests.data import real_data, shared_tool
+from tests.factories.data import real_data, shared_tool
 
 Glue = load(find("task", "glue"))
 glue = sys.modules[Glue.__module__]

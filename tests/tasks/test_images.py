@@ -12,15 +12,15 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.metrics import accuracy_score
 
-from bench import image_files
+from bench.data import image_files
+from bench.data.image_files import read_batch, share
+from bench.data.images import VIEWS, Images
+from bench.data.sources import DataError, Source
 from bench.errors import BenchError, RequestError
-from bench.image_files import read_batch, share
-from bench.images import VIEWS, Images
-from bench.plugins import find, load
-from bench.sources import DataError, Source
-from bench.spec import Request, open_tasks
+from bench.plugins.registry import find, load
+from bench.runs.spec import Request, open_tasks
 from bench.task import TestSealed, Track
-from tests.data import real_data
+from tests.factories.data import real_data
 
 Task = load(find("task", "images"))
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bench.data.sources import DataError, Source
 from bench.errors import BenchError, RequestError
 from bench.inputs import Batch
-from bench.plugins import find, load
+from bench.plugins.registry import find, load
 from bench.signals import Signals
-from bench.sources import DataError, Source
-from tests.data import real_data
+from tests.factories.data import real_data
 
 Sts = load(find("task", "sts"))
 YEARS = {  # as in SimCSE's SentEval, written down again on purpose

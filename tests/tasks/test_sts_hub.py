@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.data import shared_tool
+from tests.factories.data import shared_tool
 
 pytest.importorskip("datasets", reason="reading from the Hub needs the 'hub' extra")
 ROOT = Path(__file__).resolve().parents[2]

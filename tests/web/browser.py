@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.web.build import build
 from bench.web.formats import slug
-from tests.test_boards import put
-from tests.test_leaderboard import size
+from tests.board.test_leaderboard import size
+from tests.board.test_named import put
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench import records
-from bench.records import Record
-from tests.test_boards import put
-from tests.test_leaderboard import make, settings
+from bench.records import disk
+from bench.records.disk import Record
+from tests.board.test_leaderboard import make, settings
+from tests.board.test_named import put
 from tests.web.browser import Site, built
 
 RIGHT_TO_LEFT = "\N{RIGHT-TO-LEFT OVERRIDE}"
@@ -70,7 +70,7 @@ def site(folder: Path) -> Site:
         record = worst(seed)
         record.predictions.file = f"{NAME[:60]}.npz"  # a name that leads elsewhere ends the build, see test_pages
         record.spec["versions"]["task"] = seed  # on a board of its own, for its first record alone would say why not
-        records.write(results, record, {}, {"single": {"student": [[1]]}})
+        disk.write(results, record, {}, {"single": {"student": [[1]]}})
     for seed in range(2):
         for method, noise in ((f"one {NAME}", 0.4), (f"two {NAME}", 0.9)):
             changes = {"student": f"student {NAME}", "teacher": TEXT, "settings": settings(**{NAME: noise})}

@@ -17,8 +17,8 @@ pytest.importorskip("playwright", reason="needs playwright, of the extra `dev`")
 
 from playwright.sync_api import Page, expect
 
-from bench import boards
-from bench.boards import Pair
+from bench.board import named
+from bench.board.named import Pair
 from bench.web.plots import on
 from tests.web.browser import GPU, Opener, Site, order, state
 
@@ -275,7 +275,7 @@ def test_two_rows_compared_as_the_engine_does(opened: Opener, site: Site, a: str
     label = {"teacher": "teacherall-MiniLM-L6-v2 \N{EM DASH}"}
     picked(page, label.get(a, a), label.get(b, b))
     page.get_by_role("link", name="Compare the two rows").click()
-    found = boards.compare(Pair(a, b, "sts"), site.results)
+    found = named.compare(Pair(a, b, "sts"), site.results)
     low, high = found["ci95"]
     assert answer(page) | {"A": a, "B": b} == {
         "A": a, "B": b, "A minus B, spearman x 100": signed(found["difference"]),

@@ -13,8 +13,8 @@ import pytest
 
 from bench.errors import RequestError
 from bench.web.build import build
-from tests.runs import ROOT, command
-from tests.test_leaderboard import make
+from tests.board.test_leaderboard import make
+from tests.factories.runs import ROOT, command
 from tests.web.site import files, save, scored, site, task_page
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import leaderboard, records
+from bench.board import leaderboard
+from bench.records import disk
 from bench.web import compared as module
 from bench.web.compared import Says, compared, remembered
 from bench.web.memory import Memory
@@ -18,7 +19,7 @@ VERSION = "1"
 
 
 def says(results: Path, memory: Memory | None = None) -> Says:
-    found = list(records.read_all(results))
+    found = list(disk.read_all(results))
     (board,) = leaderboard.rows(found)
     return remembered(memory, board, found, results) if memory else compared(board, found, results)
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import leaderboard, records
-from bench.verdicts import judge, standing
+from bench.board import leaderboard
+from bench.board.verdicts import judge, standing
+from bench.records import disk
 from bench.web import facts, overall, plots
 from tests.web.site import scored
 
@@ -50,7 +51,7 @@ def test_a_method_s_settings_are_chosen_on_dev(tmp_path: Path) -> None:
     scored(results, "finetune", 0, 1.0)
     good = scored(results, "kd", 0, 0.2, metrics__dev=0.1, settings={"method": {"alpha": 1}})
     chosen = scored(results, "kd", 0, 1.5, metrics__dev=0.9, settings={"method": {"alpha": 2}})
-    found = list(records.read_all(results))
+    found = list(disk.read_all(results))
     (only,) = leaderboard.rows(found)
     told = standing(judge(only, found, results))
     assert good.metrics.main.value > chosen.metrics.main.value
@@ -61,7 +62,7 @@ def test_the_deviation_of_retention_is_that_of_the_draws(tmp_path: Path) -> None
     results = tmp_path / "results"
     for method, noise in (("kd", 0.5), ("finetune", 1.0)):
         scored(results, method, 0, noise)
-    found = list(records.read_all(results))
+    found = list(disk.read_all(results))
     ((told, _),) = facts.boards(found, results)
     row = next(row for row in told["rows"] if row["method"] == "kd")
     width = (row["score_high"] - row["score_low"]) / 3.92 * row["retention"] / row["score"]

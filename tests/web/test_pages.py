@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import records
 from bench.errors import RequestError
+from bench.records import disk
 from bench.web import formats
 from bench.web.build import build
 from bench.web.curves import CURVE_ROWS, Point, curve_chart
-from tests.test_leaderboard import CPU, make, settings
+from tests.board.test_leaderboard import CPU, make, settings
 from tests.web.site import board_rows, page, scored, site, task_page
 
 HOSTILE = "\"><script>alert(1)</script><a href='javascript:alert(2)' onclick=x>{{ 7*7 }}&amp;--><!--"
@@ -176,7 +176,7 @@ def hostile(value: Any, keep: set[str]) -> Any:
     return f"{value}{HOSTILE}" if isinstance(value, str) else value
 
 
-def attack(record: records.Record) -> records.Record:
+def attack(record: disk.Record) -> disk.Record:
     raw = record.model_dump(by_alias=True)
     fixed = {
         *raw,
@@ -208,7 +208,7 @@ def attack(record: records.Record) -> records.Record:
     bad["metrics"]["all"][HOSTILE] = {HOSTILE: 0.5}
     bad["environment"][HOSTILE] = [HOSTILE, {HOSTILE: HOSTILE}]
     bad["data"]["sizes"][HOSTILE] = 3
-    return records.Record.model_validate(bad)
+    return disk.Record.model_validate(bad)
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:

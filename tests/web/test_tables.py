@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench import leaderboard, records
+from bench.board import leaderboard
+from bench.records import disk
 from bench.web import facts, tables
 from bench.web.build import build
 from bench.web.compared import compared
-from tests.test_leaderboard import make
+from tests.board.test_leaderboard import make
 from tests.web.site import save, scored
 
 
@@ -114,8 +115,8 @@ def test_without_predictions_nothing_is_compared_and_the_reason_is_told(tmp_path
     ],
 )  # fmt: skip
 def test_predictions_that_nobody_made_end_no_build(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
-    record = make("kd", predictions__sha256=records.sha256(records.pack(arrays)))
-    records.write(tmp_path / "results", record, arrays, {"single": {"student": [[1]]}})
+    record = make("kd", predictions__sha256=disk.sha256(disk.pack(arrays)))
+    disk.write(tmp_path / "results", record, arrays, {"single": {"student": [[1]]}})
     build(tmp_path / "results", tmp_path / "out")
     (row,) = [r for r in json.loads((tmp_path / "out/api/rows.json").read_bytes()) if r["method"]]
     assert row["score"] == 0.75

@@ -1,0 +1,1 @@
+"""What everything else stands on: console, processes, archives, waiting. Imports `bench.errors` alone."""

@@ -1,0 +1,305 @@
+"""The leaderboard as data: records grouped into boards and rows. Every number of the board is computed here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import shlex
+import statistics
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from pydantic import ValidationError
+
+from bench.board.differences import Differences, Spec, in_words
+from bench.errors import RequestError
+from bench.records.disk import Data, Interval, Record
+
+Z = 1.96
+ENOUGH_SEEDS = 3
+ALWAYS = ("finetune", "kd")  # the rows that a board needs to mean anything, beside the teacher
+TRACK_ORDER = ("mini", "lite", "full")
+
+
+@dataclass(frozen=True)
+class Run:
+    record: Record
+    spec: Spec
+
+
+@dataclass(frozen=True, order=True)
+class Hardware:
+    """What must be equal for two timings to share a column."""
+
+    device: str
+    threads: int
+    scope: str  # what is inside the clock
+
+
+@dataclass(frozen=True)
+class Score:
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Range:
+    """Smallest and largest over the runs of a row; equal unless a student's size depends on its seed."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Means over the runs that were measured on one hardware."""
+
+    latency_ms: float | None  # scenario `single`, p50
+    offline_per_s: float | None
+    speedup: Score | None  # mean of the values; low and high span the intervals of all runs
+    seconds: float | None  # to distil: training and the teacher's forwards, whether or not a store served them
+    noisy: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """A teacher (no method), or one method with one student over its seeds."""
+
+    method: str
+    student: str
+    teacher: str
+    score: Score | None
+    retention: float | None
+    parameters: Range
+    active: Range
+    disk_bytes: Range
+    speed: Mapping[Hardware, Speed]
+    runs: tuple[tuple[int, str], ...] = ()  # (seed, run id)
+    differs: tuple[str, ...] = ()  # settings in which rows of this board differ, in words
+    updates: float | None = None
+    teacher_forwards: float | None = None
+    flops: float | None = None  # of a mean test input, a multiply-add as two
+    dev: float | None = None
+
+    @property
+    def few_seeds(self) -> bool:
+        return 0 < len(self.runs) < ENOUGH_SEEDS
+
+    @property
+    def name(self) -> str:
+        """The row in words."""
+        words = (self.method, self.student) if self.method else ("teacher", self.teacher)
+        return " ".join([*words, *self.differs])
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A row that the protocol asks for and nobody has run, with the command that makes it."""
+
+    method: str
+    students: tuple[str, ...]
+    command: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """Rows that can be compared: one task, track, data, task version and main metric."""
+
+    task: str
+    track: str
+    identity: str
+    version: str
+    metric: str
+    dataset: str
+    data: Data
+    hardware: tuple[Hardware, ...]
+    rows: tuple[Row, ...]
+    missing: tuple[Missing, ...] = field(default=())
+
+    @property
+    def slug(self) -> str:
+        """A name that is safe in a URL, the same for the same board."""
+        key = json.dumps([self.task, self.track, self.identity, self.version, self.metric, self.dataset])
+        words = re.sub(r"[^a-z0-9]+", "-", f"{self.task} {self.track}".lower()).strip("-")[:60]
+        return f"{words}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+
+
+def rows(records: Iterable[Record]) -> list[Board]:
+    """The boards, by task and track. RequestError: a record whose spec does not say what was run, or is there twice."""
+    runs = sorted((Run(r, spec_of(r)) for r in records), key=lambda run: run.record.run_id)
+    boards = [_board(group) for group in _grouped(runs, _board_key)]
+    return sorted(boards, key=lambda b: (b.task, _place(b.track), b.version, b.identity, b.metric, b.dataset))
+
+
+def spec_of(record: Record, where: str = "") -> Spec:
+    """The record's spec, checked. `where`: what an error calls the record."""
+    try:
+        return Spec.model_validate(record.spec)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(p) for p in ("spec", *first["loc"]))
+        raise RequestError(f"{where or record.run_id} is not a valid record: {key}: {first['msg']}") from None
+
+
+def combined(scores: Sequence[Interval]) -> Score:
+    """Mean over seeds with its 95% interval; of a single run, its own bootstrap interval.
+
+        half = 1.96 sqrt(var_seeds / n + mean(var_bootstrap))        var_bootstrap = ((high - low) / (2 * 1.96))^2
+
+    var_seeds is the sample variance of the n values. All seeds are scored on the same test examples, so the bootstrap
+    part, which is the luck of the examples, does not shrink with n.
+    """
+    if len(scores) == 1:
+        return Score(scores[0].value, *scores[0].ci95)
+    values = [s.value for s in scores]
+    bootstrap = statistics.fmean(((s.ci95[1] - s.ci95[0]) / (2 * Z)) ** 2 for s in scores)
+    half = Z * math.sqrt(statistics.variance(values) / len(values) + bootstrap)
+    mean = statistics.fmean(values)
+    return Score(mean, mean - half, mean + half)
+
+
+def spanned(scores: Sequence[Interval]) -> Score:
+    """Mean of the values, and the span of all their intervals: for ratios, which are not combined."""
+    return Score(
+        statistics.fmean(s.value for s in scores), min(s.ci95[0] for s in scores), max(s.ci95[1] for s in scores)
+    )
+
+
+def _grouped(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> list[list[Run]]:
+    groups: dict[Hashable, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(key(run), []).append(run)
+    return list(groups.values())
+
+
+def _board_key(run: Run) -> tuple[str, str, str, str, str, str]:
+    main = run.record.metrics.main
+    version = in_words(run.spec.versions.get("task", ""))
+    return run.spec.task, run.spec.track, run.record.data.identity, version, main.name, main.dataset
+
+
+def _row_key(run: Run) -> Hashable:
+    """All but the seed, and the runs of the assistants, which are of the same seed."""
+    spec = run.spec.model_dump(exclude={"seed"})
+    spec["versions"]["assistants"] = len(spec["versions"].get("assistants", ()))
+    return json.dumps(spec, sort_keys=True)
+
+
+def _place(track: str) -> tuple[int, str]:
+    return (TRACK_ORDER.index(track) if track in TRACK_ORDER else len(TRACK_ORDER)), track
+
+
+def _board(runs: list[Run]) -> Board:
+    first = runs[0].record
+    groups = _grouped(runs, _row_key)
+    differences = Differences([group[0].spec for group in groups])
+    teachers = _grouped(runs, lambda r: (r.spec.teacher, r.record.teacher.identity))
+    students = [_row(group, differences) for group in groups]
+    return Board(
+        *_board_key(runs[0]), first.data,
+        hardware=tuple(sorted({_hardware(r) for r in runs})),
+        rows=(*_ranked(_teacher_row(t, len(teachers)) for t in teachers), *_ranked(students)),
+        missing=tuple(_missing(runs[0], students)),
+    )  # fmt: skip
+
+
+def _ranked(found: Iterable[Row]) -> list[Row]:
+    return sorted(found, key=lambda r: (-r.score.value if r.score else math.inf, r.name, r.teacher, r.runs))
+
+
+def _row(runs: list[Run], differences: Differences) -> Row:
+    records = [r.record for r in runs]
+    seeds = sorted((r.spec.seed, r.record.run_id) for r in runs)
+    for (seed, one), (other, two) in pairwise(seeds):
+        if seed == other:
+            raise RequestError(f"the records {one} and {two} are of the same run (seed {seed}): remove one of them")
+    spec = runs[0].spec
+    return Row(
+        spec.method, spec.student, spec.teacher,
+        score=combined([r.metrics.main for r in records]),
+        retention=_mean(r.metrics.retention for r in records),
+        parameters=_range(r.efficiency.parameters.total for r in records),
+        active=_range(r.efficiency.parameters.active for r in records),
+        disk_bytes=_range(r.efficiency.disk_bytes for r in records),
+        speed={_hardware(group[0]): _speed(group) for group in _grouped(runs, _hardware)},
+        runs=tuple(seeds),
+        differs=differences.of(spec),
+        updates=_mean(r.cost.student_updates for r in records),
+        teacher_forwards=_mean(r.cost.teacher_forwards + r.cost.teacher_forwards_reused for r in records),
+        flops=_mean(r.efficiency.flops.get("mean") for r in records),
+        dev=_mean(r.metrics.dev for r in records),
+    )  # fmt: skip
+
+
+def _teacher_row(runs: list[Run], teachers: int) -> Row:
+    """Its score is the same in every record but for rounding on other devices; the interval covers all of them."""
+    records = [r.record for r in runs]
+    mains = [t.main for r in records if (t := r.teacher).main.name == r.metrics.main.name]
+    score = spanned(mains) if mains else None
+    return Row(
+        "", "", runs[0].spec.teacher, score,
+        retention=1.0 if score and score.value else None,
+        parameters=_range(r.teacher.efficiency.parameters.total for r in records),
+        active=_range(r.teacher.efficiency.parameters.active for r in records),
+        disk_bytes=_range(r.teacher.efficiency.disk_bytes for r in records),
+        speed={_hardware(group[0]): _teacher_speed(group) for group in _grouped(runs, _hardware)},
+        differs=(records[0].teacher.identity,) if teachers > 1 else (),
+        flops=_mean(r.teacher.efficiency.flops.get("mean") for r in records),
+    )  # fmt: skip
+
+
+def _hardware(run: Run) -> Hardware:
+    e = run.record.efficiency
+    return Hardware(e.device, e.threads, e.scope)
+
+
+def _speed(runs: list[Run]) -> Speed:
+    measured, costs = [r.record.efficiency for r in runs], [r.record.cost for r in runs]
+    return Speed(
+        latency_ms=_mean(e.latency.get("single", {}).get("p50_ms") for e in measured),
+        offline_per_s=_mean(e.throughput.get("offline_per_s") for e in measured),
+        speedup=spanned([e.speedup for e in measured]),
+        seconds=_mean(c.train_seconds + c.teacher_seconds + c.teacher_seconds_reused for c in costs),
+        noisy=any(e.noisy for e in measured),
+    )
+
+
+def _teacher_speed(runs: list[Run]) -> Speed:
+    teachers = [r.record.teacher for r in runs]
+    return Speed(
+        latency_ms=_mean(t.efficiency.latency.get("single", {}).get("p50_ms") for t in teachers),
+        offline_per_s=_mean(t.efficiency.throughput.get("offline_per_s") for t in teachers),
+        speedup=None,
+        seconds=None,
+        noisy=any(r.record.efficiency.noisy for r in runs),
+    )
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """None when one of them is unknown: a mean over the others would stand for all."""
+    found = list(values)
+    known = [v for v in found if v is not None]
+    return statistics.fmean(known) if known and len(known) == len(found) else None
+
+
+def _range(values: Iterable[float]) -> Range:
+    found = list(values)
+    return Range(min(found), max(found))
+
+
+def _missing(run: Run, found: Sequence[Row]) -> Iterable[Missing]:
+    """The rows without which a student's score cannot be judged."""
+    students = sorted({row.student for row in found})
+    teachers = sorted({row.teacher for row in found})
+    for method in ALWAYS:
+        lacking = [s for s in students if not any(r.method == method and r.student == s for r in found)]
+        if lacking:
+            words = ["bench", "run", "--task", run.spec.task, "--track", run.spec.track, "--method", method]
+            words += [w for student in lacking for w in ("--student", student)]
+            words += ["--teacher", teachers[0]] if len(teachers) == 1 else []
+            words += ["--data-dir", "DIR"] if run.record.data.source == "directory" else []
+            yield Missing(method, tuple(lacking), shlex.join([*words, "--seeds", "0,1,2"]))

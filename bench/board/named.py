@@ -1,0 +1,237 @@
+"""Rows of the board by name, what their stored predictions contribute, and the comparison of two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.board import leaderboard
+from bench.board.leaderboard import Board, Row
+from bench.errors import RequestError, unknown
+from bench.plugins import registry
+from bench.records import disk
+from bench.records.disk import Record
+from bench.scoring.bootstrap import Score
+from bench.scoring.comparison import Comparison, Contributions, Runs, by_influence, contributions
+from bench.scoring.scores import Predictions, Scores
+
+TEACHER = "teacher"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two rows as they were asked for."""
+
+    a: str  # method, method@student, teacher, or the row's name in words
+    b: str
+    task: str
+    track: str = "mini"
+    student: str = ""  # of a name that says none
+
+
+def compare(pair: Pair, results: Path) -> dict[str, Any]:
+    """What `bench compare --json` prints. All pairs of the board are tested, as Holm's correction counts them."""
+    found = list(disk.read_all(results))
+    board, a, b = find_pair(leaderboard.rows(found), pair, results)
+    reader = Reader(board, found, results)
+    rows = reader.rows({a, b})
+    order, comparison = list(rows), Comparison(list(rows.values()))
+    difference = comparison.difference(order.index(a), order.index(b))
+    return {
+        "task": board.task, "track": board.track, "a": pair.a, "b": pair.b, "metric": board.metric,
+        "difference": difference.value, "ci95": list(difference.ci95), "p_value": difference.p_value,
+        "p_holm": difference.p_holm, "pairs": len(comparison.pairs), "examples": reader.examples,
+        "seeds": difference.seeds, "noise": noise(difference.seeds), "verdict": difference.verdict,
+    }  # fmt: skip
+
+
+def noise(seeds: int) -> str:
+    """What the interval and the p-value cover."""
+    if seeds == 1:
+        return "examples alone: with one common seed the noise between seeds is unknown"
+    return "examples and seeds" if seeds else "examples: teachers have no seeds"
+
+
+def find_pair(boards: Sequence[Board], pair: Pair, results: Path) -> tuple[Board, int, int]:
+    """The board, and the places of both rows on it. RequestError: none, or more than one, with the choices."""
+    there = [board for board in boards if board.task == pair.task]
+    if not there:
+        raise unknown(f"task in the records of {results}:", pair.task, {b.task for b in boards})
+    found = [board for board in there if board.track == pair.track]
+    if not found:
+        tracks = ", ".join(dict.fromkeys(b.track for b in there))
+        raise RequestError(f"{results} holds no record of {pair.task} on track {pair.track}; there is: {tracks}")
+    for name in (pair.a, pair.b):
+        if not any(matching(board, name, pair.student) for board in found):
+            raise nothing_called(name, pair.student, found)
+    both = [b for b in found if matching(b, pair.a, pair.student) and matching(b, pair.b, pair.student)]
+    if len(both) != 1:
+        raise several(pair, both) if both else apart(pair, found)
+    (board,) = both
+    first, second = (only(board, name, pair.student) for name in (pair.a, pair.b))
+    if first == second:
+        raise RequestError(f"{pair.a} and {pair.b} are the same row ({label(board, first)}): name two rows")
+    return board, first, second
+
+
+def matching(board: Board, name: str, student: str) -> list[int]:
+    """Rows that a name means: the one with just this label, else those of the method (and student, when given)."""
+    places = range(len(board.rows))
+    if exact := [i for i in places if label(board, i) == name]:
+        return exact
+    method, student = parsed(name, student)
+    if method == TEACHER:
+        return [i for i in places if not board.rows[i].method]
+    return [i for i in places if board.rows[i].method == method and student in ("", board.rows[i].student)]
+
+
+def parsed(name: str, student: str) -> tuple[str, str]:
+    """`method@student` -> both; a file given by path is called by its stem."""
+    method, _, own = name.partition("@")
+    return Path(method).stem if method.endswith(".py") else method, own or student
+
+
+def label(board: Board, place: int) -> str:
+    """The row in words, by which no other row of the board goes."""
+    row = board.rows[place]
+    twins = [other for other in board.rows if other.name == row.name]
+    return row.name if len(twins) == 1 else f"{row.name} teacher={row.teacher}"
+
+
+def only(board: Board, name: str, student: str) -> int:
+    """The one row that a name means. RequestError: it means several."""
+    rows = matching(board, name, student)
+    if len(rows) == 1:
+        return rows[0]
+    choices = ", ".join(f"'{label(board, i)}'" for i in rows)
+    raise RequestError(f"'{name}' is {len(rows)} rows: name one of {choices}")
+
+
+def nothing_called(name: str, student: str, boards: Sequence[Board]) -> RequestError:
+    """The method is not there, or not with this student."""
+    method, student = parsed(name, student)
+    rows = [row for board in boards for row in board.rows]
+    students = {row.student for row in rows if row.method == method}
+    if students and method:
+        return unknown(f"student of {method}", student, students)
+    return unknown("row", name, {TEACHER} | {row.method for row in rows if row.method})
+
+
+def apart(pair: Pair, boards: Sequence[Board]) -> RequestError:
+    return RequestError(f"{pair.a} and {pair.b} have no board in common: {described(boards)} cannot be compared")
+
+
+def several(pair: Pair, boards: Sequence[Board]) -> RequestError:
+    return RequestError(
+        f"{pair.a} and {pair.b} are on {len(boards)} boards ({described(boards)}): "
+        "give --results a folder with the records of one"
+    )
+
+
+def described(boards: Iterable[Board]) -> str:
+    return "; ".join(
+        f"{b.metric} on {b.dataset}, {b.data.source} data {b.identity[:12]}, version {b.version}" for b in boards
+    )
+
+
+class Reader:
+    """The stored predictions of a board."""
+
+    def __init__(self, board: Board, found: Iterable[Record], results: Path) -> None:
+        self.board, self.results = board, results
+        self.records: Mapping[str, Record] = {record.run_id: record for record in found}
+        self.gold: Predictions = {}
+        self.examples = 0
+
+    @cached_property
+    def score(self) -> Score:
+        """The task's own metrics; loaded only for a metric that the engine does not know from inside."""
+        score: Score = registry.load(registry.installed("task", self.board.task.partition("/")[0])).score
+        return score
+
+    def rows(self, wanted: set[int]) -> dict[int, Runs]:
+        """Contributions of all rows by place on the board. A teacher whose predictions nobody stored is left out.
+
+        RequestError: it is one of the wanted rows; predictions that are missing, or are not those of the record.
+        """
+        found: dict[int, Runs] = {}
+        for place, row in enumerate(self.board.rows):
+            runs = self.student(row) if row.method else self.teacher(row)
+            if runs:
+                found[place] = runs
+            elif place in wanted:
+                raise RequestError(
+                    f"the records hold no predictions of the {row.name}, as records before schema 2: run them again"
+                )
+        return found
+
+    def student(self, row: Row) -> Runs:
+        """A row's runs by seed."""
+        return {
+            seed: self.contributions(own(self.stored(run_id)), run_id, self.records[run_id].metrics.all)
+            for seed, run_id in row.runs
+        }
+
+    def teacher(self, row: Row) -> Runs:
+        """The teacher's one run, from the first record beside which it is stored."""
+        for run_id in self.taught(row):
+            if predictions := of_teacher(self.stored(run_id)):
+                return {None: self.contributions(predictions, run_id, self.records[run_id].teacher.metrics)}
+        return {}
+
+    def taught(self, teacher: Row) -> Iterator[str]:
+        """Runs of this teacher's students; where a board has two teachers, `differs` is what tells them apart."""
+        for run_id in sorted(run_id for row in self.board.rows for _, run_id in row.runs):
+            record = self.records[run_id]
+            identity = record.teacher.identity
+            if leaderboard.spec_of(record).teacher == teacher.teacher and identity in (teacher.differs or (identity,)):
+                yield run_id
+
+    def stored(self, run_id: str) -> Predictions:
+        """The arrays beside a record."""
+        record = self.records[run_id]
+        path = disk.beside(disk.path_of(self.results, record.spec, run_id), record.predictions.file)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise RequestError(f"cannot read the predictions {path}: {error.strerror}") from None
+        if disk.sha256(data) != record.predictions.sha256:
+            raise RequestError(f"{path} does not hold the predictions that {run_id} was scored from")
+        return disk.unpack(path)
+
+    def contributions(self, predictions: Predictions, run_id: str, recorded: Scores) -> Contributions:
+        """What each example adds. RequestError: the run was scored on other examples than the board's first."""
+        gold = {name: {k: a for k, a in arrays.items() if k != "prediction"} for name, arrays in predictions.items()}
+        if not self.gold:
+            self.gold, self.examples = gold, sum(len(arrays["gold"]) for arrays in gold.values())
+        elif not same(gold, self.gold):
+            raise RequestError(f"{run_id} was not scored on the examples of the other records of its board")
+        metric = self.board.metric
+        told = all(metric in recorded.get(name, {}) for name in predictions)
+        found = by_influence(predictions, lambda _: recorded, metric) if told else None
+        return found or contributions(predictions, self.score, metric)
+
+
+def own(stored: Predictions) -> Predictions:
+    """The student's predictions alone."""
+    return {name: {k: a for k, a in arrays.items() if k != TEACHER} for name, arrays in stored.items()}
+
+
+def of_teacher(stored: Predictions) -> Predictions:
+    """The teacher's predictions in the student's place; empty where they are not stored."""
+    if any(TEACHER not in arrays for arrays in stored.values()):
+        return {}
+    return {name: arrays | {"prediction": stored[name][TEACHER]} for name, arrays in own(stored).items()}
+
+
+def same(one: Predictions, two: Predictions) -> bool:
+    """Whether two runs have equal arrays of the same data sets in the same order."""
+    return list(one) == list(two) and all(
+        one[name].keys() == two[name].keys() and all(np.array_equal(a, two[name][k]) for k, a in one[name].items())
+        for name in one
+    )

@@ -1,0 +1,92 @@
+"""What this machine can do, checked rather than assumed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+from bench.measuring import machine
+from bench.plugins import registry
+from bench.store import folders
+
+
+def examine(results: Path) -> list[dict[str, Any]]:
+    """Named checks, each with `ok` and a detail that says what was seen or what to do."""
+    checks: dict[str, Callable[[], str]] = {
+        "python": lambda: f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "libraries": lambda: ", ".join(f"{k} {v}" for k, v in machine.versions().items()),
+        "device": _device,
+        "plug-ins": _plugins,
+        "packaged data": _packaged,
+        "results folder": lambda: _folder(results),
+        "store": lambda: _folder(folders.root()),
+        "hub extra": _hub,
+    }
+    return [_check(name, run) for name, run in checks.items()]
+
+
+def _check(name: str, run: Callable[[], str]) -> dict[str, Any]:
+    try:
+        return {"name": name, "ok": True, "detail": run()}
+    except (BenchError, OSError, ImportError) as error:
+        return {"name": name, "ok": False, "detail": str(error)}
+
+
+def _device() -> str:
+    import torch
+
+    from bench.measuring.session import device_name
+
+    kind = "cuda" if torch.cuda.is_available() else "cpu"
+    return f"{device_name(torch.device(kind))}, {torch.get_num_threads()} threads"
+
+
+def _plugins() -> str:
+    """Import every plug-in: a broken file shows here."""
+    counts = []
+    for kind in registry.ROOMS:
+        found = registry.found(kind)
+        for plugin in found.values():
+            registry.load(plugin)
+        counts.append(f"{len(found)} {kind}s")
+    return ", ".join(counts)
+
+
+def _packaged() -> str:
+    """Every task with a mini track can read its data and find its teacher."""
+    from bench.data.sources import Source
+    from bench.teachers import plans
+
+    ready = []
+    for plugin in registry.found("task").values():
+        cls = registry.load(plugin)
+        for dataset in (cls.tracks["mini"].datasets or cls.datasets or [""]) if "mini" in cls.tracks else ():
+            task = cls(Source("packaged"), "mini", dataset)
+            task.identity()
+            plans.locate(task.track.teacher, task)
+            ready.append(plugin.name + (f"/{dataset}" if dataset else ""))
+    return f"mini track ready: {', '.join(ready)}"
+
+
+def _folder(path: Path) -> str:
+    """Writable, with its free space; not created when it is not there."""
+    existing = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise PermissionError(f"{path} cannot be written")
+    return f"{path} ({shutil.disk_usage(existing).free / 1e9:.0f} GB free)"
+
+
+def _hub() -> str:
+    import importlib.util
+
+    there = importlib.util.find_spec("datasets") is not None
+    return (
+        "datasets is installed"
+        if there
+        else "not installed: lite and full need --data-dir, or pip install 'bench-kd[hub]'"
+    )

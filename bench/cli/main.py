@@ -1,0 +1,342 @@
+"""The command line. Every command imports what it needs when it runs, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from bench import __version__
+from bench.base import processes, waiting
+from bench.cli import results as cli_results
+from bench.cli import site
+from bench.cli.results import Json, Results
+from bench.errors import BenchError, RequestError
+
+app = typer.Typer(
+    name="bench",
+    help="Distil a student, measure it beside its teacher, publish the board.",
+    epilog="Start with:  bench run --task sts --method disco   then:  bench site build",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+store_app = typer.Typer(help="The teacher store and unfinished runs.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(site.app, name="site")
+app.add_typer(store_app, name="store")
+cli_results.add_to(app)
+
+
+def main() -> None:
+    """Entry point: errors become one sentence and an exit status."""
+    waiting.patiently()
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for them takes longer than to check a record
+    try:
+        if app(standalone_mode=False) == 130:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
+    except BenchError as error:
+        fail(str(error), error.exit_status)
+    except (typer.Abort, KeyboardInterrupt):
+        fail("interrupted; the same command goes on from the last checkpoint", 1)
+    except OSError as error:  # a full disk, a terminal that is gone
+        fail(str(error), 1)
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in ("click", "typer"):
+            raise
+        usage(error)
+
+
+def usage(error: Any) -> NoReturn:
+    """A wrong command line, told by the parser."""
+    hint = "; see bench --help" if getattr(error, "ctx", None) is None else f"; see {error.ctx.command_path} --help"
+    fail(error.format_message().rstrip(".") + hint, 2)
+
+
+def fail(sentence: str, status: int) -> NoReturn:
+    if not processes.tells():
+        processes.leave()
+    print("bench:", " ".join(sentence.split()), file=sys.stderr)
+    sys.exit(status)
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"bench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True)] = False,
+) -> None:
+    if processes.launched() and context.invoked_subcommand != "run":
+        raise RequestError("several processes work on bench run alone: start this command without a launcher")
+
+
+@app.command(
+    "list",
+    epilog="Examples:  bench list    bench list methods    bench list --json",
+)
+def list_(
+    what: Annotated[str, typer.Argument(help="tasks, methods, students, teachers; all when left out.")] = "",
+    as_json: Json = False,
+) -> None:
+    """What there is, and which methods fit which tasks (and why the others do not)."""
+    from bench.errors import unknown
+    from bench.plugins.catalogue import catalogue
+
+    parts = catalogue()
+    if what and what not in parts:
+        raise unknown("list", what, parts)
+    chosen = {what: parts[what]} if what else parts
+    if as_json:
+        print(json.dumps(chosen, indent=1))
+        return
+    from bench.cli.tables import print_catalogue
+
+    print_catalogue(chosen)
+
+
+@app.command(epilog="Examples:  bench reported tinybert    bench reported kd --json")
+def reported(
+    method: Annotated[str, typer.Argument(help="A method by name; bench list methods shows them.")],
+    as_json: Json = False,
+) -> None:
+    """What papers report of a method. These rows are never ranked among measured ones; a blank is unknown."""
+    from dataclasses import asdict
+
+    from bench.board.reported import rows
+
+    found = [asdict(row) for row in rows(method)]
+    if as_json:
+        print(json.dumps({"method": method, "rows": found}, indent=1))
+        return
+    from bench.cli.tables import print_reported
+
+    print_reported(method, found)
+
+
+@app.command(
+    epilog="Examples:  bench teach --task glue/sst2 --model all-MiniLM-L6-v2 --track lite --data-dir data    "
+    "bench teach --task images/digits --model resnet:20"
+)
+def teach(
+    task: Annotated[list[str], typer.Option(help="Task or family; may be repeated.")],
+    model: Annotated[
+        str,
+        typer.Option(help="Short name, folder or Hub id of an encoder, or family:size. Default: the task's teacher."),
+    ] = "",
+    track: Annotated[str, typer.Option(help="mini: packaged data; lite, full: official data.")] = "mini",
+    data_dir: Annotated[Path | None, typer.Option(help="Official data on disk; the Hub when left out.")] = None,
+    results: Results = Path("results"),
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE of the track: teach (updates), batch_size ...")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Fine-tune a teacher on a task, once: kept in the store, with a record. `bench run` does this where it has to."""
+    from bench.base.console import Console
+    from bench.runs.spec import Request
+    from bench.runs.sweep import teach_all
+
+    request = Request(task, [], [], model, track, (0,), data_dir, settings or [])
+    found = teach_all(request, results, device, Console())
+    if as_json:
+        print(json.dumps({"teachers": found}, indent=1))
+
+
+@app.command(
+    epilog="Examples:  bench run --task sts --method disco    "
+    "bench run --task sts --method kd --method ./mine.py --student bert:3 --student bow --seeds 0,1,2    "
+    "bench run --task sts --method disco --set disco.queue=4096 --dry-run    "
+    "bench run --task sts --method kd --method disco --student bow --student cnn --seeds 0,1,2 --engine ray --jobs 4"
+)
+def run(
+    task: Annotated[list[str], typer.Option(help="Task or family; may be repeated.")],
+    method: Annotated[list[str], typer.Option(help="Method by name or path (./mine.py); may be repeated.")],
+    student: Annotated[
+        list[str] | None, typer.Option(help="family:size, as in bert:3; may be repeated. Default: the task's.")
+    ] = None,
+    teacher: Annotated[
+        str, typer.Option(help="Short name, folder, or Hub id (owner/name[@revision]); #cls chooses the pooling.")
+    ] = "",
+    track: Annotated[str, typer.Option(help="mini: packaged data; lite, full: official data.")] = "mini",
+    seeds: Annotated[str, typer.Option(help="Comma-separated; a row on the board wants three.")] = "0",
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Official data on disk (lite, full); the Hub when left out.")
+    ] = None,
+    results: Results = Path("results"),
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE: a method's setting, or track.updates, bert.init ...; may be repeated."),
+    ] = None,
+    store_quota: Annotated[
+        str,
+        typer.Option(
+            envvar="BENCH_STORE_QUOTA",
+            help="What teacher signals may take on disk; token-level ones that do not fit are made in every step.",
+        ),
+    ] = "4GB",
+    engine: Annotated[
+        str, typer.Option(help="local: one run after the other; ray: several at once, on the cluster of RAY_ADDRESS.")
+    ] = "local",
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Runs at once, --engine ray. Default: one for each GPU, else each CPU.")
+    ] = None,
+    remeasure: Annotated[
+        bool, typer.Option("--remeasure", help="Time finished runs again, after a noisy measurement; trains nothing.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run; run nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Distil under the standard protocol and leave a record. Finished runs are skipped, interrupted ones resume.
+
+    On several GPUs or processes: torchrun --nproc_per_node 2 -m bench run ... (or accelerate launch). The same result.
+    """
+    from bench.base.console import Console
+    from bench.runs.spec import Request, resolve
+    from bench.runs.sweep import describe, run_all
+    from bench.store import folders
+
+    if device not in ("auto", "cpu", "cuda"):
+        raise RequestError(f"--device {device}: there are auto, cpu and cuda")
+    folders.set_quota(store_quota)
+    check_engine(engine, jobs, remeasure)
+    processes.start(device)
+    request = Request(task, method, student or [], teacher, track, parse_seeds(seeds), data_dir, settings or [])
+    specs = resolve(request)
+    if dry_run:
+        planned = [describe(s, "planned") | {"spec": dict(s.values)} for s in specs]
+        text = (
+            json.dumps({"runs": planned}, indent=1) if as_json else "\n".join(f"{s.run_id}  {s.label}" for s in specs)
+        )
+        if processes.prints():
+            print(text)
+        return
+    console = Console(quiet=not processes.main())
+    if engine == "ray":
+        from bench.cluster import calls
+
+        outcomes, status = calls.run_all(request, specs, results, device, jobs, console)
+    else:
+        outcomes, status = run_all(specs, results, device, console, remeasure)
+    if processes.prints():
+        print_runs(outcomes, as_json)
+    if status:
+        fail(failure(outcomes), status)
+
+
+def print_runs(outcomes: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"runs": outcomes}, indent=1))
+    elif len(outcomes) > 1:
+        from bench.cli.tables import print_outcomes
+
+        print_outcomes(outcomes)
+
+
+def check_engine(engine: str, jobs: int | None, remeasure: bool) -> None:
+    """RequestError: no such engine, or it has no such option."""
+    if engine not in ("local", "ray"):
+        raise RequestError(f"--engine {engine}: there are local and ray")
+    if jobs and engine == "local":
+        raise RequestError(f"--jobs {jobs}: the local engine gives all cores to one run; add --engine ray for several")
+    if remeasure and engine == "ray":
+        raise RequestError("--remeasure times one run after the other on this machine: leave out --engine ray")
+
+
+def failure(outcomes: list[dict[str, Any]]) -> str:
+    """What went wrong, in one sentence."""
+    failed = [o for o in outcomes if o["status"] == "failed"]
+    if len(outcomes) > 1:
+        return f"{len(failed)} of {len(outcomes)} runs failed, the first one: {failed[0]['error']}"
+    return failed[0]["error"] + (f" (details: {failed[0]['log']})" if "log" in failed[0] else "")
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`0,1,2` -> numbers. RequestError: something else, a negative one, or one given twice."""
+    try:
+        seeds = [int(s.encode("ascii")) for s in text.split(",")]  # no digits of other scripts
+    except ValueError:
+        raise RequestError(f"--seeds '{text}': give whole numbers separated by commas, as in 0,1,2") from None
+    if min(seeds) < 0 or max(seeds) >= 2**32 or len(set(seeds)) < len(seeds):
+        raise RequestError(f"--seeds {text}: seeds are different numbers from 0 to {2**32 - 1}")
+    return seeds
+
+
+@app.command(
+    epilog="Examples:  bench export 3f2a --format hf --out student    "
+    "bench export 3f2a --format onnx --out student-onnx"
+)
+def export(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Run id, its beginning, or the path of its record.")],
+    kind: Annotated[str, typer.Option("--format", help="hf: sentence-transformers; onnx: onnxruntime.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the model; it must be empty or new.")],
+    results: Results = Path("results"),
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Official data on disk, where the run read such; default: where it was then.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the folder with all that is in it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a finished run's student as a folder that plain libraries load, with a model card."""
+    from bench.base.console import Console
+    from bench.export.export import export as write
+
+    written = write(run, kind, out, results, data_dir, force, Console())
+    if as_json:
+        print(json.dumps(written, indent=1))
+    else:
+        print(f"{len(written['files'])} files in {out}; largest difference {written['largest_difference']:.1e}")
+
+
+@app.command()
+def doctor(results: Results = Path("results"), as_json: Json = False) -> None:
+    """Check what this machine can do: versions, packaged data, folders, devices."""
+    from bench.cli.doctor import examine
+
+    checks = examine(results)
+    if as_json:
+        print(json.dumps({"ok": all(c["ok"] for c in checks), "checks": checks}, indent=1))
+    else:
+        for check in checks:
+            print(f"{'ok  ' if check['ok'] else 'FAIL'}  {check['name']}: {check['detail']}")
+    sys.exit(0 if all(c["ok"] for c in checks) else 1)
+
+
+@store_app.command("ls")
+def store_ls(as_json: Json = False) -> None:
+    """What is stored, its size and last use."""
+    from bench.store import folders
+
+    found = folders.entries()
+    if as_json:
+        rows = [{"kind": e.kind, "key": e.key, "detail": e.detail, "bytes": e.size, "used": e.used} for e in found]
+        print(json.dumps({"root": str(folders.root()), "entries": rows}, indent=1))
+        return
+    from bench.cli.tables import print_store
+
+    print_store(folders.root(), found)
+
+
+@store_app.command("rm", epilog="Examples:  bench store rm 3f2a    bench store rm --all")
+def store_rm(
+    keys: Annotated[list[str] | None, typer.Argument(help="Keys, or their unambiguous beginnings.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything.")] = False,
+) -> None:
+    """Delete stored signals and kept runs; records are not touched."""
+    from bench.store import folders
+
+    if bool(keys) == everything:
+        raise RequestError("name what to delete, or say --all")
+    freed = folders.remove([e.key for e in folders.entries()] if everything else keys or [])
+    print(f"freed {freed / 1e6:.1f} MB")

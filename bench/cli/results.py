@@ -1,0 +1,178 @@
+"""Commands about results that are there: which is better, which to use, are they sound, do they come out again."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bench.errors import BenchError, RequestError
+
+Results = Annotated[Path, typer.Option("--results", help="Folder of records.", show_default=True)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else, on standard output.")]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Official data on disk (lite, full); where the record says, when left out.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """The commands of this file, under the name of their function."""
+    app.command(
+        epilog="Examples:  bench compare kd finetune --task sts    "
+        "bench compare kd@bert:3 teacher --task sts --track lite    "
+        "bench compare ./mine.py kd --task sts --student bert:3 --json"
+    )(compare)
+    app.command(
+        epilog="Examples:  bench recommend --task sts --max-latency-ms 5 --min-retention 97%    "
+        "bench recommend --task sts --track lite --max-params 20M --device 'AMD EPYC' --json"
+    )(recommend)
+    app.command(epilog="Examples:  bench check    bench check results --json")(check)
+    app.command(epilog="Examples:  bench verify 33655a77    bench verify 33655a77 --data-dir data --json")(verify)
+    app.command(
+        epilog="Examples:  bench profile --student bert:4x312 --teacher bert:12x768    "
+        "bench profile --student bow --student cnn --quick    "
+        "bench profile --student bert:4x312x12x1200 --out results/profiles/mine.json"
+    )(profile)
+    app.command(epilog="Example:  bench schema > record.schema.json")(schema)
+
+
+def compare(
+    a: Annotated[str, typer.Argument(help="A method, method@student (as in kd@bert:3), or teacher.")],
+    b: Annotated[str, typer.Argument(help="What it is compared with, named in the same way.")],
+    task: Annotated[str, typer.Option(help="Task, as in the records.")],
+    track: Annotated[str, typer.Option(help="mini, lite or full.")] = "mini",
+    student: Annotated[str, typer.Option(help="Student of a name that says none.")] = "",
+    results: Results = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Whether A is better than B: difference, interval and p-value, on the same examples and seeds."""
+    from bench.board.named import Pair
+    from bench.board.named import compare as compare_rows
+
+    found = compare_rows(Pair(a, b, task, track, student), results)
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    from bench.cli.tables import print_comparison
+
+    print_comparison(found)
+
+
+def recommend(
+    task: Annotated[str, typer.Option(help="Task, as its records name it.")],
+    track: Annotated[str, typer.Option(help="mini, lite or full.")] = "mini",
+    max_latency_ms: Annotated[float | None, typer.Option(help="Median latency of one input at a time.")] = None,
+    max_params: Annotated[str | None, typer.Option(help="Parameters in all, as in 20M or 20_000_000.")] = None,
+    min_retention: Annotated[str | None, typer.Option(help="Share of the teacher's score: 0.97 or 97%.")] = None,
+    device: Annotated[str, typer.Option(help="Part of the name of the hardware whose timings count.")] = "",
+    board: Annotated[str, typer.Option(help="Slug or beginning of a data identity, where there are several.")] = "",
+    results: Results = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Which measured students keep your limits, best score first, and what they give up. Exit 1: none does."""
+    from bench.board import recommend as answers
+    from bench.board.limits import Limits, parse_count, parse_share
+
+    params = None if max_params is None else parse_count(max_params)
+    limits = Limits(max_latency_ms, params, None if min_retention is None else parse_share(min_retention))
+    answer = answers.recommend(results, task, track, limits, device, board)
+    if as_json:
+        print(json.dumps(answer, indent=1))
+    else:
+        from bench.cli.tables import print_recommendation
+
+        print_recommendation(answer)
+    if not answer["recommended"]:
+        raise BenchError(answers.nearest_miss(answer))
+
+
+def check(
+    results: Annotated[Path, typer.Argument(help="Folder of records.")] = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Check every record: form, place, hashes, and every number computed again from what is stored beside it."""
+    from bench.records.check import check as examine
+
+    count, problems = examine(results)
+    if as_json:
+        found = [{"path": p.path, "problem": p.problem} for p in problems]
+        print(json.dumps({"records": count, "ok": not problems, "problems": found}, indent=1))
+    else:
+        for p in problems:
+            print(f"{p.path}: {p.problem}")
+        print(f"{count} records, {len(problems)} problems")
+    sys.exit(1 if problems else 0)
+
+
+def verify(
+    run: Annotated[str, typer.Argument(help="Run id, its unambiguous beginning, or the record's path.")],
+    results: Results = Path("results"),
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Train a record's student again and compare: same, within interval, or different. The record stays as it is."""
+    from bench.base.console import Console
+    from bench.runs.verify import verify as carry_out_again
+
+    found = carry_out_again(results, run, data_dir, device, Console())
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        low, high = found["ci95"]
+        print(
+            f"{found['run_id']}  {found['verdict']}: {found['metric']} {100 * found['value']:.4f} "
+            f"[{100 * low:.2f}, {100 * high:.2f}] in the record, {100 * found['again']:.4f} now"
+        )
+    sys.exit(1 if found["verdict"] == "different" else 0)
+
+
+def profile(
+    student: Annotated[list[str], typer.Option(help="family:size, as in bert:4x312; may be repeated.")],
+    teacher: Annotated[str, typer.Option(help="A model, or a shape as in bert:12x768. Default: the task's.")] = "",
+    task: Annotated[str, typer.Option(help="Whose test inputs are read. Default: the first with packaged data.")] = "",
+    track: Annotated[str, typer.Option(help="mini: packaged data; lite, full: official data.")] = "mini",
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="family.key=value, as in bert.init=random; may be repeated.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A look: seconds instead of minutes, wider intervals.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Keep it in this .json file, samples beside it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Size and speed of architectures beside a teacher's. Trains nothing; weights are random where it says so."""
+    from bench.base.console import Console
+    from bench.runs import profile as profiling
+    from bench.runs.sweep import choose_device
+
+    if out is not None and out.suffix != ".json":
+        raise RequestError(f"--out {out}: give a name that ends in .json")
+    request = profiling.ProfileRequest(student, teacher, task, track, data_dir, settings or [], quick)
+    found, samples = profiling.profile(request, choose_device(device), Console())
+    if out is not None:
+        profiling.write(out, found, samples)
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    from bench.cli.tables import print_profile
+
+    print_profile(found)
+
+
+def schema() -> None:
+    """The JSON Schema of a record."""
+    print(json.dumps(record_schema(), indent=1))
+
+
+def record_schema() -> dict[str, Any]:
+    """What docs/record.schema.json holds."""
+    from bench.records.disk import Record
+
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Record.model_json_schema()

@@ -1,0 +1,55 @@
+"""Commands about the site: build it, look at it, and see what new results change on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.results import Json, Results
+
+app = typer.Typer(help="Turn records into a static leaderboard.", no_args_is_help=True, rich_markup_mode=None)
+Out = Annotated[Path, typer.Option("--out", help="Folder of the site.")]
+
+
+@app.command(epilog="Example:  bench site build --results results --out _site")
+def build(results: Results = Path("results"), out: Out = Path("_site")) -> None:
+    """Write the leaderboard of all records as static pages. Only what changed since the last build is written."""
+    import gc
+
+    from bench.web.look import beside
+
+    looking = beside(results, out)  # while Python imports the rest
+
+    from bench.web.build import build as write
+
+    names = write(results, out, looking)
+    print(f"{len(names)} files; open {(out / 'index.html').resolve().as_uri()}")
+    gc.freeze()  # all of it goes with the process: Python need not look through it for garbage at the end, 0.1 s
+
+
+@app.command(epilog="Examples:  bench site serve    bench site serve --out _site --port 0")
+def serve(
+    out: Out = Path("_site"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of this machine alone; 0 takes a free one.")] = 8000,
+) -> None:
+    """Serve a built site on this machine, to look at it as a host will serve it."""
+    from bench.web.serve import serve as run
+
+    run(out, port)
+
+
+@app.command(epilog="Examples:  bench site diff main/results results    bench site diff old new --json")
+def diff(
+    old: Annotated[Path, typer.Argument(help="Folder of records; one that is not there holds none.")],
+    new: Annotated[Path, typer.Argument(help="Folder of records that takes its place.")],
+    as_json: Json = False,
+) -> None:
+    """What changes on the boards, as Markdown: rows that come, go or move, and another best row."""
+    from bench.board.changes import as_json as tree
+    from bench.board.changes import as_markdown, changes
+
+    found = changes(old, new)
+    print(json.dumps(tree(found), indent=1) if as_json else as_markdown(found), end="\n" if as_json else "")

@@ -1,0 +1,151 @@
+"""Files that hold images: batches of CIFAR, parquet tables, folders of JPEG. None of them can run code."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.data.images import Images
+from bench.data.sources import DataError, find_columns
+from bench.errors import RequestError
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Labelled images that may not be decoded yet, N of them."""
+
+    keys: np.ndarray  # (N,) uint64, evenly spread: what the hashed cuts and orders are made by
+    labels: np.ndarray  # (N,) int64
+    pixels: Callable[[np.ndarray], np.ndarray]  # rows (B,) -> uint8 (B, 3, H, W)
+
+    def select(self, rows: np.ndarray) -> tuple[Images, np.ndarray]:
+        return Images(self.pixels(rows)), self.labels[rows]
+
+
+def share(keys: np.ndarray) -> np.ndarray:
+    """Keys as numbers from 0 to 1."""
+    return keys.astype(np.float64) / 2.0**64
+
+
+def key(data: bytes) -> int:
+    """The first 64 bits of sha256."""
+    return int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
+
+
+def decoded_pool(pixels: np.ndarray, labels: Sequence[int] | np.ndarray, classes: int, place: object) -> Pool:
+    """Keyed by content, so that the same image is on the same side of a cut wherever it was read from."""
+    if not all(isinstance(label, (int, np.integer)) for label in labels):
+        raise DataError(f"{place}: a label is no whole number")
+    found = np.asarray(labels, np.int64)
+    if len(found) != len(pixels) or not len(found):
+        raise DataError(f"{place}: {len(found)} labels for {len(pixels)} images")
+    if found.min() < 0 or found.max() >= classes:
+        raise DataError(f"{place}: a label is not one of 0 to {classes - 1}")
+    keys = np.array([key(image.tobytes()) for image in pixels], np.uint64)
+    return Pool(keys, found, lambda rows: pixels[rows])
+
+
+def joined(pools: Sequence[Pool]) -> Pool:
+    pixels = np.concatenate([p.pixels(np.arange(len(p.labels))) for p in pools])
+    keys, labels = (np.concatenate([getattr(p, name) for p in pools]) for name in ("keys", "labels"))
+    return Pool(keys, labels, lambda rows: pixels[rows])
+
+
+class Unpickler(pickle.Unpickler):
+    """Reads arrays, and nothing that could run code."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
+            return np.empty(0).__reduce__()[0]
+        if module == "numpy" and name in ("ndarray", "dtype"):
+            return getattr(np, name)
+        if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes in the old protocol
+            return latin1
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+def latin1(text: str, encoding: str) -> bytes:
+    """What `_codecs.encode` is called for in such a file, and that alone."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it asks for the encoding {encoding}")
+    return text.encode("latin1")
+
+
+def read_batch(path: Path, label: str, classes: int) -> Pool:
+    """A file of CIFAR's Python form: rows of 3072 bytes, red, green and blue planes of 32 x 32."""
+    try:
+        with path.open("rb") as file:
+            loaded = Unpickler(file, encoding="bytes").load()
+        found = {k.decode() if isinstance(k, bytes) else k: v for k, v in loaded.items()}
+        data, labels = found["data"], list(found[label])
+        if type(data) is not np.ndarray or data.dtype != np.uint8 or data.shape[1:] != (3072,):
+            raise ValueError("its data is not uint8 (N, 3072)")
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+    except Exception as error:  # a broken or hostile pickle fails in every way there is
+        raise DataError(f"{path} is refused as a batch of CIFAR: {type(error).__name__}: {error}") from None
+    return decoded_pool(data.reshape(-1, 3, 32, 32), labels, classes, path)
+
+
+def read_table(table: Any, image: str, label: str, classes: int, place: object) -> Pool:
+    """An arrow table with encoded images, as on the Hub."""
+    find_columns((image, label), table.column_names, str(place))
+    data = [struct["bytes"] for struct in table.column(image).to_pylist()]
+    pixels = np.stack([decode(d, (32, 32), f"{place}, row {n}") for n, d in enumerate(data, 1)])
+    return decoded_pool(pixels, table.column(label).to_numpy(), classes, place)
+
+
+def decode(source: bytes | Path, size: tuple[int, int], place: object, fit: bool = False) -> np.ndarray:
+    """An encoded image as uint8 (3, H, W); `fit`: shorter side to 256 / 224 of the size, bicubic, and the centre."""
+    image_module = pillow()
+    try:
+        with image_module.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
+            image = opened.convert("RGB")
+    except Exception as error:  # Pillow's readers raise many unrelated types
+        raise DataError(f"{place} cannot be read as an image: {type(error).__name__}: {error}") from None
+    height, width = size
+    if fit:
+        scale = round(height * 256 / 224) / min(image.size)
+        image = image.resize([max(height, round(side * scale)) for side in image.size], image_module.Resampling.BICUBIC)
+        left, top = (image.width - width) // 2, (image.height - height) // 2
+        image = image.crop((left, top, left + width, top + height))
+    if image.size != (width, height):
+        raise DataError(f"{place}: {image.width} x {image.height} pixels, expected {width} x {height}")
+    return np.asarray(image).transpose(2, 0, 1)
+
+
+def pillow() -> Any:
+    try:
+        from PIL import Image
+    except ImportError:
+        raise RequestError("reading encoded images needs Pillow: pip install 'bench-kd[vision]'") from None
+    return Image
+
+
+def read_parquet(path: Path) -> Any:
+    from pyarrow import parquet
+
+    try:
+        return parquet.read_table(path)
+    except Exception as error:
+        raise DataError(f"cannot read {path}: {type(error).__name__}: {str(error)[:200]}") from None
+
+
+def files_pool(files: Sequence[Path], labels: Sequence[int], size: int, fit: bool = False) -> Pool:
+    """Keyed by name, since a content key would decode images that are not used."""
+    keys = np.array([key(path.name.encode()) for path in files], np.uint64)
+
+    def pixels(rows: np.ndarray) -> np.ndarray:
+        found = np.empty((len(rows), 3, size, size), np.uint8)
+        for at, row in enumerate(rows):
+            found[at] = decode(files[row], (size, size), files[row], fit)
+        return found
+
+    return Pool(keys, np.asarray(labels, np.int64), pixels)

@@ -1,0 +1,150 @@
+"""What tasks share whose examples are an input and a label: a fixed dev cut, splits, predictions and their gold."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from bench.data.sources import DataError
+from bench.errors import BenchError, unknown
+from bench.inputs import Examples, digest_inputs, digest_texts, single
+from bench.losses import CrossEntropy, SquaredError
+from bench.scoring.metrics import METRICS
+from bench.task import Predictions, Scores, Task
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """N inputs (texts, pairs of texts) and their labels (N,): class numbers, int64, or values, float32."""
+
+    inputs: Sequence[Any]
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def rows(self, chosen: Sequence[int] | np.ndarray) -> Labelled:
+        return Labelled([self.inputs[i] for i in chosen], self.labels[np.asarray(chosen, np.int64)])
+
+
+@dataclass(frozen=True)
+class Splits:
+    """train and dev, and test by the name of the data set."""
+
+    train: Labelled
+    dev: Labelled
+    test: Mapping[str, Labelled]
+
+
+def by_hash(data: Labelled) -> Labelled:
+    """In the order of their sha256: the same for every source, and unlike any file's. Equal inputs keep theirs."""
+    keys = [hashlib.sha256("\t".join([x] if isinstance(x, str) else x).encode()).digest() for x in data.inputs]
+    return data.rows(sorted(range(len(keys)), key=keys.__getitem__))
+
+
+def cut(data: Labelled, *sizes: int) -> list[Labelled]:
+    """Parts of these sizes, then the rest, in hashed order. Equal inputs stay on one side of a cut."""
+    data, parts, start = by_hash(data), [], 0
+    for size in sizes:
+        stop = start + size
+        while 0 < stop < len(data) and data.inputs[stop] == data.inputs[stop - 1]:
+            stop += 1
+        parts.append(data.rows(range(start, stop)))
+        start = stop
+    return [*parts, data.rows(range(start, len(data)))]
+
+
+def dev_size(n: int) -> int:
+    """A tenth of the training set, at most 1,000."""
+    return min(n // 10, 1000)
+
+
+def numbers(labels: Sequence[Any], classes: Sequence[str], places: Sequence[str]) -> np.ndarray:
+    """Class numbers of names or of numbers. DataError: neither, with its place."""
+    known = {name: n for n, name in enumerate(classes)} | {str(n): n for n in range(len(classes))}
+    for label, place in zip(labels, places, strict=True):
+        if str(label) not in known:
+            raise DataError(f"{place}: {label!r} is no label; there are {', '.join(classes)}")
+    return np.array([known[str(label)] for label in labels], np.int64)
+
+
+class LabelledTask(Task):
+    """A task of labelled inputs. A family says how its data sets are read, and which metrics each has."""
+
+    metrics: Mapping[str, Sequence[str]]  # data set -> metrics; the main one among them
+
+    @abstractmethod
+    def read(self) -> Splits:
+        """The splits of this data set from this source."""
+
+    @cached_property
+    def splits(self) -> Splits:
+        found = self.read()
+        train = found.train.rows(range(min(len(found.train), self.track.examples or len(found.train))))
+        if not len(train) or not len(found.dev):
+            raise DataError(f"{self.name or self.dataset} has too few training examples to cut a dev set from")
+        return Splits(train, found.dev, found.test)
+
+    def part(self, split: str) -> Mapping[str, Labelled]:
+        """The data sets of `dev` or `test`."""
+        self.open_split(split)
+        if split not in ("dev", "test"):
+            raise unknown("split", split, ("dev", "test"))
+        return {self.dataset: self.splits.dev} if split == "dev" else self.splits.test
+
+    def examples(self, purpose: str) -> Examples:
+        """`distil` and `supervised`: the labelled training set, in hashed order."""
+        if purpose not in ("distil", "supervised"):
+            raise unknown("training set", purpose, ("distil", "supervised"))
+        return self._examples
+
+    @cached_property
+    def _examples(self) -> Examples:
+        return single(self.splits.train.inputs, self.splits.train.labels)
+
+    def objective(self) -> nn.Module:
+        return SquaredError() if self.kind == "regress" else CrossEntropy()
+
+    def inputs(self, split: str) -> Sequence[Any]:
+        return [x for data in self.part(split).values() for x in data.inputs]
+
+    def predict(self, outputs: np.ndarray, split: str) -> Predictions:
+        """Logits (N, C), of a regression (N, 1), beside the labels. BenchError: another shape, or not finite."""
+        found, start = {}, 0
+        values, expected = np.asarray(outputs, np.float32), (len(self.inputs(split)), self.outputs)
+        if values.shape != expected:
+            raise BenchError(f"expected outputs of shape {expected}, got {values.shape}")
+        if not np.isfinite(values).all():
+            raise BenchError("the network's outputs are not finite: training has diverged, try a lower learning rate")
+        for name, data in self.part(split).items():
+            own = values[start : start + len(data)]
+            found[name] = {"prediction": own[:, 0] if self.kind == "regress" else own, "gold": data.labels}
+            start += len(data)
+        return found
+
+    def identity(self) -> str:
+        """Hash of all texts and labels, as they are read."""
+        parts = []
+        for name, data in {"train": self.splits.train, "dev": self.splits.dev, **self.splits.test}.items():
+            parts += [name, digest_inputs(data.inputs), repr(data.labels.tolist())]
+        return digest_texts(parts)
+
+    def sizes(self) -> dict[str, int]:
+        """Examples of every split."""
+        counts = {name: len(data) for name, data in self.splits.test.items()}
+        return {"train": len(self.splits.train), "dev": len(self.splits.dev), "test": sum(counts.values())} | counts
+
+
+def scored(predictions: Predictions, metrics: Mapping[str, Sequence[str]]) -> Scores:
+    """Each data set's metrics; `mnli-matched` has those of mnli."""
+    return {
+        name: {m: METRICS[m].value(a["prediction"], a["gold"]) for m in metrics[name.partition("-")[0]]}
+        for name, a in predictions.items()
+    }

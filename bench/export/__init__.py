@@ -1,0 +1,1 @@
+"""A finished student as a folder that plain libraries load, with a model card."""

@@ -1,0 +1,139 @@
+"""The model card of an exported student: everything in it is read from the record, and escaped."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from bench.board.differences import in_words
+from bench.network import Network
+from bench.networks.transformer import TransformerNetwork
+from bench.records import disk
+from bench.records.disk import Record
+from bench.runs import replay
+from bench.runs.spec import Spec
+from bench.web.formats import figures, hundred, whole
+
+TEMPLATE = Path(__file__).with_name("model_card.md")
+PIPELINES = {"embed": "sentence-similarity"}  # kind of task -> the Hub's name of what the model is for
+ACTIVE = re.compile(r"([\\`*_\[\]<>|&~$])")  # characters that begin something in Markdown inside a line
+ON_HUB = re.compile(r"([\w.-]+/[\w.-]+)@")  # owner/name@commit, as models.Place has it
+HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")  # controls, and marks that turn text round
+
+
+def write(folder: Path, record: Record, kind: str, network: Network, spec: Spec, siblings: Sequence[Record]) -> None:
+    """README.md of an exported folder."""
+    text = render(
+        record, siblings, kind=kind, command=shlex.join(replay.command_of(record)), task_kind=spec.task.kind,
+        base_models=hub_parents(spec), backbone=isinstance(network, TransformerNetwork), max_length=_limit(network),
+        method_title=str(spec.method.declares.get("title", spec.method.summary)),
+        method_citation=str(spec.method.declares.get("citation", "")),
+    )  # fmt: skip
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def hub_parents(spec: Spec) -> list[str]:
+    """The Hub's names of the teacher and of the checkpoint that the student began as, where they came from there."""
+    versions = (spec.values["versions"].get(key, "") for key in ("teacher", "initial"))
+    return list(dict.fromkeys(match[1] for version in versions if (match := ON_HUB.match(version))))
+
+
+def _limit(network: Network) -> int | None:
+    return getattr(network, "max_length", None)
+
+
+def siblings(path: Path, record: Record) -> list[Record]:
+    """The records of the other seeds that lie beside this one, by seed."""
+    others = [disk.read(p) for p in path.parent.glob("*.json") if replay.RUN_ID.fullmatch(p.stem)]
+    same = [o for o in others if {**o.spec, "seed": 0} == {**record.spec, "seed": 0} and o.run_id != record.run_id]
+    return sorted(same, key=lambda o: o.spec["seed"])
+
+
+def render(record: Record, siblings: Sequence[Record], **context: Any) -> str:
+    """The card as text: YAML front matter, then Markdown."""
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+        finalize=plain,  # every value goes through it; this is Markdown, so autoescape, which is for HTML, stays off
+    )  # fmt: skip
+    environment.filters |= {
+        "hundred": hundred, "figures": figures, "whole": whole, "words": in_words, "code": code, "block": block,
+    }  # fmt: skip
+    front = Markup(front_matter(record, context["kind"], context["task_kind"], context["base_models"]))
+    page = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return page.render(run=record, seeds=siblings, front=front, speed=speed(record), loyalty=loyalty(record), **context)
+
+
+def one_line(value: object) -> str:
+    return " ".join(HIDDEN.sub(" ", str(value)).split())
+
+
+def plain(value: object) -> str:
+    """A value as text on one line that Markdown shows as it is."""
+    return str(value) if isinstance(value, Markup) else ACTIVE.sub(r"\\\1", one_line(value))
+
+
+def code(value: object) -> Markup:
+    """A value as code within a line; its backticks cannot end it."""
+    text = one_line(value).replace("|", "\\|")  # else a cell of a table ends there
+    fence = _fence(text, 1)
+    pad = " " if text.startswith("`") or text.endswith("`") or not text else ""
+    return Markup(f"{fence}{pad}{text}{pad}{fence}")
+
+
+def block(value: object, language: str) -> Markup:
+    """A value as a block of code."""
+    text = one_line(value)
+    fence = _fence(text, 3)
+    return Markup(f"{fence}{language}\n{text}\n{fence}")
+
+
+def _fence(text: str, least: int) -> str:
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    return "`" * (longest + 1 if longest >= least else least)
+
+
+def front_matter(record: Record, kind: str, task_kind: str, base_models: Sequence[str]) -> str:
+    """What the Hub reads: licence, parent model, tags, results. YAML without its `---` lines."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    task, track = one_line(record.spec["task"]), one_line(record.spec["track"])
+    pipeline = PIPELINES.get(task_kind)
+    metric = record.metrics.main.name
+    scores = {name: values[metric] for name, values in record.metrics.all.items() if metric in values}
+    results = [
+        EvalResult(
+            task_type=pipeline or task_kind, dataset_type=task,
+            dataset_name=one_line(f"{name} ({task}, {track} track)"),
+            metric_type=one_line(metric), metric_value=value,
+        )
+        for name, value in scores.items()
+    ]  # fmt: skip
+    tags = ["knowledge-distillation", one_line(f"method:{record.spec['method']}")]
+    tags += ["feature-extraction", "sentence-transformers"] if kind == "hf" else ["onnx"]
+    data = ModelCardData(
+        license="other", license_name="that-of-the-training-data-and-the-teacher", base_model=list(base_models) or None,
+        tags=tags, library_name="sentence-transformers" if kind == "hf" else None, pipeline_tag=pipeline,
+        model_name=one_line(f"{record.spec['student']} by {record.spec['method']}"), eval_results=results or None,
+    )  # fmt: skip
+    return data.to_yaml()
+
+
+def speed(record: Record) -> dict[str, Any]:
+    """What was measured of size and speed: {parameters, bytes, p50_ms, per_s, speedup, low, high, device ...}."""
+    e = record.efficiency
+    return {
+        "parameters": e.parameters, "bytes": e.disk_bytes, "p50_ms": e.latency.get("single", {}).get("p50_ms"),
+        "per_s": e.throughput.get("offline_per_s"), "ratio": e.speedup.value, "ci95": e.speedup.ci95,
+        "device": e.device, "threads": e.threads, "scope": e.scope, "noisy": e.noisy,
+    }  # fmt: skip
+
+
+def loyalty(record: Record) -> Mapping[str, Mapping[str, float]]:
+    """{data set: {measure: value}}: how closely the student follows the teacher's predictions; empty: not recorded."""
+    return record.metrics.loyalty

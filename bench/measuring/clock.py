@@ -1,0 +1,266 @@
+"""The clock. It runs in a process of its own: warm-up until stable, networks in turn, every sample kept.
+
+    for each point:  for each round:  for each network:  whole passes over the same inputs
+
+Every network reads the same inputs in a round, so the ratio of two medians of one round is about the networks and not
+about the inputs, and a machine that is busy for a while slows both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from bench.measuring.counting import flops, peak_memory
+from bench.measuring.energy import Meter, meter
+from bench.measuring.noise import Watch
+from bench.network import Encoded, Network
+from bench.networks.inference import length_batches, to_device
+from bench.records.disk import Samples
+
+STABLE = 0.02  # the median of the last calls is this near to that of the calls before
+FEWEST = 5  # rounds
+WARM_CALLS = 10  # in each of the two
+ALIKE = 16  # inputs of `single`: of even ranks in length, so that they stand for all
+
+Call = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One way of timing."""
+
+    scenario: Literal["single", "offline"]  # batch 1, one input after the other; all inputs in sorted batches
+    threads: int
+    end_to_end: bool = False  # raw input -> output in host memory; else tensors on the device -> outputs
+    length: int | None = None  # tokens; None: real test inputs at their own lengths
+    suffix: str = ""
+
+    @property
+    def name(self) -> str:
+        """The key in a record: `single`, `offline_end_to_end`, `single_128` ..."""
+        clock = "_end_to_end" if self.end_to_end else ""
+        return self.scenario + clock + (f"_{self.length}" if self.length else "") + self.suffix
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long each network is timed at each point, over all rounds."""
+
+    inputs: int  # drawn from the test split
+    rounds: int
+    seconds: float  # at least, unless `most` calls come first
+    most: int  # calls
+    limit: float  # seconds after which FEWEST rounds are enough
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the process is given."""
+
+    networks: dict[str, Network]  # on the CPU
+    inputs: Sequence[Any]
+    want: frozenset[str]
+    points: Sequence[Point]
+    effort: Effort
+    device: str
+    cores: frozenset[int]
+
+
+Report = Callable[[str, int, int], Any]  # what, done, of how many
+
+
+@torch.no_grad()
+def carry_out(job: Job, report: Report) -> dict[str, Any]:
+    """All samples in ns, with counts, energy and what was seen of the machine."""
+    device = torch.device(job.device)
+    networks = {name: n.eval().to(device) for name, n in job.networks.items()}
+    encoded = {name: n.encode(job.inputs) for name, n in networks.items()}
+    torch.set_num_threads(max(p.threads for p in job.points))
+    points = [p for p in job.points if not p.length or all(reads(n, job, p.length) for n in networks.values())]
+    report("memory and operations", 0, 1)
+    counts = {name: count(n, encoded[name], job, points) for name, n in networks.items()}
+    power, samples, unsteady = meter(device), Samples(), []
+    joules = dict.fromkeys(networks, 0.0)
+    watch = Watch(device)
+    for number, point in enumerate(points):
+        report(point.name, number, len(points))
+        torch.set_num_threads(point.threads)
+        calls = {name: make_calls(point, n, encoded[name], job) for name, n in networks.items()}
+        steady = [warm_up(c, clock(device), job.effort) for c in calls.values()]
+        unsteady += [] if all(steady) else [point.name]
+        samples |= time_point(point.name, calls, device, job.effort, power if point.name == "offline" else None, joules)
+    offline = {name: sum(map(len, r)) for name, r in samples.get("offline", {}).items()}
+    return {
+        "samples": samples, "counts": counts, "inputs": len(job.inputs), "unsteady": unsteady, "seen": watch.close(),
+        "left_out": [p.name for p in job.points if p not in points],
+        "energy": None if power is None or not offline else {
+            "source": power.source,
+            "joules_per_1000": {n: 1000 * joules[n] / (passes * len(job.inputs)) for n, passes in offline.items()},
+        },
+    }  # fmt: skip
+
+
+def count(network: Network, encoded: Encoded, job: Job, points: Sequence[Point]) -> dict[str, Any]:
+    """Operations, memory of a pass over all inputs, and the tokens that were read."""
+    _ready(network, encoded, job.want, np.array([0]))()  # what a first call sets up once is no need of the network
+    batches = list(length_batches(encoded.lengths))
+    padded = sum(len(rows) * int(encoded.lengths[rows].max()) for rows in batches)
+    call = make_calls(Point("offline", 1), network, encoded, job)[0]
+    lengths = sorted({p.length for p in points if p.length})
+    return {
+        "memory_bytes": peak_memory(network, call),
+        "flops": {"mean": flops(network, encoded, job.want)}
+        | {str(n): flops(network, fixed(network, job, n), job.want) for n in lengths},
+        "tokens": {"mean": float(encoded.lengths.mean()), "padding": 1 - float(encoded.lengths.sum()) / padded},
+    }
+
+
+def fixed(network: Network, job: Job, length: int) -> Encoded:
+    """One input of this many tokens: test inputs joined and cut; of fewer where the network reads no more.
+
+    Where inputs are pairs it is a pair: of so many tokens together, or for a network that cuts each text by itself, of
+    half as many each.
+    """
+    texts = [text if isinstance(text, str) else " ".join(text) for text in job.inputs]
+    long = " ".join(texts * (1 + 20 * length // len("".join(texts))))
+    if isinstance(job.inputs[0], str):
+        return network.encode([long], length)
+    together = network.encode([(long, long)], length)
+    return together if together.lengths[0] == length else network.encode([(long, long)], length // 2)
+
+
+def reads(network: Network, job: Job, length: int) -> bool:
+    """Whether the network reads inputs of this many tokens."""
+    return int(fixed(network, job, length).lengths[0]) == length
+
+
+def make_calls(point: Point, network: Network, encoded: Encoded, job: Job) -> list[Call]:
+    """What a pass of this point calls, one sample each."""
+    if point.length:
+        encoded = fixed(network, job, point.length)
+    if point.scenario == "offline":
+        return [_raw(network, job.inputs, job.want) if point.end_to_end else _ready(network, encoded, job.want)]
+    order = np.argsort(encoded.lengths, kind="stable") if len(encoded.lengths) <= ALIKE else _even(job)
+    if point.end_to_end:
+        return [_raw(network, job.inputs[i : i + 1], job.want) for i in order]
+    return [_ready(network, encoded, job.want, np.array([i])) for i in order]
+
+
+def _even(job: Job) -> np.ndarray:
+    """Rows of even ranks in length, the same for every network."""
+    order = np.argsort([size(x) for x in job.inputs], kind="stable")
+    return order[((np.arange(ALIKE) + 0.5) * len(order) / ALIKE).astype(int)]
+
+
+def size(x: Any) -> int:
+    """Characters of a text or of both texts of a pair; images are all of one size."""
+    return sum(map(len, x)) if isinstance(x, tuple) else len(x)
+
+
+def _ready(network: Network, encoded: Encoded, want: frozenset[str], rows: np.ndarray | None = None) -> Call:
+    split = length_batches(encoded.lengths) if rows is None else [rows]
+    batches = [to_device(encoded.batch(r), network.device) for r in split]
+    return lambda: [network(batch, want) for batch in batches]
+
+
+def _raw(network: Network, inputs: Sequence[Any], want: frozenset[str]) -> Call:
+    def call() -> list[Any]:
+        encoded = network.encode(inputs)
+        found = []
+        for rows in length_batches(encoded.lengths):
+            signals = network(to_device(encoded.batch(rows), network.device), want)
+            found.append([getattr(signals, name).cpu() for name in want])
+        return found
+
+    return call
+
+
+class HostClock:
+    """perf_counter_ns around the call."""
+
+    def __init__(self) -> None:
+        self.on_device: list[int] = []
+
+    def time(self, call: Call) -> int:
+        start = time.perf_counter_ns()
+        call()
+        return time.perf_counter_ns() - start
+
+
+class CudaClock(HostClock):
+    """The host's clock until the device is done, which is what a user waits for, and CUDA events beside it."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self.device = device
+        self.start, self.end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+
+    def time(self, call: Call) -> int:
+        torch.cuda.synchronize(self.device)
+        began = time.perf_counter_ns()
+        self.start.record()
+        call()
+        self.end.record()
+        torch.cuda.synchronize(self.device)
+        took = time.perf_counter_ns() - began
+        self.on_device.append(round(self.start.elapsed_time(self.end) * 1e6))  # ms
+        return took
+
+
+def clock(device: torch.device) -> HostClock:
+    return CudaClock(device) if device.type == "cuda" else HostClock()
+
+
+def warm_up(calls: list[Call], timer: HostClock, effort: Effort) -> bool:
+    """Passes until the median of the last is within 2% of the one before; False: given up after a while.
+
+    A pass of fewer than ten calls is repeated to make ten, or two where a call takes long.
+    """
+    medians: list[float] = []
+    stop = time.perf_counter() + max(effort.seconds, effort.limit / 10)
+    while len(medians) < 2 or time.perf_counter() < stop:
+        times = [timer.time(c) for c in calls]
+        while len(times) < WARM_CALLS and sum(times) < effort.seconds / 10 * 1e9:
+            times += [timer.time(c) for c in calls]
+        medians.append(float(np.median(times)))
+        if any(abs(now / before - 1) <= STABLE for before, now in pairwise(medians[-2:])):
+            return True
+    return False
+
+
+def time_point(
+    key: str, calls: dict[str, list[Call]], device: torch.device, effort: Effort, power: Meter | None,
+    joules: dict[str, float],
+) -> Samples:  # fmt: skip
+    """Rounds of turns. On a GPU the events' samples come under `<point>_device`."""
+    found: Samples = {key: {name: [] for name in calls}}
+    on_device: dict[str, list[list[int]]] = {name: [] for name in calls}
+    stop = time.perf_counter() + effort.limit * len(calls)
+    for done in range(effort.rounds):
+        if done >= FEWEST and time.perf_counter() > stop:
+            break
+        for name, own in calls.items():
+            timer = clock(device)
+            before = power.joules() if power else 0.0
+            found[key][name].append(list(turn(own, timer, effort)))
+            joules[name] += (power.joules() - before) if power else 0.0
+            on_device[name].append(timer.on_device)
+    return found | ({f"{key}_device": on_device} if device.type == "cuda" else {})
+
+
+def turn(calls: list[Call], timer: HostClock, effort: Effort) -> Iterator[int]:
+    """Whole passes, until the turn has had its share of the time; after a call or two that bring the caches back."""
+    for call in calls[:2] if len(calls) > 1 else ():
+        call()
+    most, began = effort.most // effort.rounds, time.perf_counter()
+    done = 0
+    while not done or (time.perf_counter() - began < effort.seconds / effort.rounds and done + len(calls) <= most):
+        yield from [timer.time(call) for call in calls]
+        done += len(calls)

@@ -1,0 +1,222 @@
+"""Size and speed of networks, side by side. A process of its own is timed while this one sleeps.
+
+single    batch 1, one input after the other: what a user waits for
+offline   many inputs, length-sorted batches: what a machine can do in a second
+
+docs/protocol.md says what is inside the clock and what may be compared.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import platform
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.base import waiting
+from bench.base.console import Console
+from bench.errors import BenchError
+from bench.measuring import noise
+from bench.measuring.clock import FEWEST, Effort, Job, Point, carry_out
+from bench.network import Network
+from bench.plugins import registry
+from bench.records.disk import Samples
+from bench.scoring.bootstrap import median_interval
+from bench.store import folders
+
+SCOPE = "model only: token ids on the device -> outputs ready; real test inputs, fp32"
+# mini is for a look in minutes; a board's timings take the other.
+QUICK = Effort(inputs=16, rounds=5, seconds=0.2, most=1000, limit=3.0)
+STANDARD = Effort(inputs=128, rounds=20, seconds=5.0, most=2000, limit=20.0)
+SHORT = Effort(inputs=64, rounds=10, seconds=1.0, most=1000, limit=6.0)  # minutes on two cores would be hours a sweep
+EFFORTS = {"mini": QUICK, "lite": SHORT}
+FIXED = 128  # tokens: the length that papers quote
+
+
+def measure(
+    networks: Mapping[str, Network],
+    inputs: Sequence[Any],
+    want: frozenset[str],
+    effort: Effort,
+    console: Console,
+    lengths: Sequence[int] = (FIXED,),
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Counts, latency, throughput and energy of each network, and speed-ups over the first one.
+
+    Inputs are drawn with the seed. The samples of all points come with it, in ns by point, network and round.
+    BenchError: the process died, with its reason.
+    """
+    device = next(iter(networks.values())).device
+    drawn = np.random.default_rng(seed).permutation(len(inputs))[: effort.inputs]
+    threads = torch.get_num_threads()
+    job = Job(
+        {name: n.to("cpu") for name, n in networks.items()}, choose(inputs, drawn), want,
+        points(device, threads, lengths), effort, str(device), frozenset(noise.cores()),
+    )  # fmt: skip
+    try:
+        with folders.locked("measuring"):  # two measurements at once would each slow the other
+            found = in_child(job, console)
+    finally:
+        for network in networks.values():
+            network.to(device)
+    return summary(found) | {
+        "scope": SCOPE,
+        "device": device_name(device),
+        "threads": threads,
+        "notes": notes(found, effort, seed),
+        "samples": found["samples"],
+    }
+
+
+def choose(inputs: Sequence[Any], rows: np.ndarray) -> Sequence[Any]:
+    """These inputs, in their own kind of sequence: images stay one array."""
+    return inputs[rows] if hasattr(inputs, "digest") else [inputs[i] for i in rows]  # type: ignore[call-overload]
+
+
+def points(device: torch.device, threads: int, lengths: Sequence[int]) -> list[Point]:
+    """What is timed: the two scenarios, both clocks, fixed lengths, and one thread where there are more."""
+    both = [Point(s, threads, end_to_end=raw) for raw in (False, True) for s in ("single", "offline")]
+    both += [Point("single", threads, length=n) for n in lengths]
+    return both + ([Point("single", 1, suffix="_1_thread")] if threads > 1 and device.type == "cpu" else [])
+
+
+def in_child(job: Job, console: Console) -> dict[str, Any]:
+    """Run the job in a new process, and sleep until it is done."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=child, args=(theirs,), daemon=True)
+    with waiting.as_usual():
+        process.start()
+    theirs.close()
+    try:
+        ours.send(registry.loaded_files())
+        ours.send_bytes(pickle.dumps(job))  # plain bytes: torch's own way would put the weights into shared memory
+        while True:
+            kind, *rest = ours.recv()  # blocks: nothing here takes time from what is timed
+            if kind == "done":
+                return rest[0]
+            if kind == "failed":
+                raise BenchError(f"measuring failed: {rest[0]}")
+            console.progress(*rest)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        process.join()
+        raise BenchError(f"the measuring process ended with status {process.exitcode} before it was done") from None
+    except (pickle.PicklingError, AttributeError, TypeError) as error:  # local classes, open files
+        raise BenchError(f"the networks cannot be handed to the measuring process: {error}") from error
+    finally:
+        process.terminate()
+        process.join()
+
+
+def child(connection: Any) -> None:
+    """In the new process: load plug-in files that networks come from, then the networks, and time them."""
+    with suppress(KeyboardInterrupt, BrokenPipeError):  # the parent tells of Ctrl-C
+        try:
+            for plugin in connection.recv():
+                registry.load(plugin)
+            job: Job = pickle.loads(connection.recv_bytes())  # noqa: S301 - from our own parent
+            if hasattr(os, "sched_setaffinity"):
+                os.sched_setaffinity(0, job.cores)
+            result = carry_out(job, lambda *progress: connection.send(("progress", *progress)))
+            connection.send(("done", result))
+        except Exception as error:
+            connection.send(("failed", f"{type(error).__name__}: {error}"))
+
+
+def summary(found: dict[str, Any]) -> dict[str, Any]:
+    """What a record says of the samples."""
+    samples: Samples = found["samples"]
+    models = {}
+    for name, counts in found["counts"].items():
+        models[name] = counts | derived(samples, name, found["inputs"])
+        energy = found["energy"]
+        models[name]["energy"] = energy and {
+            "joules_per_1000": energy["joules_per_1000"][name], "source": energy["source"],
+        }  # fmt: skip
+    seen = found["seen"] | {"spread": spread(samples)}
+    return {
+        "models": models, "speedups": speedups(samples, next(iter(models))), "inputs": found["inputs"],
+        "seen": seen, "noise": noise.reasons(seen),
+    }  # fmt: skip
+
+
+def derived(samples: Samples, name: str, inputs: int) -> dict[str, dict[str, Any]]:
+    """Latency of every `single` point and throughput of every `offline` point of one network."""
+    return {
+        "latency": {p: percentiles(by[name]) for p, by in samples.items() if p.startswith("single")},
+        "throughput": {
+            f"{p}_per_s": inputs / (float(np.median(np.concatenate(by[name]))) / 1e9)
+            for p, by in samples.items()
+            if p.startswith("offline")
+        },
+    }
+
+
+def speedups(samples: Samples, reference: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """{network: {point: {value, ci95}}}: median over rounds of the reference's median over this network's."""
+    result: dict[str, dict[str, dict[str, Any]]] = {}
+    for point, by in samples.items():
+        for name in by:
+            if name != reference:
+                value, ci95 = median_interval(round_medians(by[reference]) / round_medians(by[name]))
+                result.setdefault(name, {})[point] = {"value": value, "ci95": ci95}
+    return result
+
+
+def round_medians(rounds: Sequence[Sequence[int]]) -> np.ndarray:
+    return np.array([np.median(r) for r in rounds])
+
+
+def spread(samples: Samples) -> float:
+    """The spread between rounds of the network that spreads most, in the two scenarios."""
+    both = [samples[point] for point in ("single", "offline") if point in samples]
+    return max(noise.spread(round_medians(rounds)) for by in both for rounds in by.values())
+
+
+def percentiles(rounds: Sequence[Sequence[int]]) -> dict[str, float]:
+    """p50 in ms with its interval over rounds, p90, and p99 from 1,000 samples on."""
+    flat = np.concatenate([np.asarray(r) for r in rounds]) / 1e6
+    low, high = median_interval(round_medians(rounds) / 1e6)[1]
+    shown = (50, 90, 99) if len(flat) >= 1000 else (50, 90)
+    return {f"p{p}_ms": float(np.percentile(flat, p)) for p in shown} | {"p50_low_ms": low, "p50_high_ms": high}
+
+
+def notes(found: dict[str, Any], effort: Effort, seed: int) -> list[str]:
+    """How it was measured, in words."""
+    said = [
+        f"{found['inputs']} test inputs drawn with seed {seed}; networks in turn, at each point {effort.rounds} rounds "
+        f"(fewer, at least {FEWEST}, after {effort.limit:g} s a network), each network for {effort.seconds:g} s or "
+        f"{effort.most} calls"
+    ]
+    if found["unsteady"]:
+        said.append(f"warm-up did not settle within 2%: {', '.join(found['unsteady'])}")
+    if found["left_out"]:
+        said.append(f"not timed, a network reads no inputs of that length: {', '.join(found['left_out'])}")
+    return said
+
+
+def device_name(device: torch.device) -> str:
+    """The hardware that ran, as its maker calls it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU: {cpu_name()}, {len(noise.cores())} cores"
+
+
+def cpu_name() -> str:
+    """The processor's model name where the system tells it."""
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as handle:
+            for line in handle:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,149 @@
+"""Where models are: in a package, in a folder, on the Hub. Found and identified without being loaded or fetched."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.data.sources import package_file
+from bench.errors import RequestError
+from bench.task import Task
+
+if TYPE_CHECKING:
+    from bench.network import Network
+
+MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")  # weights as safetensors alone, and the tokenizer
+DOWNLOAD: dict[str, Any] = {"allow_patterns": list(MODEL_FILES), "ignore_patterns": ["onnx/*"]}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a model is, and a key that changes when the model does."""
+
+    name: str
+    identity: str
+    pooling: str  # overrides the model's own; empty: as the model declares
+    folder: Path | None = None  # None: on the Hub, fetched when its path is first asked for
+    repo: str = ""
+    revision: str = ""  # as it was asked for; empty: the main branch
+    commit: str = ""  # what it means
+    # builds the network where it is not simply read from the folder: a taught teacher, an assistant
+    make: Callable[[Any, Any], Network] | None = field(default=None, compare=False)  # (device, console)
+
+    @cached_property
+    def path(self) -> Path:
+        """The model's folder on this machine."""
+        return self.folder or fetch(self.repo, self.revision, self.commit)
+
+    @property
+    def disk_bytes(self) -> int:
+        """Size of the weights."""
+        return sum(p.stat().st_size for p in self.path.rglob("*.safetensors"))
+
+
+def locate(reference: str, task: Task) -> Place:
+    """Find a model: a short name of the task, a folder, or a Hub id; `#cls` after it chooses another pooling.
+
+    `owner/name@revision` pins a Hub model. RequestError: not found, no model, or the Hub cannot be reached.
+    """
+    name, _, pooling = reference.partition("#")
+    target, _, declared = task.teachers.get(name, name).partition("#")
+    pooling = pooling or declared
+    if target.startswith("package:"):
+        package, _, inside = target.removeprefix("package:").partition("/")
+        path = package_file(package, inside)
+        return Place(reference, f"{package}=={importlib.metadata.version(package)}#{pooling}", pooling, path)
+    folder = Path(target).expanduser()
+    if folder.is_dir():
+        check(folder)
+        return Place(reference, f"{content_key(folder)}#{pooling}", pooling, folder.resolve())
+    if target.startswith((".", "/", "~")) or target.count("/") != 1:
+        known = ", ".join(sorted(task.teachers)) or "none"
+        raise RequestError(f"no model '{name}': not a folder, not a Hub id (owner/name), not a short name ({known})")
+    repo, _, revision = target.partition("@")
+    commit = hub_commit(target)
+    return Place(reference, f"{repo}@{commit}#{pooling}", pooling, repo=repo, revision=revision, commit=commit)
+
+
+def has_head(place: Place) -> bool:
+    """Whether a model solves a classification or regression as it is; an encoder has to be fine-tuned first."""
+    path = place.folder or config_of(place)
+    try:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return any(str(name).endswith("ForSequenceClassification") for name in config.get("architectures") or ())
+
+
+def config_of(place: Place) -> Path:
+    """The folder of a Hub model's config.json, fetched alone."""
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(place.repo, "config.json", revision=place.commit)).parent
+    except Exception as error:  # as below
+        raise unreachable(f"{place.repo}@{place.commit}", error) from error
+
+
+def check(folder: Path) -> None:
+    """RequestError: the folder holds no model, or one in pickled weights alone."""
+    if not any((folder / name).is_file() for name in ("config.json", "modules.json")):
+        raise RequestError(f"{folder} holds no model: there is neither config.json nor modules.json")
+    if not any(folder.rglob("*.safetensors")):
+        raise RequestError(f"{folder} holds no safetensors weights (pickled weights are refused): convert the model")
+
+
+def content_key(folder: Path) -> str:
+    """A hash of the files that make the model."""
+    digest = hashlib.sha256()
+    for path in sorted({p for pattern in MODEL_FILES for p in folder.rglob(pattern) if p.is_file()}):
+        digest.update(str(path.relative_to(folder)).encode())
+        with path.open("rb") as handle:
+            digest.update(hashlib.file_digest(handle, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def hub_commit(reference: str) -> str:
+    """The commit that a Hub reference means now; without a network, the one that was fetched before."""
+    from huggingface_hub import HfApi, constants, snapshot_download
+
+    repo, _, revision = reference.partition("@")
+    try:
+        if constants.HF_HUB_OFFLINE:
+            return Path(snapshot_download(repo, revision=revision or None, local_files_only=True, **DOWNLOAD)).name
+        return str(HfApi().model_info(repo, revision=revision or None, timeout=20).sha)
+    except Exception as error:  # the Hub client raises many unrelated types; all mean: not to be had
+        raise unreachable(reference, error) from error
+
+
+def fetch(repo: str, revision: str, commit: str) -> Path:
+    """The snapshot of a Hub model at a commit, downloaded unless it is here.
+
+    Asked for by its revision first: that is how the client remembers what it means when there is no network.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    disable_progress_bars()
+    try:
+        path = Path(snapshot_download(repo, revision=revision or None, **DOWNLOAD))
+        if path.name != commit:  # the branch has moved on meanwhile
+            path = Path(snapshot_download(repo, revision=commit, **DOWNLOAD))
+    except Exception as error:  # as above
+        raise unreachable(f"{repo}@{commit}", error) from error
+    check(path)
+    return path
+
+
+def unreachable(reference: str, error: Exception) -> RequestError:
+    reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
+    return RequestError(
+        f"cannot load the model {reference} from the Hub ({type(error).__name__}: {reason}); "
+        "check the name and the network, or give a folder"
+    )

@@ -1,0 +1,257 @@
+"""Any transformers encoder as a `Network`: backbone, then the modules that turn its tokens into an embedding."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.data.tokens import Lists, tokens
+from bench.errors import RequestError
+from bench.inputs import TokenArrays
+from bench.network import Network, Shape
+from bench.networks import attention
+from bench.networks.attention import WANTED, tapped
+from bench.networks.places import check
+from bench.signals import TRANSFORMER, Signals
+
+POOLINGS = ("mean", "cls", "max", "pooler")
+
+
+class Pooler(nn.Module):
+    """The backbone's own pooler output (CLS -> Linear -> tanh in BERT), as a sentence embedding."""
+
+    def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        return features | {"sentence_embedding": features["pooler_output"]}
+
+
+class TransformerNetwork(Network):
+    """Backbone (a transformers model) and head (sentence-transformers modules: pooling, dense, normalisation)."""
+
+    offers = TRANSFORMER | {"embedding"}
+
+    def __init__(self, backbone: Any, head: Sequence[nn.Module], tokenizer: Any, max_length: int, width: int) -> None:
+        super().__init__()
+        self.backbone, self.head = backbone, nn.ModuleList(head)
+        self.tokenizer, self.max_length, self.width = tokenizer, max_length, width
+        self.shape = shape_of(backbone.config)
+
+    @property
+    def word_embeddings(self) -> nn.Embedding:
+        """The backbone's token table, for students that borrow it."""
+        return self.backbone.get_input_embeddings()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """To be sent to another process: without the closures that transformers hooks in for hidden states."""
+        unhook(self.backbone)
+        return self.__dict__.copy()
+
+    def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> TokenArrays:
+        return tokenise(self.tokenizer, inputs, min(max_length or self.max_length, self.max_length))
+
+    def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
+        out, found = run(self.backbone, batch, want)
+        features = {"token_embeddings": out.last_hidden_state, "attention_mask": batch["attention_mask"]}
+        if getattr(out, "pooler_output", None) is not None:
+            features["pooler_output"] = out.pooler_output
+        if "embedding" in want:
+            for module in self.head:
+                features = module(features)
+        return Signals(embedding=features.get("sentence_embedding"), mask=batch["attention_mask"], **found)
+
+
+class TransformerClassifier(Network):
+    """A transformers model for sequence classification or regression, with its own head.
+
+    `embedding` is what the head's last linear layer reads. Logits are (B, C), of a regression (B, 1).
+    """
+
+    offers = TRANSFORMER | {"logits", "embedding"}
+
+    def __init__(self, model: Any, tokenizer: Any, max_length: int) -> None:
+        super().__init__()
+        self.model, self.tokenizer, self.max_length = model, tokenizer, max_length
+        self.shape = shape_of(model.config)
+        self.width = last_linear(model).in_features
+
+    @property
+    def backbone(self) -> Any:
+        return self.model.base_model
+
+    @property
+    def word_embeddings(self) -> nn.Embedding:
+        return self.model.get_input_embeddings()
+
+    def __getstate__(self) -> dict[str, Any]:
+        unhook(self.model)
+        return self.__dict__.copy()
+
+    def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> TokenArrays:
+        return tokenise(self.tokenizer, inputs, min(max_length or self.max_length, self.max_length))
+
+    def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
+        read: list[Tensor] = []
+        hook = None
+        if "embedding" in want:
+            hook = last_linear(self.model).register_forward_pre_hook(lambda _, given: read.append(given[0]))
+        try:
+            out, found = run(self.model, batch, want)
+        finally:
+            if hook:
+                hook.remove()
+        return Signals(logits=out.logits, embedding=read[0] if read else None, mask=batch["attention_mask"], **found)
+
+
+def run(model: Any, batch: dict[str, Tensor], want: frozenset[str]) -> tuple[Any, dict[str, Any]]:
+    """(the model's output, the wanted token-level signals)."""
+    taps: AbstractContextManager[list[attention.Tap]] = tapped(model) if want & WANTED else nullcontext([])
+    inputs = prepared(model, batch) if torch.is_grad_enabled() else batch
+    with taps as noted:
+        out = model(**inputs, output_hidden_states="hidden" in want)
+    found: dict[str, Any] = attention.signals(noted, want, batch["attention_mask"])
+    if "hidden" in want:
+        found["hidden"] = tuple(out.hidden_states)
+    return out, found
+
+
+def prepared(model: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The batch with its mask as fused attention reads it, (B, 1, L, L), which the library hands on as it is.
+
+    Of a mask (B, L) it asks whether all is true, to leave it out: a sync of the device in every step, and a question
+    that torch.func.vmap cannot answer.
+    """
+    if model.config._attn_implementation not in ("sdpa", attention.NAME):
+        return batch
+    mask = batch["attention_mask"]
+    return batch | {"attention_mask": mask[:, None, None, :].bool().expand(-1, -1, mask.shape[1], -1)}
+
+
+def tokenise(tokenizer: Any, inputs: Sequence[Any], limit: int) -> TokenArrays:
+    """Texts or pairs of texts as the model's own tokenizer reads them; the longer text of a pair is cut first."""
+    pairs = bool(len(inputs)) and not isinstance(inputs[0], str)
+
+    def read(chunk: Sequence[Any]) -> tuple[Lists, Lists | None]:
+        given = [list(part) for part in zip(*chunk, strict=True)] if pairs else [list(chunk)]
+        found = tokenizer(*given, truncation=True, max_length=limit, padding=False)
+        # of single texts all segments are 0, which is the default
+        return found["input_ids"], found.get("token_type_ids") if pairs else None
+
+    return tokens(read, inputs, tokenizer.pad_token_id or 0, lambda: rules_of(tokenizer), limit)
+
+
+def rules_of(tokenizer: Any) -> str:
+    """All that a tokenizer goes by but the lengths, which change with every call; "": it has no such text."""
+    if getattr(tokenizer, "backend_tokenizer", None) is None:
+        return ""
+    rules = json.loads(tokenizer.backend_tokenizer.to_str())
+    return json.dumps({k: v for k, v in rules.items() if k not in ("truncation", "padding")}, sort_keys=True)
+
+
+def shape_of(config: Any) -> Shape:
+    """Layers, heads and widths of a transformers model."""
+    layers = config.num_hidden_layers
+    return Shape(layers, config.num_attention_heads, (config.hidden_size,) * (layers + 1))
+
+
+def last_linear(model: Any) -> nn.Linear:
+    """The layer that makes the logits: the last linear one outside the backbone."""
+    backbone = set(model.base_model.modules())
+    return [m for m in model.modules() if isinstance(m, nn.Linear) and m not in backbone][-1]
+
+
+def unhook(backbone: Any) -> None:
+    """Remove transformers' output-capturing hooks; it installs them again when hidden states are next asked for."""
+    for module in backbone.modules():
+        for key, hook in list(module._forward_hooks.items()):
+            if getattr(hook, "__name__", "") == "output_capturing_hook":
+                del module._forward_hooks[key]
+        if getattr(module, "_output_capturing_hooks_installed", False):
+            module._output_capturing_hooks_installed = False
+
+
+def load(path: Path, pooling: str = "") -> TransformerNetwork:
+    """A sentence-transformers or plain transformers model from a local folder, its pooling respected.
+
+    A plain transformers model declares no pooling: the mean is taken, unless `pooling` names another.
+    RequestError: not a text encoder, no safetensors weights, an unknown pooling.
+    """
+    if pooling and pooling not in POOLINGS:
+        raise RequestError(f"unknown pooling '{pooling}': there are {', '.join(POOLINGS)}")
+    check(path)
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        model = SentenceTransformer(
+            str(path), device="cpu", model_kwargs={"use_safetensors": True}, local_files_only=True
+        )
+    except Exception as error:  # a broken folder fails in many ways inside the libraries
+        raise RequestError(f"cannot load a model from {path}: {type(error).__name__}: {str(error)[:200]}") from error
+    return _from_modules(model, pooling, path)
+
+
+def load_classifier(path: Path, outputs: int, new_head: bool = False) -> TransformerClassifier:
+    """A transformers model with a head of this many outputs; `new_head`: on top of an encoder that has none.
+
+    RequestError: it cannot be loaded, or its head has another number of outputs.
+    """
+    check(path)
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # that a new head is new is what was asked for
+    size = {"num_labels": outputs} if new_head else {}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            path, use_safetensors=True, local_files_only=True, dtype=torch.float32, **size
+        )
+    except Exception as error:  # as above
+        reason = f"{type(error).__name__}: {str(error)[:200]}"
+        raise RequestError(f"cannot load a classifier from {path}: {reason}") from error
+    if model.config.num_labels != outputs:
+        raise RequestError(f"{path} gives {model.config.num_labels} outputs and the task has {outputs}")
+    limit = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512), 512)
+    return TransformerClassifier(model, tokenizer, limit)
+
+
+def _from_modules(model: Any, pooling: str, path: Path) -> TransformerNetwork:
+    first, *head = list(model)
+    backbone = getattr(first, "auto_model", None)
+    if backbone is None or getattr(model, "tokenizer", None) is None:
+        raise RequestError(f"{path} is not a text encoder with a transformers backbone")
+    width = model.get_embedding_dimension()
+    if pooling:
+        width = backbone.config.hidden_size
+        head = [make_pooling(pooling, width)]
+    limit = model.max_seq_length or min(model.tokenizer.model_max_length, 512)
+    return TransformerNetwork(backbone, head, model.tokenizer, limit, width)
+
+
+def make_pooling(mode: str, width: int) -> nn.Module:
+    """A pooling module by name; `width` is the backbone's."""
+    if mode == "pooler":
+        return Pooler()
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    return Pooling(width, pooling_mode=mode)
+
+
+def fingerprint(network: nn.Module) -> str:
+    """Content key of a network: its weights and buffers, byte by byte, and the modules they sit in."""
+    digest = hashlib.sha256(str(network).encode())
+    for name, tensor in network.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    tokenizer = getattr(network, "tokenizer", None)
+    if tokenizer is not None:
+        digest.update(rules_of(tokenizer).encode())
+    return digest.hexdigest()

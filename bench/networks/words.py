@@ -1,0 +1,234 @@
+"""What students that read words share: a tokenizer, a table of word vectors, and the network around their body."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor, nn
+
+from bench.data.tokens import Lists, tokens
+from bench.errors import RequestError, unknown
+from bench.inputs import TokenArrays
+from bench.network import Network
+from bench.optimiser import Optimiser
+from bench.signals import Signals
+from bench.student import Student
+from bench.task import Task
+
+PAD, UNK = "[PAD]", "[UNK]"
+SPREAD = 0.25  # U(-0.25, 0.25): the variance of word2vec vectors; Kim (2014), yoonkim/CNN_sentence process_data.py
+
+
+@dataclass(frozen=True)
+class WordSettings(Student.Settings):
+    """Settings of all students that read words."""
+
+    tokens: str = "words"  # words of the training text | teacher: its word pieces. Our choice
+    vocabulary: int = 30_000  # most frequent words kept, when tokens=words. Our choice, near BERT's 30,522 pieces
+    embeddings: str = "random"  # random | teacher: start from its table of word pieces. Our choice
+    dropout: float = 0.1  # on word vectors, in training. Our choice
+    max_length: int = 256  # tokens read of an input; a guard against a stray document. Our choice
+
+    def __post_init__(self) -> None:
+        for name, known in (("tokens", ("words", "teacher")), ("embeddings", ("random", "teacher"))):
+            if getattr(self, name) not in known:
+                raise unknown(name, str(getattr(self, name)), known)
+        if self.embeddings == "teacher" and self.tokens != "teacher":
+            raise RequestError("embeddings=teacher has vectors for the teacher's tokens only: set tokens=teacher too")
+        for name in ("vocabulary", "max_length", "word_width"):  # the last: of families whose size is something else
+            if getattr(self, name, 1) < 1:
+                raise RequestError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise RequestError(f"dropout must be at least 0 and below 1, not {self.dropout}")
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A tokenizer, and the ids that stand for padding and for what it does not know."""
+
+    tokenizer: Tokenizer
+    pad: int
+    unk: int
+
+    @property
+    def size(self) -> int:
+        """Rows that a table of vectors needs; ids may have gaps."""
+        return max(self.tokenizer.get_vocab().values()) + 1
+
+    def read(self, texts: Sequence[str], max_length: int) -> TokenArrays:
+        """Token ids without special tokens: to a reader of words they are the same constant in every input.
+
+        An empty input reads as one unknown word, so that no pooling divides by 0.
+        """
+
+        def chunk(part: Sequence[str]) -> tuple[Lists, None]:
+            encodings = self.tokenizer.encode_batch_fast(list(part), add_special_tokens=False)
+            return [e.ids[:max_length] or [self.unk] for e in encodings], None
+
+        def rules() -> str:  # whether special tokens are text like any other is a switch that to_str leaves out
+            return f"{self.tokenizer.to_str()} {self.unk} {self.tokenizer.encode_special_tokens}"
+
+        return tokens(chunk, texts, self.pad, rules, max_length)
+
+    def portable(self, max_length: int) -> Tokenizer:
+        """A copy whose tokenizer.json reads as `read` does, but for the empty input, which has no token there.
+
+        That what looks like a special token is text like any other is a switch that the file cannot keep: so the copy
+        knows no special tokens.
+        """
+        rules = json.loads(self.tokenizer.to_str())
+        rules["added_tokens"] = [t for t in rules["added_tokens"] if not t["special"]]
+        rules["post_processor"] = None
+        tokenizer = Tokenizer.from_str(json.dumps(rules))
+        tokenizer.enable_truncation(max_length)
+        return tokenizer
+
+
+def task_tokens(task: Task, vocabulary: int) -> Tokens:
+    """The most frequent words of the training text, lower-cased; equal counts in the order of the alphabet."""
+    tokenizer = Tokenizer(models.WordLevel(unk_token=UNK))
+    # Accents stay: in most languages they make another word.
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = [PAD, UNK]  # first, hence ids 0 and 1
+    trainer = trainers.WordLevelTrainer(vocab_size=vocabulary + 2, special_tokens=special, show_progress=False)
+    inputs = chain.from_iterable(task.examples(purpose).inputs for purpose in ("distil", "supervised"))
+    texts = (text for given in inputs for text in ([given] if isinstance(given, str) else given))
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.encode_special_tokens = True  # "[PAD]" in an input is text like any other
+    return Tokens(tokenizer, pad=0, unk=1)
+
+
+def teacher_tokens(teacher: Network | None) -> Tokens:
+    """The teacher's own tokenizer, copied: padding and truncation are state of the original."""
+    lent: Any = getattr(teacher, "tokenizer", None)
+    fast = getattr(lent, "backend_tokenizer", None)
+    if not isinstance(fast, Tokenizer):
+        raise RequestError("this teacher has no fast tokenizer to lend: use tokens=words")
+    if lent.pad_token_id is None or lent.unk_token_id is None:
+        raise RequestError("this teacher's tokenizer has no padding or no unknown token: use tokens=words")
+    tokenizer = Tokenizer.from_str(fast.to_str())
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    tokenizer.encode_special_tokens = True
+    return Tokens(tokenizer, lent.pad_token_id, lent.unk_token_id)
+
+
+def teacher_vectors(teacher: Network | None, size: int, width: int) -> Tensor:
+    """(size, width) the teacher's word-piece vectors, as they are before positions and normalisation."""
+    table = getattr(teacher, "word_embeddings", None)
+    if not isinstance(table, nn.Embedding) or table.num_embeddings < size:
+        raise RequestError("this teacher has no table of vectors for its tokens: use embeddings=random")
+    if table.embedding_dim != width:
+        raise RequestError(
+            f"embeddings=teacher copies word vectors of width {table.embedding_dim} and this student's are {width} "
+            f"wide: make them {table.embedding_dim} wide or use embeddings=random"
+        )
+    return table.weight.detach()[:size]  # models may pad their table beyond the vocabulary
+
+
+class Body(nn.Module):
+    """What differs between the families: word vectors (B, L, W), mask (B, L) bool -> embedding (B, D).
+
+    Vectors of padding arrive as 0; the body sees to it that padding changes nothing.
+    """
+
+    word_width: int  # W
+    width: int  # D
+    is_mean: bool = False  # nothing but the mean of the word vectors, for which other libraries have a module
+
+
+class WordNetwork(Network):
+    """token ids (B, L) -> word vectors (B, L, W), dropout -> body -> embedding (B, D)."""
+
+    offers = frozenset({"embedding", "logits"})
+    optimiser = Optimiser(lr=1e-3, weight_decay=0.0)  # Adam's own default (Kingma & Ba 2015); our choice
+
+    def __init__(self, body: Body, settings: WordSettings, task: Task, teacher: Network | None) -> None:
+        super().__init__()
+        self.tokens = (
+            teacher_tokens(teacher) if settings.tokens == "teacher" else task_tokens(task, settings.vocabulary)
+        )
+        self.max_length, self.width = settings.max_length, body.width
+        self.table = nn.Embedding(self.tokens.size, body.word_width, padding_idx=self.tokens.pad)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.body = body
+        self.classify: nn.Linear | None = None
+        if task.kind != "embed":
+            self.width = body.width * (4 if paired(task) else 1)
+            self.classify = nn.Linear(self.width, task.outputs)
+        if settings.embeddings == "teacher":
+            self.origin = "teacher word embeddings"
+        self._start(teacher)
+
+    @torch.no_grad()
+    def _start(self, teacher: Network | None) -> None:
+        if self.origin == "random":
+            self.table.weight.uniform_(-SPREAD, SPREAD)
+        else:
+            self.table.weight.copy_(teacher_vectors(teacher, *self.table.weight.shape))
+
+    def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> TokenArrays | PairArrays:
+        limit = min(max_length or self.max_length, self.max_length)
+        if not len(inputs) or isinstance(inputs[0], str):
+            return self.tokens.read(inputs, limit)
+        return PairArrays(*(self.tokens.read(texts, limit) for texts in zip(*inputs, strict=True)))
+
+    def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
+        found = self._read(batch["input_ids"], batch["attention_mask"])
+        if "second_ids" in batch:
+            other = self._read(batch["second_ids"], batch["second_mask"])
+            found = torch.cat([found, other, (found - other).abs(), found * other], 1)
+        logits = self.classify(found) if self.classify is not None else None
+        return Signals(logits, found, mask=batch["attention_mask"])
+
+    def _read(self, ids: Tensor, mask: Tensor) -> Tensor:
+        words = self.dropout(self.table(ids)) * mask[..., None]
+        result: Tensor = self.body(words, mask.bool())
+        return result
+
+
+class PairArrays:
+    """Pairs of texts, each read on its own: a reader of words compares what it made of both, [u, v, |u - v|, u v]
+    (Tang et al. 2019, arXiv:1903.12136, after Conneau et al. 2017)."""
+
+    def __init__(self, first: TokenArrays, second: TokenArrays) -> None:
+        self.first, self.second = first, second
+        self.lengths = first.lengths + second.lengths
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batch(self, rows: np.ndarray) -> dict[str, Tensor]:
+        """As of single texts, and `second_ids` and `second_mask` (B, L2)."""
+        second = self.second.batch(rows)
+        ids, mask = second["input_ids"], second["attention_mask"]
+        return self.first.batch(rows) | {"second_ids": ids, "second_mask": mask}
+
+
+def paired(task: Task) -> bool:
+    """Whether an input is two texts."""
+    return not isinstance(task.examples("supervised").inputs[0], str)
+
+
+def max_over_time(x: Tensor, mask: Tensor) -> Tensor:
+    """(B, L, D), (B, L) bool -> (B, D): the largest value of each feature where the mask holds."""
+    return x.masked_fill(~mask[..., None], -torch.inf).amax(1)
+
+
+def checked(size: str, pattern: str, student: type[Student]) -> str:
+    """The size, if it fits the family's pattern. RequestError: it does not; says the grammar."""
+    if not re.fullmatch(pattern, size):
+        family = student.__module__.rpartition(".")[2]
+        raise RequestError(
+            f"'{size}' is not a size of {family}: write {family}:{student.sizes}, such as {family}:{student.default}"
+        )
+    return size

@@ -1,0 +1,192 @@
+"""Plug-ins: every file in `tasks/`, `baselines/` and `students/`, entry points, and files given by path.
+
+What a plug-in declares is read from its source without importing it, so that listing needs no torch.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import re
+import sys
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from bench.errors import BenchError, RequestError, unknown
+from bench.signals import OUTPUT
+
+ROOMS = {"task": "tasks", "method": "baselines", "student": "students"}
+GROUPS = {"task": "bench.tasks", "method": "bench.methods", "student": "bench.students"}
+CONTRACTS = {"task": "Task", "method": "Method", "student": "Student"}
+NAME = re.compile(r"\w[\w-]{0,99}")  # what a file given by path may be called: a folder of records gets its name
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One plug-in file: how to import it, and what its class declares."""
+
+    kind: str  # task | method | student
+    name: str  # of the module, which is its name on the command line
+    path: Path
+    module: str  # import name; empty for a file given by path
+    declares: dict[str, Any] = field(compare=False, hash=False, default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        return str(self.declares.get("summary", ""))
+
+    @property
+    def digest(self) -> str:
+        """Hash of the source of a file given by path (an edited file is another method); empty for installed ones."""
+        return "" if self.module else hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
+
+
+def room(kind: str) -> Path:
+    """The folder of this kind of plug-in: inside the package in a wheel, beside it in a checkout."""
+    return folder(ROOMS[kind])
+
+
+def folder(name: str) -> Path:
+    """A top-level folder of the project that the package carries (`tasks`, `site` ...)."""
+    package = Path(__file__).resolve().parent.parent
+    return package / name if (package / name).is_dir() else package.parent / name
+
+
+@cache
+def found(kind: str) -> dict[str, Plugin]:
+    """All installed plug-ins of a kind by name. Two of one name is an error that shows both."""
+    from importlib.metadata import entry_points
+
+    plugins = {}
+    for path in sorted(room(kind).glob("*.py")):
+        if not path.stem.startswith("_"):
+            plugins[path.stem] = _plugin(kind, path.stem, path, f"bench.{ROOMS[kind]}.{path.stem}")
+    for entry in entry_points(group=GROUPS[kind]):
+        try:
+            spec = importlib.util.find_spec(entry.module)  # imports the packages around the module
+        except Exception:
+            spec = None
+        if spec is None or spec.origin is None:
+            raise RequestError(f"the entry point {entry.name} = {entry.value} names a module that is not there")
+        plugin = _plugin(kind, entry.name, Path(spec.origin), entry.module)
+        if entry.name in plugins and plugins[entry.name].path != plugin.path:
+            raise RequestError(f"two {kind}s are named '{entry.name}': {plugins[entry.name].path} and {plugin.path}")
+        plugins[entry.name] = plugin
+    return plugins
+
+
+def find(kind: str, name: str) -> Plugin:
+    """A plug-in by name, or by path (`./mine.py`)."""
+    if name.endswith(".py"):
+        path = Path(name).expanduser().resolve()
+        if not path.is_file():
+            raise RequestError(f"no such {kind} file: {name}")
+        if not NAME.fullmatch(path.stem):
+            raise RequestError(f"{path.name}: the file's name is the {kind}'s name, so letters, digits, - and _ alone")
+        if path.stem in found(kind) and found(kind)[path.stem].path != path:
+            raise RequestError(
+                f"{name} has the name of the installed {kind} {found(kind)[path.stem].path}: give the file another name"
+            )
+        return _plugin(kind, path.stem, path, "")
+    return installed(kind, name)
+
+
+def installed(kind: str, name: str) -> Plugin:
+    """A plug-in by name alone: what a record names is not to choose a file that is run."""
+    if name not in found(kind):
+        raise unknown(kind, name, found(kind))
+    return found(kind)[name]
+
+
+def load(plugin: Plugin) -> type[Any]:
+    """Import the plug-in and return its one class."""
+    try:
+        module = importlib.import_module(plugin.module) if plugin.module else _load_file(plugin)
+    except BenchError:
+        raise  # says what to do, as for an extra that is not installed
+    except (Exception, SystemExit) as error:
+        raise RequestError(f"{plugin.path} cannot be imported: {type(error).__name__}: {error}") from error
+    contract = getattr(importlib.import_module(f"bench.{plugin.kind}"), CONTRACTS[plugin.kind])
+    classes = [
+        c
+        for c in vars(module).values()
+        if isinstance(c, type) and issubclass(c, contract) and c.__module__ == module.__name__
+    ]
+    if len(classes) != 1:
+        names = ", ".join(c.__name__ for c in classes) or "none"
+        raise RequestError(f"{plugin.path} must define one subclass of {CONTRACTS[plugin.kind]}; it defines {names}")
+    if not plugin.module:
+        _files[module.__name__] = plugin
+    return classes[0]
+
+
+def loaded_files() -> list[Plugin]:
+    """The plug-ins given by path that this process has loaded: another one needs them to know their classes."""
+    return list(_files.values())
+
+
+_files: dict[str, Plugin] = {}
+
+
+def _load_file(plugin: Plugin) -> ModuleType:
+    name = f"bench_file_{plugin.name}_{plugin.digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, plugin.path)
+    assert spec is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:  # from the source itself: cached bytecode may be that of an edit less than a second older
+        exec(compile(plugin.path.read_bytes(), plugin.path, "exec"), module.__dict__)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _plugin(kind: str, name: str, path: Path, module: str) -> Plugin:
+    declares = declared(path, CONTRACTS[kind])
+    if kind == "task" and declares.get("kind") not in OUTPUT:
+        raise RequestError(f"{path} must define a subclass of Task with a literal kind: one of {', '.join(OUTPUT)}")
+    return Plugin(kind, name, path, module, declares)
+
+
+def declared(path: Path, contract: str) -> dict[str, Any]:
+    """The literal class attributes of the file's subclass of `contract`, and the first line of its docstring.
+
+    RequestError: the file is not Python, or an attribute that listing needs is not a literal.
+    """
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"), path.name)
+    except (SyntaxError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, or null bytes
+        raise RequestError(f"{path} is not valid Python: {error}") from None
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror}") from None
+    values: dict[str, Any] = {"summary": (ast.get_docstring(tree) or "").split("\n")[0]}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and any(_last_name(b).endswith(contract) for b in node.bases):
+            values |= _literals(node)
+    return values
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _literals(node: ast.ClassDef) -> dict[str, Any]:
+    values = {}
+    for item in node.body:
+        target = item.targets[0] if isinstance(item, ast.Assign) else getattr(item, "target", None)
+        value = getattr(item, "value", None)
+        if isinstance(target, ast.Name) and isinstance(value, ast.expr):
+            if isinstance(value, ast.Call) and _last_name(value.func) == "frozenset" and value.args:
+                value = value.args[0]
+            try:
+                values[target.id] = ast.literal_eval(value)
+            except (ValueError, TypeError):
+                continue  # a computed attribute: nothing that listing reads
+    return values

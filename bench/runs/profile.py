@@ -1,0 +1,162 @@
+"""`bench profile`: size and speed of architectures, without training any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import ConfigDict, Field, ValidationError
+
+from bench.base.console import Console
+from bench.errors import RequestError
+from bench.measuring import machine, session
+from bench.measuring.counting import parameters
+from bench.network import Network
+from bench.networks import places
+from bench.plugins import registry
+from bench.records import disk
+from bench.runs import recording
+from bench.runs.spec import Request, defaults, open_tasks, override, parse_settings
+from bench.signals import OUTPUT
+from bench.task import Task
+from bench.teachers.plans import is_shape
+
+
+class Profiled(disk.Size):
+    origin: str = Field(description="where its weights came from; speed does not depend on what they are")
+
+
+class Profile(disk.Part):
+    """One session: networks timed in turn, the first of them the reference of every speed-up."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    task: str
+    track: str
+    reference: str
+    models: dict[str, Profiled]
+    speedups: dict[str, dict[str, disk.Interval]]
+    scope: str
+    device: str
+    threads: int
+    inputs: int
+    noise: list[str]
+    seen: dict[str, float]
+    notes: list[str]
+    environment: dict[str, Any]
+    provenance: disk.Provenance
+    samples: disk.StoredFile
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+@dataclass(frozen=True)
+class ProfileRequest:
+    """A command line of `bench profile`."""
+
+    students: Sequence[str]
+    teacher: str = ""
+    task: str = ""
+    track: str = "mini"
+    data_dir: Path | None = None
+    settings: Sequence[str] = ()
+    quick: bool = False
+
+
+def profile(request: ProfileRequest, device: torch.device, console: Console) -> tuple[dict[str, Any], disk.Samples]:
+    """The profile without its samples, and the samples. RequestError: an unknown or impossible architecture."""
+    started = recording.now()
+    named = request.task or first_task(request.students)
+    task = open_tasks(Request([named], [], [], track=request.track, data_dir=request.data_dir))[0]
+    networks = build(request, task, device)
+    task.unseal()  # inputs alone: nothing is trained, chosen or scored
+    effort = session.QUICK if request.quick else session.STANDARD
+    found = session.measure(
+        networks, task.inputs("test"), frozenset({OUTPUT[task.kind]}), effort, console, task.lengths
+    )
+    sizes = {
+        name: found["models"][name] | {"parameters": parameters(n), "disk_bytes": 0, "origin": n.origin}
+        for name, n in networks.items()
+    }
+    kept = {key: found[key] for key in ("speedups", "scope", "device", "threads", "inputs", "noise", "seen", "notes")}
+    return kept | {
+        "schema": 1, "task": task.name, "track": request.track, "reference": next(iter(networks)), "models": sizes,
+        "environment": machine.describe(device), "provenance": recording.provenance(started),
+    }, found["samples"]  # fmt: skip
+
+
+def first_task(students: Sequence[str]) -> str:
+    """The task whose inputs are read when none is named: the first that packages what the students read."""
+    wanted = {registry.find("student", name.partition(":")[0]).declares.get("reads", "text") for name in students}
+    for name, plugin in registry.found("task").items():
+        cls = registry.load(plugin)
+        if "mini" in cls.tracks and {cls.reads} == (wanted or {"text"}):
+            return name
+    raise RequestError(f"no task packages inputs for {', '.join(students)} together: name one with --task")
+
+
+def build(request: ProfileRequest, task: Task, device: torch.device) -> dict[str, Network]:
+    """Networks by name, the teacher first. A teacher may be a model or, as `bert:12x768`, a student's shape."""
+    given, used = parse_settings(request.settings), set[tuple[str, str]]()  # --set family.key=value
+    reference = request.teacher or task.track.teacher
+    base = ready(task.track.teacher if is_shape(reference) else reference, task)
+    first = shaped(reference, task, base, given, used) if base is None or is_shape(reference) else base
+    networks = {reference: first}
+    for student in request.students or [task.track.student]:
+        networks[student] = shaped(student, task, base, given, used)
+    unused = sorted(set(given) - {key for key, _ in used})
+    if unused:
+        raise RequestError(f"--set {unused[0]}: no architecture of this profile has it; write family.key=value")
+    return {name: network.eval().to(device) for name, network in networks.items()}
+
+
+def ready(reference: str, task: Task) -> Network | None:
+    """A model as it is, with a new head where the task asks for one; None: the reference is a student's shape."""
+    from bench.networks.transformer import load, load_classifier
+
+    if is_shape(reference):
+        return None
+    place = places.locate(reference, task)
+    network: Network
+    if task.kind == "embed":
+        network = load(place.path, place.pooling)
+    else:
+        network = load_classifier(place.path, task.outputs, new_head=not places.has_head(place))
+    network.origin = place.identity
+    return network
+
+
+def shaped(name: str, task: Task, base: Network | None, given: dict[str, str], used: set[tuple[str, str]]) -> Network:
+    """A student as a run would start it, with the base teacher's tokenizer."""
+    family, _, size = name.partition(":") if not name.endswith(".py") else (name, "", "")
+    plugin = registry.find("student", family)
+    cls = registry.load(plugin)
+    if cls.reads != task.reads:
+        raise RequestError(f"{name} reads {cls.reads} and {task.name} is on {task.reads}")
+    settings = override(defaults(plugin, cls), plugin.name, (), given, used)
+    torch.manual_seed(0)
+    return cls(settings).build(cls.check(size or cls.default), task, base)
+
+
+def write(path: Path, profile: dict[str, Any], samples: disk.Samples) -> None:
+    """The profile and its samples beside it, each whole or not at all."""
+    packed = disk.pack(disk.flatten_samples(samples))
+    stored = {"file": f"{path.stem}.samples.npz", "sha256": disk.sha256(packed)}
+    text = Profile(**profile, samples=stored).model_dump_json(by_alias=True, indent=1) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    disk.replace(path.with_name(stored["file"]), packed)
+    disk.replace(path, text.encode())
+
+
+def read(path: Path) -> Profile:
+    """A stored profile. RequestError: broken."""
+    try:
+        return Profile.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise RequestError(f"{path} is not a valid profile: {where}: {first['msg']}") from None
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror}") from None

@@ -1,0 +1,295 @@
+"""What to run: names resolved, settings checked, everything that decides a result in one hashable place."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from bench.data.sources import choose
+from bench.errors import RequestError, unknown
+from bench.networks import places
+from bench.plugins import registry
+from bench.plugins.compatible import why_not
+from bench.store import folders
+from bench.task import Task, Track
+from bench.teachers import plans
+
+if TYPE_CHECKING:
+    from bench.method import Method
+
+TRACKS = ("mini", "lite", "full")
+FIXED = ("teacher", "student", "datasets")  # of a track: chosen with their own options
+OF_TEACHER = ("teach",)  # of a track: part of the teacher's key, and of nothing else
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command line of `bench run`, before anything is looked up."""
+
+    tasks: Sequence[str]
+    methods: Sequence[str]
+    students: Sequence[str]
+    teacher: str = ""
+    track: str = "mini"
+    seeds: Sequence[int] = (0,)
+    data_dir: Path | None = None
+    settings: Sequence[str] = ()  # KEY=VALUE
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One run, resolved. `values` is what the run id is a hash of, and what the record keeps."""
+
+    values: Mapping[str, Any]
+    task: Task
+    track: Track
+    method: registry.Plugin
+    method_settings: Any
+    student: registry.Plugin
+    student_settings: Any
+    size: str
+    place: places.Place
+    seed: int
+    assistants: tuple[Spec, ...] = ()  # runs that have to be carried out first
+
+    @property
+    def run_id(self) -> str:
+        text = json.dumps(self.values, sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        v = self.values
+        return f"{v['task']} {v['track']}  {v['method']}  {v['student']}  seed {v['seed']}"
+
+
+def resolve(request: Request) -> list[Spec]:
+    """The product of tasks, methods, students and seeds. RequestError: anything in it that cannot be run."""
+    if request.track not in TRACKS:
+        raise unknown("track", request.track, TRACKS)
+    given = parse_settings(request.settings)
+    specs: list[Spec] = []
+    used: set[tuple[str, str]] = set()  # (key, owner)
+    for task in open_tasks(request):
+        task.track = override(task.track, "track", (), given, used, skip=FIXED)
+        place = plans.locate(request.teacher or task.track.teacher, task)
+        for method in find_all("method", request.methods):
+            for student in request.students or [task.track.student]:
+                specs += _specs(request, task, place, method, student, given, used)
+    check_used(given, used, specs)
+    return list({s.run_id: s for s in specs}.values())  # the same run asked for twice is one run
+
+
+def open_tasks_set(request: Request) -> list[Task]:
+    """The named tasks with the track's settings of the request. RequestError: a setting that is none of a track."""
+    given, used = parse_settings(request.settings), set[tuple[str, str]]()
+    tasks = open_tasks(request)
+    for task in tasks:
+        task.track = override(task.track, "track", (), given, used, skip=FIXED)
+    for key in given:
+        if key not in {k for k, _ in used}:
+            raise unknown("setting", key, [f.name for f in dataclasses.fields(Track) if f.name not in FIXED])
+    return tasks
+
+
+def find_all(kind: str, names: Sequence[str]) -> list[registry.Plugin]:
+    """The plug-ins of these names and paths. RequestError: two files of one name, whose records would be mixed up."""
+    found = [registry.find(kind, name) for name in names]
+    for first, second in itertools.combinations(found, 2):
+        if first.name == second.name and first.path != second.path:
+            raise RequestError(f"two {kind}s are named '{first.name}': {first.path} and {second.path}")
+    return found
+
+
+def open_tasks(request: Request) -> list[Task]:
+    """The named tasks; a family of several data sets stands for all of them."""
+    source = choose(request.track, request.data_dir)
+    tasks = []
+    for name in request.tasks:
+        family, _, dataset = name.partition("/") if not name.endswith(".py") else (name, "", "")
+        plugin = registry.find("task", family)
+        cls = registry.load(plugin)
+        if request.track not in cls.tracks:
+            raise RequestError(f"the task '{name}' has no {request.track} track: there are {', '.join(cls.tracks)}")
+        there = cls.tracks[request.track].datasets or cls.datasets
+        if dataset and dataset not in cls.datasets:
+            raise unknown("task", name, [f"{family}/{d}" for d in cls.datasets] or [family])
+        if dataset and dataset not in there:
+            raise RequestError(f"{name} is not on the {request.track} track: there are {', '.join(there)}")
+        for chosen in [dataset] if dataset else there or [""]:
+            task = cls(source, request.track, chosen)
+            task.name = plugin.name + (f"/{chosen}" if chosen else "")
+            task.version = plugin.digest or cls.version  # of this instance alone
+            tasks.append(task)
+    return tasks
+
+
+def _specs(
+    request: Request, task: Task, place: places.Place, method: registry.Plugin, student: str, given: dict, used: set
+) -> Iterable[Spec]:
+    family, _, size = student.partition(":") if not student.endswith(".py") else (student, "", "")
+    plugin = registry.find("student", family)
+    method_class, student_class = registry.load(method), registry.load(plugin)
+    misfit = why_not(declared(method_class), task.kind, declared(student_class), task.reads)
+    if misfit:
+        raise RequestError(
+            f"the method '{method.name}' does not fit {task.name} with the student '{student}': {misfit}"
+        )
+    size = student_class.check(size or student_class.default)
+    settings = override(defaults(method, method_class), method.name, ("",), given, used)
+    build = override(defaults(plugin, student_class), plugin.name, (), given, used)
+    name = f"{plugin.name}:{size}" if size else plugin.name
+    identity = task.identity()
+    initial = student_class(build).initial(task)
+    stack = together(task, method_class, settings, request.seeds)
+    for seed in request.seeds:
+        helpers = assistants(request, task, place, method_class, settings, seed)
+        values = {
+            "task": task.name, "track": request.track, "method": method.name, "student": name,
+            "teacher": place.name, "seed": seed,
+            "data": {"source": task.source.kind, "identity": identity},
+            "settings": {
+                "track": task.track.settings(without=FIXED + OF_TEACHER),
+                "method": dataclasses.asdict(settings), "student": dataclasses.asdict(build),
+            },
+            "versions": {
+                "teacher": place.identity, "task": task.version,
+                "method": method.digest or method_class.version, "student": plugin.digest or student_class.version,
+                **({"initial": initial} if initial else {}),
+                **({"assistants": [a.run_id for a in helpers]} if helpers else {}),
+            },
+            **({"stack": stack} if stack else {}),
+        }  # fmt: skip
+        yield Spec(values, task, task.track, method, settings, plugin, build, size, place, seed, helpers)
+
+
+def together(task: Task, method: type[Method], settings: Any, seeds: Sequence[int]) -> list[int]:
+    """The seeds that are trained together, in ascending order. RequestError: the method cannot be trained so."""
+    if task.track.seeds == "apart":
+        return []
+    from bench.training.trial import declared as against
+
+    reason = against(task.track, method, settings, seeds)
+    if reason:
+        raise RequestError(f"--set seeds=stacked: {reason}")
+    return sorted(seeds)
+
+
+def assistants(
+    request: Request, task: Task, place: places.Place, method: type[Method], settings: Any, seed: int
+) -> tuple[Spec, ...]:
+    """The runs whose students will teach: each with its method's defaults, with the teacher that it names."""
+    found: list[Spec] = []
+    for wanted in method.assistants(settings):
+        teacher = place if wanted.teacher is None else run_place(found[wanted.teacher])
+        single = dataclasses.replace(request, seeds=[seed])
+        plugin = registry.find("method", wanted.method)
+        found += _specs(single, task, teacher, plugin, wanted.student, {}, set())
+    return tuple(found)
+
+
+def run_place(spec: Spec) -> places.Place:
+    """A run's student in the place of a teacher."""
+
+    def make(device: Any, console: Any) -> Any:
+        from bench.runs.protocol import restore
+
+        return restore(spec, device, console)[0]
+
+    name = f"{spec.values['method']}/{spec.values['student']}"
+    return places.Place(name, f"run {spec.run_id}", "", folders.root() / "runs" / spec.run_id, make=make)
+
+
+def declared(cls: type) -> dict[str, Any]:
+    """What the class itself says: inherited and computed attributes too, which its source alone may not show."""
+    return {name: getattr(cls, name) for name in ("needs", "wants", "kinds", "offers", "reads") if hasattr(cls, name)}
+
+
+def defaults(plugin: registry.Plugin, cls: Any) -> Any:
+    """The plug-in's settings without any --set. RequestError: they are not what settings have to be."""
+    try:
+        settings = cls.Settings()
+        json.dumps(dataclasses.asdict(settings), allow_nan=False)
+        get_type_hints(type(settings))
+    except (TypeError, ValueError, NameError) as error:
+        needed = "a frozen dataclass whose fields all have a type and a default that JSON can hold"
+        raise RequestError(f"{plugin.path}: Settings must be {needed} ({error})") from None
+    return settings
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, str]:
+    """KEY=VALUE pairs; a key may be prefixed by what it belongs to: `disco.queue`, `bert.init`, `track.updates`."""
+    given = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key.strip():
+            raise RequestError(f"--set takes KEY=VALUE, not '{setting}'")
+        if key.strip() in given:
+            raise RequestError(f"--set {key.strip()} is given twice")
+        given[key.strip()] = value.strip()
+    return given
+
+
+def override(base: Any, owner: str, extra: Sequence[str], given: dict, used: set, skip: Sequence[str] = ()) -> Any:
+    """`base` with the given values that belong to `owner`: keys `owner.name`, and bare names where extra holds ""."""
+    hints = get_type_hints(type(base), include_extras=True)
+    names = [f.name for f in dataclasses.fields(base) if f.name not in skip]
+    changes = {}
+    for key, text in given.items():
+        prefix, _, name = key.rpartition(".")
+        if (prefix == owner or (not prefix and (prefix in extra or owner == "track"))) and name in names:
+            if name in changes:
+                raise RequestError(f"--set {name} and --set {owner}.{name} are the same setting: give one of them")
+            changes[name] = parse_value(key, text, hints[name])
+            used.add((key, owner))
+    return dataclasses.replace(base, **changes)
+
+
+def parse_value(key: str, text: str, hint: Any) -> Any:
+    """A value of the field's type; lists and mappings as JSON. RequestError: it is not one, or not finite."""
+    from pydantic import TypeAdapter, ValidationError
+
+    adapter = TypeAdapter(hint)
+    try:
+        if text == "none":
+            with suppress(ValidationError):
+                return adapter.validate_python(None)
+        try:
+            value = adapter.validate_python(text)
+        except ValidationError:
+            if not text.startswith(("[", "{")) and not text.isdigit():  # a digit: of a choice among numbers
+                raise
+            value = adapter.validate_json(text)
+    except ValidationError as error:
+        raise RequestError(f"--set {key}={text}: {error.errors()[0]['msg']}") from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RequestError(f"--set {key}={text}: not a finite number")
+    return value
+
+
+def check_used(given: dict[str, str], used: set, specs: Sequence[Spec]) -> None:
+    """Every key must belong to something, and a bare one to every method of the command."""
+    methods = {s.method.name: s.method_settings for s in specs}
+    students = {s.student.name: s.student_settings for s in specs}
+    track = [f.name for f in dataclasses.fields(Track) if f.name not in FIXED]
+    owners = {**methods, **students}
+    known = track + [f"{o}.{f.name}" for o, s in owners.items() for f in dataclasses.fields(s)]
+    known += [f.name for s in methods.values() for f in dataclasses.fields(s)]
+    for key in given:
+        takers = {owner for k, owner in used if k == key}
+        if not takers:
+            raise unknown("setting", key, set(known))
+        if "." not in key and "track" in takers and len(takers) > 1:
+            choices = " or ".join(f"{owner}.{key}" for owner in sorted(takers))
+            raise RequestError(f"--set {key} would set several things: write {choices}")
+        if "." not in key and "track" not in takers and takers != set(methods):
+            lacking = ", ".join(sorted(set(methods) - takers))
+            raise RequestError(f"--set {key}: {lacking} has no such setting; write {sorted(takers)[0]}.{key}")

@@ -1,0 +1,179 @@
+"""Many runs: skip what is done, carry out the rest, lose nothing when one fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bench.base import processes
+from bench.base.console import Console
+from bench.errors import BenchError, RequestError
+from bench.records import disk
+from bench.runs.spec import Request, Spec
+from bench.store import folders
+
+T = TypeVar("T")
+
+
+def run_all(
+    specs: Sequence[Spec], results: Path, device: str, console: Console, remeasure: bool = False
+) -> tuple[list[dict[str, Any]], int]:
+    """Outcome of each run as `bench run --json` prints it, and the exit status: 0, 1 (a run failed) or 2."""
+    chosen = choose_device(device)
+    check_writable(results)
+    check_writable(folders.root())
+    outcomes, status = [], 0
+    tell = console if len(specs) > 1 else Console(quiet=True)  # of one run the command's last line says why
+    for unit in units(specs):
+        for spec in unit:
+            console(f"[{specs.index(spec) + 1}/{len(specs)}] {spec.label}  ({spec.run_id})")
+        found, code = attempt(unit[0].run_id, partial(run_unit, unit, results, chosen, console, remeasure), tell)
+        outcomes += [describe(s, "failed") | found for s in unit] if isinstance(found, dict) else found
+        status = max(status, code)
+        if status and processes.count() > 1:
+            break  # the other processes are gone; the same command goes on
+    return outcomes, status
+
+
+def attempt(name: str, work: Callable[[], T], tell: Console) -> tuple[T | dict[str, Any], int]:
+    """(what the work returns, 0), or the reason of its failure and an exit status: one must not lose the others."""
+    try:
+        with processes.failing_together():
+            return work(), 0
+    except BenchError as error:
+        tell(f"  failed: {error}")
+        return {"error": str(error)}, error.exit_status
+    except Exception as error:
+        log = folders.make_folder(folders.root() / "runs" / name) / "error.txt"
+        log.write_text(traceback.format_exc())
+        tell(f"  failed: {type(error).__name__}: {error} (details: {log})")
+        return {"error": f"{type(error).__name__}: {error}", "log": str(log)}, 1
+
+
+def units(specs: Sequence[Spec]) -> list[list[Spec]]:
+    """What is carried out at once: a run, or the runs of the seeds that are trained together, by their seed."""
+    found: dict[str, list[Spec]] = {}
+    for spec in specs:
+        alike = {k: v for k, v in spec.values.items() if k != "seed"} if spec.values.get("stack") else spec.values
+        found.setdefault(json.dumps(alike, sort_keys=True), []).append(spec)
+    return [sorted(unit, key=lambda s: s.seed) for unit in found.values()]
+
+
+def run_unit(
+    unit: Sequence[Spec], results: Path, device: Any, console: Console, remeasure: bool
+) -> list[dict[str, Any]]:
+    """Outcomes of a unit. Of seeds that are trained together none is skipped unless all are there."""
+    if len(unit) == 1:
+        return [run_one(unit[0], results, device, console, remeasure)]
+
+    def lacking() -> list[str]:
+        return [s.run_id for s in unit if not disk.path_of(results, s.values, s.run_id).exists()]
+
+    if not lacking():
+        return [run_one(s, results, device, console, remeasure) for s in unit]
+    from bench.runs.group import carry_out
+
+    with folders.locked(f"run-{unit[0].run_id}"):
+        if lacking():
+            carry_out(unit, results, device, console)
+    return [outcome(s, disk.path_of(results, s.values, s.run_id), "done", console) for s in unit]
+
+
+def teach_all(request: Request, results: Path, device: str, console: Console) -> list[dict[str, Any]]:
+    """Teach, unless they are there, the teachers of the request's tasks. RequestError: one is ready as it is."""
+    from bench.runs import teach
+    from bench.runs.spec import open_tasks_set
+    from bench.teachers import plans
+
+    chosen = choose_device(device)
+    check_writable(results)
+    found = []
+    for task in open_tasks_set(request):
+        if task.track.seeds != "apart":
+            raise RequestError("--set seeds=stacked: a teacher is taught with one seed; leave it out")
+        reference = request.teacher or task.track.teacher
+        place = plans.locate(reference, task)
+        if place.make is None:
+            raise RequestError(f"{reference} solves {task.name} as it is: there is nothing to teach")
+        place.make(chosen, console)
+        path = teach.publish(place, results)
+        record = teach.read(path) if path else None
+        if record is None:
+            raise BenchError(f"the record of {reference} is no longer in the store: bench store rm {place.folder}")
+        console(f"  {record.metric} on dev {100 * record.dev:.2f}  {path}")
+        found.append({"task": task.name, "model": reference, "key": record.key, "dev": record.dev, "record": str(path)})
+    return found
+
+
+def run_one(
+    spec: Spec, results: Path, device: Any, console: Console, remeasure: bool = False, cores: int | None = None
+) -> dict[str, Any]:
+    """Carry out one run unless its record is there. Another process that is at the same run is waited for.
+
+    `cores`: threads to time with, where the run has a part of the machine.
+    """
+    path = disk.path_of(results, spec.values, spec.run_id)
+    status = "skipped"
+    if processes.from_main(lambda: remeasure or not path.exists()):
+        for helper in spec.assistants:
+            console(f"  assistant: {helper.label}  ({helper.run_id})")
+            run_one(helper, results, device, console, cores=cores)
+        from bench.runs.protocol import carry_out, measure_again
+
+        with folders.locked(f"run-{spec.run_id}") if processes.main() else nullcontext():
+            if processes.from_main(lambda: not path.exists()):
+                path, status = carry_out(spec, results, device, console, cores), "done"
+            elif remeasure:
+                path = processes.from_main(lambda: measure_again(spec, results, device, console))
+                status = "done"
+    return outcome(spec, path, status, console)
+
+
+def outcome(spec: Spec, path: Path, status: str, console: Console) -> dict[str, Any]:
+    """What a run's record says, told and returned."""
+    record = processes.from_main(lambda: disk.read(path))
+    found = describe(spec, status) | {
+        "record": str(path),
+        "metric": record.metrics.main.name,
+        "value": record.metrics.main.value,
+        "retention": record.metrics.retention,
+    }
+    low, high = record.metrics.main.ci95
+    kept = "" if record.metrics.retention is None else f"  retention {record.metrics.retention:.1%}"
+    value, name = 100 * record.metrics.main.value, record.metrics.main.name
+    console(f"  {status}: {name} {value:.2f} [{100 * low:.2f}, {100 * high:.2f}]{kept}  {path}")
+    return found
+
+
+def describe(spec: Spec, status: str) -> dict[str, Any]:
+    values = {key: spec.values[key] for key in ("task", "method", "student", "seed")}
+    empty = {"record": None, "metric": None, "value": None, "retention": None}
+    return {"run_id": spec.run_id} | values | {"status": status} | empty
+
+
+def check_writable(folder: Path) -> None:
+    """RequestError before any work is done, rather than a lost record after it."""
+    folders.make_folder(folder)
+    probe = folder / f".writable-{os.getpid()}"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise RequestError(f"cannot write into the folder {folder}: {error.strerror}") from None
+
+
+def choose_device(name: str) -> Any:
+    """auto: the GPU where there is one."""
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RequestError("--device cuda: torch sees no CUDA device here; leave it out to run on the CPU")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

@@ -1,0 +1,60 @@
+"""`bench verify`: carry a record's run out again, and say whether the numbers come out again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from bench.base.console import Console
+from bench.records import disk
+from bench.runs import replay
+from bench.runs.sweep import choose_device
+from bench.store import folders
+
+SAME = 1e-6  # of a score: rounding
+
+
+def verify(results: Path, run: str, data_dir: Path | None, device: str, console: Console) -> dict[str, Any]:
+    """Train anew from the record's spec, nothing of the first run reused but stored teacher signals.
+
+    verdict: `same` (every metric to 1e-6), `within interval` (the main one inside the record's 95% interval) or
+    `different`. The record stays as it is. RequestError: no such record, its data or plug-ins are not here.
+    """
+    from bench.runs import group
+    from bench.runs.protocol import distil, predict
+
+    path = replay.find_record(results, run)
+    record = disk.read(path)
+    spec = replay.spec_of(record, data_dir)
+    console(f"{spec.label}  ({spec.run_id}), again")
+    folder = folders.make_folder(folders.root() / "runs" / f"{spec.run_id}-verify")
+    with folders.locked(f"run-{spec.run_id}-verify"):
+        if spec.values.get("stack"):  # its numbers come out of the whole group alone
+            together = group.siblings(spec)
+            place = [s.seed for s in together].index(spec.seed)
+            found = group.distil(together, folder, choose_device(device), console)[place]
+        else:
+            found = distil(spec, folder, choose_device(device), console)
+        spec.task.unseal()
+        scores = spec.task.score(predict(spec.task, found.student, found.teacher))
+        shutil.rmtree(folder)
+    return judge(record, scores) | {"record": str(path)}
+
+
+def judge(record: disk.Record, again: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """The verdict, and both values of every metric."""
+    from bench.scoring.scores import headline
+
+    main = record.metrics.main
+    value = headline(again, main.name)[1]
+    pairs = {
+        dataset: {name: {"record": said, "again": again[dataset][name]} for name, said in metrics.items()}
+        for dataset, metrics in record.metrics.all.items()
+    }
+    same = all(abs(p["record"] - p["again"]) <= SAME for metrics in pairs.values() for p in metrics.values())
+    inside = main.ci95[0] <= value <= main.ci95[1]
+    return {
+        "run_id": record.run_id, "verdict": "same" if same else "within interval" if inside else "different",
+        "metric": main.name, "value": main.value, "ci95": list(main.ci95), "again": value, "metrics": pairs,
+    }  # fmt: skip

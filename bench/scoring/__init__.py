@@ -1,0 +1,1 @@
+"""What a score is worth: metrics, intervals, comparisons, ranks, loyalty. Arrays in, numbers out; no torch."""

@@ -1,0 +1,127 @@
+"""Intervals by bootstrap over what was sampled: examples, or the documents that pairs of examples share.
+
+A metric that the engine knows from inside (`metrics`) is drawn through weights or counts, any other by scoring
+resampled rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from bench.scoring.metrics import CHUNK, METRICS, Cells, CountMetric, Metric
+from bench.scoring.scores import Predictions, Scores, headline
+
+DRAWS = 1000
+COUNT_DRAWS = 10_000  # where drawing the confusion counts is enough, which costs next to nothing
+SAME = 1e-9  # how near the engine's value of a metric must come to the task's own
+Score = Callable[[Predictions], Scores]
+
+
+def interval(
+    predictions: Predictions, score: Score, metric: str, draws: int | None = None, seed: int = 0
+) -> tuple[float, float]:
+    """95% percentile interval of the headline metric; data sets are drawn independently of one another."""
+    predictions = dict(sorted(predictions.items()))  # a store gives them back in another order than a run
+    rng = np.random.default_rng(seed)
+    form = known(predictions, score, metric)
+    draws = draws or (COUNT_DRAWS if isinstance(form, CountMetric) else DRAWS)
+    if form is None:
+        values = scored_draws(predictions, score, metric, draws, rng)
+    else:
+        values = np.mean([metric_draws(form, a, draws, rng) for a in predictions.values()], axis=0)
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def known(predictions: Predictions, score: Score, metric: str) -> Metric | None:
+    """The engine's form of the metric, where it gives what the task itself computes on each data set.
+
+    A task may call something else by the same name: F1 of spans, accuracy with a class left out.
+    """
+    form = fitting(predictions, metric)
+    if form is None:
+        return None
+    values = {name: form.value(a["prediction"], a["gold"]) for name, a in predictions.items()}
+    return form if agree(values, score(predictions), metric) else None
+
+
+def fitting(predictions: Predictions, metric: str) -> Metric | None:
+    """The engine's metric of this name, where it can score such arrays."""
+    form = METRICS.get(metric)
+    return form if form and all(form.fits(a["prediction"], a["gold"]) for a in predictions.values()) else None
+
+
+def agree(values: Mapping[str, float], own: Scores, metric: str) -> bool:
+    """Whether the engine's values by data set are those of the task."""
+    return all(abs(value - own[name][metric]) <= SAME for name, value in values.items())
+
+
+def scored_draws(
+    predictions: Predictions, score: Score, metric: str, draws: int, rng: np.random.Generator
+) -> np.ndarray:
+    """The headline metric of resampled rows, (draws,)."""
+    values = []
+    for _ in range(draws):
+        drawn = {}
+        for name, arrays in predictions.items():
+            rows = resample(arrays, rng)
+            drawn[name] = {key: array[rows] for key, array in arrays.items() if key != "units"}
+        values.append(headline(score(drawn), metric)[1])
+    return np.array(values)
+
+
+def resample(arrays: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Row numbers of one bootstrap draw of a data set."""
+    return np.repeat(np.arange(len(arrays["prediction"])), draw_weights(arrays, 1, rng)[0])
+
+
+def draw_weights(arrays: dict[str, np.ndarray], draws: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each row is in each draw of a data set, (draws, N).
+
+    Without `units` rows are drawn. With units (N, k) the units are drawn, and a row counts as often as the product of
+    its units' counts: pairs of the same documents are not independent, and drawing pairs would call them so.
+    """
+    units = arrays.get("units")
+    if units is None:
+        return _multiplicities(len(arrays["prediction"]), draws, rng)
+    ids, codes = np.unique(units, return_inverse=True)
+    return np.prod(_multiplicities(len(ids), draws, rng)[:, codes.reshape(units.shape)], axis=2)
+
+
+def metric_draws(metric: Metric, arrays: dict[str, np.ndarray], draws: int, rng: np.random.Generator) -> np.ndarray:
+    """The metric of one data set in each draw, (draws,), a few draws at a time so that memory stays bounded."""
+    prediction, gold = arrays["prediction"], arrays["gold"]
+    if isinstance(metric, CountMetric) and "units" not in arrays:
+        return multinomial_draws(metric, metric.cells(prediction, gold), draws, rng)
+    width = arrays["units"].size if "units" in arrays else len(gold)
+    sizes = _chunks(draws, width)
+    return np.concatenate([metric.draws(prediction, gold, draw_weights(arrays, b, rng)) for b in sizes])
+
+
+def multinomial_draws(metric: CountMetric, cells: Cells, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Resampling N examples draws the cells' counts from a multinomial; no example needs to be drawn."""
+    n = int(cells.counts.sum())
+    sizes = _chunks(draws, len(cells.counts))
+    return np.concatenate([metric.from_cells(cells, rng.multinomial(n, cells.counts / n, size=b)) for b in sizes])
+
+
+def median_interval(ratios: np.ndarray, draws: int = DRAWS, seed: int = 0) -> tuple[float, tuple[float, float]]:
+    """Median of per-round ratios and its 95% bootstrap interval over rounds."""
+    rng = np.random.default_rng(seed)
+    medians = np.median(rng.choice(ratios, size=(draws, len(ratios))), axis=1)
+    low, high = np.percentile(medians, [2.5, 97.5])
+    return float(np.median(ratios)), (float(low), float(high))
+
+
+def _multiplicities(size: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each of `size` things is drawn when `size` are drawn with replacement, (draws, size)."""
+    drawn = rng.integers(size, size=(draws, size)) + size * np.arange(draws)[:, None]
+    return np.bincount(drawn.ravel(), minlength=draws * size).reshape(draws, size)
+
+
+def _chunks(draws: int, width: int) -> list[int]:
+    """Draws cut into parts of at most CHUNK numbers, a draw being `width` numbers."""
+    step = max(1, CHUNK // max(1, width))
+    return [min(step, draws - done) for done in range(0, draws, step)]

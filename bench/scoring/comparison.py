@@ -1,0 +1,365 @@
+"""Is A better than B? Differences, their intervals and p-values, and ranks, from what each example adds to a score.
+
+A run's score theta is the mean over K data sets. An independent unit u (an example, or a document that examples share)
+of a data set with n_k of them contributes
+
+    t_u = (theta_k + influence_u) / (K n_k)        sum over all units: theta
+
+which for a mean metric such as accuracy is what the example scored, and for others its first-order share. One matrix of
+random signs over the units, the same for every run, then gives draws of all scores: signed sums of t are the paired
+sign-flip permutation (swap A and B on a unit), signed sums of the influences alone are draws around the observed score.
+
+Seeds are paired, as runs of a seed share initialisation and batch order. Over n common seeds with differences d_i,
+
+    S^2 = max(0, var(d_i) / n - V_inter)      V_inter = (V_1 - V_ex) / (n - 1)
+
+is what the seeds add: V_ex is the variance that the examples give the mean difference, V_1 the one they give the
+difference of one seed, and V_inter the part of var(d_i) / n that is the examples' luck too. Draws get S times Student's
+t with n - 1 degrees of freedom on top. With one seed S is unknown and taken as 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from bench.errors import RequestError
+from bench.scoring.bootstrap import Score, agree, fitting
+from bench.scoring.metrics import ratio
+from bench.scoring.ranks import rank_ranges
+from bench.scoring.scores import Predictions, headline
+
+DRAWS = 10_000
+ALPHA = 0.05
+DRAWN = 1_000  # pairs of a board; above them p-values and intervals of differences come from formulas alone
+TAIL = 10  # draws; where fewer exceed what was observed, a formula takes over
+UNITS = 1024  # units of one block of signs: 40 MB at 10,000 draws
+PAIRS = 64  # pairs whose draws are held at once
+Runs = Mapping[int | None, "Contributions"]  # a row's runs by seed; a teacher's one run has the seed None
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """What the units of K data sets add to the score of one run; U units over all data sets.
+
+    t is centred plus levels / (K sizes), unit by unit.
+    """
+
+    levels: np.ndarray  # (K,) the score of each data set
+    sizes: np.ndarray  # (K,) units of each data set
+    centred: np.ndarray  # (U,) influence_u / (K n_k), data set by data set, of sum 0 in each
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A minus B. Seeds: those that both have; 0 when both are teachers."""
+
+    value: float
+    ci95: tuple[float, float]
+    p_value: float
+    p_holm: float
+    seeds: int
+
+    @property
+    def verdict(self) -> str:
+        """a, b or tie, by Holm's correction over the pairs of the board."""
+        if self.p_holm >= ALPHA or self.value == 0:
+            return "tie"
+        return "a" if self.value > 0 else "b"
+
+
+def contributions(predictions: Predictions, score: Score, metric: str) -> Contributions:
+    """What each unit adds: by influence where the engine knows the metric, else by leaving the unit out."""
+    if found := by_influence(predictions, score, metric):
+        return found
+    levels = [headline(score({name: arrays}), metric)[1] for name, arrays in predictions.items()]
+    return centred(levels, [jackknife({name: arrays}, score, metric) for name, arrays in predictions.items()])
+
+
+def by_influence(predictions: Predictions, score: Score, metric: str) -> Contributions | None:
+    """None: the engine has no such metric, or `score` gives other values than it."""
+    form = fitting(predictions, metric)
+    if form is None:
+        return None
+    parts = {name: form.parts(arrays["prediction"], arrays["gold"]) for name, arrays in predictions.items()}
+    levels = {name: value for name, (value, _) in parts.items()}
+    if not agree(levels, score(predictions), metric):
+        return None
+    shares = [by_unit(parts[name][1], arrays.get("units")) for name, arrays in predictions.items()]
+    return centred(list(levels.values()), shares)
+
+
+def centred(levels: Sequence[float], shares: Sequence[np.ndarray]) -> Contributions:
+    """From the score and the units' shares of each data set."""
+    found = [(own - own.mean()) / len(shares) for own in shares]
+    return Contributions(np.array(levels), np.array([len(own) for own in found]), np.concatenate(found))
+
+
+def by_unit(influence: np.ndarray, units: np.ndarray | None) -> np.ndarray:
+    """influence / N of the rows (N,), added up over the rows that hold a unit: units (N, k) -> (n,)."""
+    shares = influence / len(influence)
+    if units is None:
+        return shares
+    ids, codes = np.unique(units, return_inverse=True)
+    codes = codes.reshape(len(influence), -1)
+    return sum((np.bincount(column, shares, len(ids)) for column in codes.T), start=np.zeros(len(ids)))
+
+
+def jackknife(predictions: Predictions, score: Score, metric: str) -> np.ndarray:
+    """(n - 1) / n (theta - theta without u) for each unit u of one data set, (n,): n calls of the task's score."""
+    ((name, arrays),) = predictions.items()
+    size = len(arrays["prediction"])
+    units = arrays.get("units", np.arange(size)).reshape(size, -1)
+    columns = {key: array for key, array in arrays.items() if key != "units"}
+    whole, without = headline(score(predictions), metric)[1], []
+    for unit in (ids := np.unique(units)):
+        kept = (units != unit).all(1)
+        without.append(headline(score({name: {k: c[kept] for k, c in columns.items()}}), metric)[1])
+    return (len(ids) - 1) / len(ids) * (whole - np.array(without))
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Holm's (1979) step-down correction: smallest first, p times the number of tests left, never falling."""
+    order = np.argsort(p_values, kind="stable")
+    stepped = np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1))
+    corrected = np.empty(len(order))
+    corrected[order] = np.minimum(stepped, 1.0)
+    return corrected
+
+
+def signed_sums(weights: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Sums under random signs: weights (R, U) -> (R, draws) float32. A block of signs at a time, one bit each."""
+    sums = np.zeros((len(weights), draws), np.float32)
+    for start in range(0, weights.shape[1], UNITS):
+        block = weights[:, start : start + UNITS].astype(np.float32)
+        width = block.shape[1]
+        bits = np.unpackbits(np.frombuffer(rng.bytes(width * -(-draws // 8)), np.uint8).reshape(width, -1), axis=1)
+        part = block @ bits[:, :draws].astype(np.float32)
+        part *= 2  # in place: the block's sums are as large as all sums
+        part -= block.sum(1, keepdims=True)
+        sums += part
+    return sums
+
+
+@dataclass(frozen=True)
+class Moments:
+    """A pair's difference over n seeds, and the variances of that difference."""
+
+    difference: float
+    v_examples: float  # V_ex
+    v_null: float  # of the sign-flip permutation, in which contributions are not centred
+    v_seeds: float  # S^2
+    v_total: float  # var(d_i) / n
+    seeds: int  # n
+    first: list[int]
+    second: list[int]
+    gap: np.ndarray  # (K,) difference of each data set
+
+    @property
+    def seed_sd(self) -> float:
+        return float(np.sqrt(self.v_seeds))
+
+
+def tails(pairs: Sequence[Moments]) -> np.ndarray:
+    """Two-sided p-values by Student's t with Satterthwaite's degrees of freedom, (P,); see Comparison._tested."""
+    from scipy.special import stdtr  # scipy.stats takes half a second to import
+
+    variance = np.array([m.v_null + m.v_seeds for m in pairs])
+    scaled = ratio(np.array([abs(m.difference) for m in pairs]), np.sqrt(variance))
+    return np.asarray(2 * stdtr(freedom(pairs, variance), -scaled))
+
+
+def halves(pairs: Sequence[Moments]) -> np.ndarray:
+    """Half the width of the 95% interval of each difference by the same t, (P,)."""
+    from scipy.special import stdtrit
+
+    variance = np.array([m.v_examples + m.v_seeds for m in pairs])
+    return np.asarray(stdtrit(freedom(pairs, variance), 0.975) * np.sqrt(variance))
+
+
+def freedom(pairs: Sequence[Moments], variance: np.ndarray) -> np.ndarray:
+    """Degrees of freedom, (P,); a million, which is as good as normal, where nothing varied between the seeds."""
+    spread = np.array([m.v_total for m in pairs]) ** 2
+    found = ratio(variance**2 * np.array([m.seeds - 1 for m in pairs]), spread)
+    return np.where(found > 0, found, 1e6).clip(max=1e6)
+
+
+class Comparison:
+    """All rows of one board against each other. Nothing but the Gram matrix and the draws runs over the units."""
+
+    def __init__(self, rows: Sequence[Runs], draws: int = DRAWS, seed: int = 0) -> None:
+        """RequestError: the runs were not scored on the same units."""
+        self.rows, self.draws, self.seed = rows, draws, seed
+        runs = [run for row in rows for run in row.values()]
+        self.sizes = runs[0].sizes
+        if any(not np.array_equal(run.sizes, self.sizes) for run in runs):
+            raise RequestError("these runs were not scored on the same examples")
+        self.places, at = [], 0
+        for row in rows:
+            self.places.append({seed: at + i for i, seed in enumerate(row)})
+            at += len(row)
+        self.levels = np.stack([run.levels for run in runs])  # (R, K)
+        self.scores = self.levels.mean(1)  # (R,)
+        centred = np.stack([run.centred for run in runs])  # (R, U)
+        self.scale = 1 / (len(self.sizes) * self.sizes)  # (K,)
+        flat = np.repeat(np.diag(self.scale), self.sizes, axis=1)  # (K, U)
+        with threadpool_limits(1, "blas"):  # another number of cores would give other last bits, and another digit
+            self.gram = centred @ centred.T
+            sums = signed_sums(np.concatenate([centred, flat]), draws, np.random.default_rng(seed))
+        self.around, self.flat = sums[: len(runs)], sums[len(runs) :]  # (R, B) and (K, B)
+        self._means: dict[tuple[int, ...], np.ndarray] = {}
+        self._noises: dict[int, np.ndarray] = {}
+
+    def common(self, a: int, b: int) -> tuple[int | None, ...]:
+        """The seeds that two rows share. A teacher goes with any; None alone: two teachers."""
+        one, two = self.places[a], self.places[b]
+        if None in one or None in two:
+            return tuple(two if None in one else one)
+        return tuple(seed for seed in one if seed in two)
+
+    def chosen(self, row: int, seeds: Iterable[int | None]) -> list[int]:
+        """Places of a row's runs of these seeds; a teacher's one run for each."""
+        places = self.places[row]
+        return [places[None if None in places else seed] for seed in seeds]
+
+    @cached_property
+    def pairs(self) -> dict[tuple[int, int], Moments]:
+        """The pairs of rows with a common seed."""
+        groups: dict[tuple[int | None, ...], list[tuple[int, int]]] = {}
+        for a, b in combinations(range(len(self.rows)), 2):
+            if seeds := self.common(a, b):
+                groups.setdefault(seeds, []).append((a, b))
+        found: dict[tuple[int, int], Moments] = {}
+        for seeds, pairs in groups.items():
+            places = np.array([[self.chosen(row, seeds) for row in pair] for pair in pairs])  # (P, 2, n)
+            found |= dict(zip(pairs, self._moments(places), strict=True))
+        return {pair: found[pair] for pair in sorted(found)}
+
+    @cached_property
+    def large(self) -> bool:
+        """Whether the board has so many pairs that they get formulas instead of draws of their own."""
+        return len(self.pairs) > DRAWN
+
+    @cached_property
+    def p_values(self) -> dict[tuple[int, int], float]:
+        """Paired sign-flip permutation over examples, with the noise of seeds; two-sided."""
+        if self.large:
+            return dict(zip(self.pairs, map(float, tails(list(self.pairs.values()))), strict=True))
+        found: dict[tuple[int, int], float] = {}
+        pairs = list(self.pairs.items())
+        for start in range(0, len(pairs), PAIRS):
+            part = pairs[start : start + PAIRS]
+            found |= zip((pair for pair, _ in part), self._tested([moments for _, moments in part]), strict=True)
+        return found
+
+    @cached_property
+    def corrected(self) -> dict[tuple[int, int], float]:
+        """Holm's correction of all p-values of the board."""
+        values = holm(np.array(list(self.p_values.values())))
+        return dict(zip(self.p_values, map(float, values), strict=True))
+
+    def difference(self, a: int, b: int) -> Difference:
+        """Row a minus row b. RequestError: they share no seed."""
+        pair = (min(a, b), max(a, b))
+        if pair not in self.pairs:
+            raise RequestError("the two rows share no seed; runs are compared seed by seed")
+        moments, sign = self.pairs[pair], 1 if a < b else -1
+        seeds = moments.seeds if any(None not in self.places[row] for row in pair) else 0
+        p_value, p_holm = self.p_values[pair], self.corrected[pair]
+        if self.large:
+            value, half = sign * moments.difference, self._half[pair]
+            return Difference(value, (value - half, value + half), p_value, p_holm, seeds)
+        draws = self._drawn(moments.first) - self._drawn(moments.second) + moments.seed_sd * self._noise(moments.seeds)
+        low, high = np.percentile(sign * (moments.difference + draws), [2.5, 97.5])
+        return Difference(sign * moments.difference, (float(low), float(high)), p_value, p_holm, seeds)
+
+    @cached_property
+    def _half(self) -> dict[tuple[int, int], float]:
+        return dict(zip(self.pairs, map(float, halves(list(self.pairs.values()))), strict=True))
+
+    @cached_property
+    def score_draws(self) -> np.ndarray:
+        """Scores of the rows over examples and seeds, (rows, B)."""
+        rng = np.random.default_rng((self.seed, 1))
+        found = []
+        for places in (list(row.values()) for row in self.places):
+            n, spread = len(places), 0.0
+            if n > 1:
+                (moments,) = self._moments(np.array([[places, places]]), alone=True)
+                spread = moments.seed_sd
+            noise = rng.standard_t(max(1, n - 1), self.draws).astype(np.float32)
+            found.append(self.scores[places].mean() + self._drawn(places) + spread * noise)
+        return np.stack(found)
+
+    @cached_property
+    def intervals(self) -> list[tuple[float, float]]:
+        """The 95% interval of each row's score over examples and seeds; of a row with one run, over examples."""
+        low, high = np.percentile(self.score_draws, [2.5, 97.5], axis=1)
+        return list(zip(map(float, low), map(float, high), strict=True))
+
+    @cached_property
+    def ranks(self) -> list[tuple[int, int]]:
+        """The 95% range of each row's rank, 1 the best; rows that draw alike share the ranks they span."""
+        low, high = rank_ranges(self.score_draws)
+        return [(int(best), int(worst)) for best, worst in zip(low, high, strict=True)]
+
+    def _moments(self, places: np.ndarray, alone: bool = False) -> list[Moments]:
+        """Variances of the differences between runs, places (P, 2, n). `alone`: of the first runs themselves."""
+        first, second = places[:, 0], places[:, 1]
+        sign = 0 if alone else 1
+        values = self.scores[first] - sign * self.scores[second]  # (P, n)
+        cross = self._block(first, first) + sign * (self._block(second, second) - 2 * self._block(first, second))
+        v_examples = cross.mean((1, 2)).clip(0)
+        v_single = np.einsum("pii->pi", cross).mean(1)
+        n = values.shape[1]
+        v_total = values.var(1, ddof=1) / n if n > 1 else np.zeros(len(values))
+        v_inter = (v_single - v_examples).clip(0) / (n - 1) if n > 1 else 0.0
+        v_seeds = (v_total - v_inter).clip(0)
+        gap = (self.levels[first] - sign * self.levels[second]).mean(1)  # (P, K)
+        v_null = v_examples + gap**2 @ (self.scale / len(self.sizes))
+        numbers = np.stack([values.mean(1), v_examples, v_null, v_seeds, v_total], axis=1).tolist()
+        found = zip(numbers, first.tolist(), second.tolist(), gap, strict=True)
+        return [
+            Moments(value, examples, null, between, total, n, one, two, own)
+            for (value, examples, null, between, total), one, two, own in found
+        ]
+
+    def _block(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return self.gram[first[:, :, None], second[:, None, :]]
+
+    def _tested(self, pairs: Sequence[Moments]) -> list[float]:
+        """p = (1 + draws as far from 0 as the difference) / (1 + draws), or where few are, a tail of Student's t.
+
+        The tail has nu = (V + S^2)^2 (n - 1) / (var(d_i) / n)^2, Satterthwaite's degrees of freedom, V the variance of
+        the permutation; of all that varies between seeds, as S^2 can be 0 by luck. Its limit for one seed is normal.
+        """
+        null = np.stack([self._drawn(m.first) - self._drawn(m.second) + m.gap @ self.flat for m in pairs])
+        null += np.stack([m.seed_sd * self._noise(m.seeds) for m in pairs])
+        observed = np.array([abs(m.difference) for m in pairs])
+        own = np.diag(self.gram)
+        rounding = 1e-5 * np.sqrt([m.v_null + own[m.first].mean() + own[m.second].mean() for m in pairs])
+        near = observed - rounding  # a draw that equals what was observed counts, whatever float32 makes of it
+        counts = (abs(null) >= near[:, None]).sum(1)
+        sampled = (1 + counts) / (1 + self.draws)
+        return [
+            float(p if count >= TAIL else min(p, tail))
+            for p, count, tail in zip(sampled, counts, tails(pairs), strict=True)
+        ]
+
+    def _drawn(self, places: Sequence[int]) -> np.ndarray:
+        """Draws of the mean of runs, around it: (B,)."""
+        if (key := tuple(places)) not in self._means:
+            self._means[key] = self.around[list(key)].mean(0)
+        return self._means[key]
+
+    def _noise(self, seeds: int) -> np.ndarray:
+        """Student's t of n - 1 degrees of freedom, the same draws for every pair: (B,)."""
+        if seeds not in self._noises:
+            rng = np.random.default_rng((self.seed, 2, seeds))
+            self._noises[seeds] = rng.standard_t(max(1, seeds - 1), self.draws).astype(np.float32)
+        return self._noises[seeds]

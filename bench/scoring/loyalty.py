@@ -1,0 +1,48 @@
+"""Loyalty: how far a student agrees with its teacher on test, right or wrong.
+
+Two students of the same accuracy may err together with the teacher or elsewhere (Xu et al. 2021, Beyond Preserved
+Accuracy, arXiv 2109.03228).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.scoring.scores import Predictions
+
+
+def loyalty(predictions: Predictions) -> dict[str, dict[str, float]]:
+    """By data set, from `prediction` and `teacher` of the same shape.
+
+    Classes (N, C), logits:  label        share of inputs with the same highest class
+                             probability  1 - mean Jensen-Shannon distance (base e) of the two distributions
+    Labels (N,), whole:      label
+    Values (N,):             rank         Spearman's correlation with the teacher's values; 0 where one is constant
+    """
+    return {name: _of(arrays["prediction"], arrays["teacher"]) for name, arrays in predictions.items()}
+
+
+def _of(student: np.ndarray, teacher: np.ndarray) -> dict[str, float]:
+    if student.ndim == 2:
+        same = float((student.argmax(1) == teacher.argmax(1)).mean())
+        return {"label": same, "probability": probability_loyalty(student, teacher)}
+    if student.dtype.kind in "iub":
+        return {"label": float((student == teacher).mean())}
+    return {"rank": rank_loyalty(student, teacher)}
+
+
+def probability_loyalty(student: np.ndarray, teacher: np.ndarray) -> float:
+    """1 - mean over inputs of the Jensen-Shannon distance between softmax(student) and softmax(teacher), (N, C)."""
+    from scipy.spatial.distance import jensenshannon
+    from scipy.special import softmax
+
+    p, q = (softmax(np.asarray(logits, np.float64), axis=1) for logits in (student, teacher))
+    return 1.0 - float(np.nan_to_num(jensenshannon(p, q, axis=1)).mean())  # rounding below 0 under the root: distance 0
+
+
+def rank_loyalty(student: np.ndarray, teacher: np.ndarray) -> float:
+    from scipy.stats import spearmanr
+
+    if np.ptp(student) == 0 or np.ptp(teacher) == 0:
+        return 0.0
+    return float(spearmanr(student, teacher).statistic)

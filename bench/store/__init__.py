@@ -1,0 +1,1 @@
+"""What is computed once and kept: signals, tokens, timings, teachers, unfinished runs."""

@@ -1,0 +1,218 @@
+"""The store: teacher signals and run checkpoints on disk, keyed by content.
+
+    <cache>/signals/<key>/{meta.json, embedding.npy}     teacher signals, read through memory maps (by row: rows.py)
+    <cache>/tokens/<key>/{meta.json, flat.npy ...}       texts as a tokenizer reads them (bench.inputs)
+    <cache>/runs/<run id>/checkpoint.safetensors         an unfinished run; student.safetensors once it is done
+    <cache>/teachers/<key>/{teacher.safetensors, record.json}    a teacher that was fine-tuned (bench.runs.teach)
+    <cache>/timings/<key>/{measured.json, samples.npz}   a session of the clock (bench.measuring.cache)
+
+A folder appears under its final name only when it is complete, so an interrupted write is never read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from bench.base.processes import main_first
+from bench.errors import BenchError, RequestError
+
+
+def root() -> Path:
+    """BENCH_CACHE, else `bench` in the user's cache folder."""
+    if os.environ.get("BENCH_CACHE"):
+        return Path(os.environ["BENCH_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bench"
+
+
+def content_key(**parts: Any) -> str:
+    """A short hash of everything that decides a value."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+QUOTA = "BENCH_STORE_QUOTA"  # an environment variable, so that processes which a run starts know it too
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+def quota() -> int:
+    """Bytes that all signals may take where large ones are stored. RequestError: no size."""
+    text = os.environ.get(QUOTA) or "4GB"
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", text.strip().lower())
+    if not match:
+        raise RequestError(f"the store's quota '{text}' is no size: write it as in 500MB, 4GB or 0")
+    return int(float(match[1]) * UNITS[match[2]])
+
+
+def set_quota(text: str) -> None:
+    """For this process and those it starts. RequestError: no size."""
+    os.environ[QUOTA] = text
+    quota()
+
+
+def used() -> int:
+    """Bytes that teacher signals take on disk."""
+    return sum(on_disk(f) for f in (root() / "signals").glob("*/*") if f.is_file())
+
+
+def on_disk(file: Path) -> int:
+    """Bytes that a file really takes: an array that is filled row by row has holes."""
+    return min(file.stat().st_blocks * 512, file.stat().st_size)
+
+
+@contextmanager
+def told(folder: Path) -> Iterator[None]:
+    """What goes wrong with the disk becomes one sentence; unfinished folders are removed."""
+    try:
+        yield
+    except OSError as error:
+        raise BenchError(f"cannot write the teacher store in {folder}: {error.strerror}") from error
+
+
+@contextmanager
+def locked(name: str, wait: bool = True) -> Iterator[None]:
+    """One process at a time; the others wait, or get a RequestError. The lock dies with its process."""
+    lock = FileLock(make_folder(root() / "locks") / f"{name}.lock")
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise RequestError(f"{name} is in use by another bench process") from None
+    except OSError as error:
+        raise RequestError(f"cannot lock {lock.lock_file}: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def make_folder(folder: Path) -> Path:
+    """Create a folder, or say in one sentence why it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"cannot create the folder {folder}: {error.strerror}") from None
+    return folder
+
+
+def signals(key: str, meta: dict[str, Any], compute: Callable[[], dict[str, np.ndarray]]) -> tuple[dict, dict]:
+    """`arrays` of a teacher's signals, by name."""
+    return arrays("signals", key, meta, compute)
+
+
+@main_first
+def arrays(
+    room: str, key: str, meta: dict[str, Any], compute: Callable[[], dict[str, np.ndarray]]
+) -> tuple[dict, dict]:
+    """Stored arrays by name (memory-mapped) and their meta data; computed and stored when they are not there.
+
+    `meta["fresh"]` says whether this call computed them.
+    """
+    folder = root() / room / key
+    with locked(lock_name(room, key)):
+        try:
+            found, kept = read_folder(folder)
+            fresh = False
+        except (OSError, ValueError, KeyError, TypeError, EOFError):  # not there, or damaged
+            write_folder(folder, meta, compute)
+            found, kept = read_folder(folder)
+            fresh = True
+        os.utime(folder / "meta.json")  # last use, shown by `bench store ls`
+    return found, kept | {"fresh": fresh}
+
+
+def lock_name(room: str, key: str) -> str:
+    """What a folder of the store is locked by."""
+    kinds = {folder: kind for kind, folder in FOLDERS.items()}
+    return f"{kinds[room]}-{key}" if room in kinds else key
+
+
+def read_folder(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """(memory-mapped arrays, meta data), all that was written."""
+    meta = json.loads((folder / "meta.json").read_text())
+    return {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in meta["arrays"]}, meta
+
+
+def write_folder(folder: Path, meta: dict[str, Any], compute: Callable[[], dict[str, np.ndarray]]) -> None:
+    """Compute arrays and put them in place in one rename; the caller holds the lock. A full disk leaves nothing."""
+    make_folder(folder.parent)
+    started = time.perf_counter()
+    arrays = compute()
+    meta = meta | {"seconds": time.perf_counter() - started, "rows": len(next(iter(arrays.values())))}
+    meta["arrays"] = list(arrays)
+    temporary = folder.with_name(f".writing-{folder.name}")
+    for left in (folder, temporary):  # a damaged entry, an interrupted write
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        temporary.mkdir()
+        for name, array in arrays.items():
+            np.save(temporary / f"{name}.npy", array, allow_pickle=False)
+        (temporary / "meta.json").write_text(json.dumps(meta, indent=1))
+        temporary.replace(folder)
+    except OSError as error:
+        raise BenchError(f"cannot write the teacher store in {folder.parent}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+FOLDERS = {"run": "runs", "teacher": "teachers", "timings": "timings", "tokens": "tokens"}  # beside the signals
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in the store, as `bench store ls` shows it."""
+
+    kind: str  # signals | run | teacher | timings | tokens | unfinished: a write that was interrupted, or goes on
+    key: str
+    detail: str
+    size: int  # bytes
+    used: float  # last use, seconds since the epoch
+    path: Path
+
+
+def entries() -> list[Entry]:
+    """Everything in the store, newest use first."""
+    found = [_entry("signals", p) for p in (root() / "signals").glob("[!.]*") if p.is_dir()]
+    found += [_entry("unfinished", p) for p in (root() / "signals").glob(".writing-*") if p.is_dir()]
+    for kind, folder in FOLDERS.items():
+        found += [_entry(kind, p) for p in (root() / folder).glob("[!.]*") if p.is_dir()]
+    return sorted(found, key=lambda e: -e.used)
+
+
+def _entry(kind: str, path: Path) -> Entry:
+    files = [f for f in path.iterdir() if f.is_file()]
+    used = max((f.stat().st_mtime for f in files), default=path.stat().st_mtime)
+    detail = ", ".join(sorted(f.name for f in files))
+    if kind == "signals":
+        try:
+            meta = json.loads((path / "meta.json").read_text())
+            rows = f"{meta['rows']} of {meta['of']}" if "of" in meta else f"{meta['rows']}"
+            detail = f"{meta['teacher']}: {rows} x {', '.join(meta['signals'])}"
+        except (OSError, ValueError, KeyError, TypeError):
+            detail = "damaged; it will be computed again"
+    return Entry(kind, path.name.removeprefix(".writing-"), detail, sum(map(on_disk, files)), used, path)
+
+
+def remove(keys: list[str]) -> int:
+    """Delete entries by key or unambiguous beginning; bytes freed. RequestError: no such key, several, or in use."""
+    present = entries()
+    chosen: dict[Path, Entry] = {}
+    for key in keys:
+        matches = [e for e in present if e.key == key] or [e for e in present if key and e.key.startswith(key)]
+        if len({e.key for e in matches}) != 1:
+            raise RequestError(f"'{key}' names {len(matches) or 'no'} entries of the store: see bench store ls")
+        chosen |= {e.path: e for e in matches}
+    for entry in chosen.values():
+        with locked(lock_name(FOLDERS.get(entry.kind, ""), entry.key), wait=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+    return sum(e.size for e in chosen.values())

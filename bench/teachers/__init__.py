@@ -1,0 +1,1 @@
+"""The teacher of a run: which it is, its signals from the store, or made in every step."""

@@ -1,0 +1,273 @@
+"""The board's numbers against numbers worked out here, and what may and may not share a row or a column."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.board import leaderboard
+from bench.board.leaderboard import Board, Row, combined
+from bench.errors import RequestError
+from bench.records import disk
+from bench.records.disk import Interval, Record
+
+TRACK = {"updates": 80, "batch_size": 32}
+CPU = "CPU: Testium 3, 4 cores"
+
+
+def size(total: int, disk_bytes: int, p50: float, per_s: float) -> dict[str, Any]:
+    """Counts and timings of one network."""
+    tables = 11_918_592
+    return {
+        "parameters": {"total": total, "embedding": tables, "active": total - tables}, "disk_bytes": disk_bytes,
+        "flops": {"mean": 40.0 * (total - tables)}, "memory_bytes": 5 * total, "tokens": {"mean": 20.0, "padding": 0.1},
+        "latency": {"single": {"p50_ms": p50, "p90_ms": p50 + 1}}, "throughput": {"offline_per_s": per_s},
+        "energy": None,
+    }  # fmt: skip
+
+
+def make(method: str = "kd", seed: int = 0, value: float = 0.75, **changes: Any) -> Record:
+    """A record as `bench run` writes it. `changes`: of the spec by name, or of a part by `part__key`."""
+    spec = {
+        "task": "sts", "track": "mini", "method": method, "student": "bert:3", "teacher": "all-MiniLM-L6-v2",
+        "seed": seed,
+        "data": {"source": "packaged", "identity": "d" * 16},
+        "settings": {"track": TRACK, "method": {"lr": 2e-4}, "student": {"init": "teacher"}},
+        "versions": {"teacher": "mini==0.1#", "task": 1, "method": 1, "student": 1},
+    } | {k: v for k, v in changes.items() if "__" not in k}  # fmt: skip
+    run_id = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
+    main = {"name": "spearman", "dataset": "lee", "value": value, "ci95": (value - 0.04, value + 0.03)}
+    raw: dict[str, Any] = {
+        "schema": 2, "run_id": run_id, "spec": spec,
+        "data": {
+            "source": "packaged", "identity": spec["data"]["identity"], "title": "Sentence similarity",
+            "origin": "gensim", "revision": "gensim 4.4.0", "licence": "LGPL-2.1", "citation": "Lee et al. 2005",
+            "notes": ["a small task"],
+            "splits": {"distil": "sentences", "dev": "word pairs", "test": "pairs of documents"},
+            "sizes": {"distil": 1234, "dev": 1352, "test": 1225, "lee": 1225},
+        },
+        "teacher": {
+            "name": spec["teacher"], "identity": spec["versions"]["teacher"], "fingerprint": "f" * 16,
+            "metrics": {"lee": {"pearson": 0.81, "spearman": 0.8}},
+            "main": main | {"value": 0.8, "ci95": (0.7, 0.88)},
+            "efficiency": size(22_713_216, 90_868_376, 8.0, 200.0),
+        },
+        "student": {"name": spec["student"], "origin": "layers 0, 2 and 5 of the teacher", "width": 384},
+        "metrics": {
+            "main": main, "all": {"lee": {"pearson": value + 0.01, "spearman": value}}, "retention": value / 0.8,
+            "loyalty": {"lee": {"rank": 0.9}}, "dev": 0.5,
+            "choices": [{"what": "checkpoint of stage distil", "split": "dev", "step": 80, "value": 0.5}],
+        },
+        "efficiency": size(17_389_824, 69_571_560, 4.0 + seed, 400.0) | {
+            "speedup": (speedup := {"value": 2.0 - 0.1 * seed, "ci95": (1.8 - 0.1 * seed, 2.1 - 0.1 * seed)}),
+            "speedups": {"single": speedup}, "scope": "model only", "device": CPU, "threads": 2, "inputs": 128,
+            "noisy": False,
+            "noise": [], "seen": {"load": 0.1, "foreign": 0.01, "spread": 0.02}, "notes": ["128 inputs"],
+            "samples": {"file": f"{run_id}.samples.npz", "sha256": "0" * 64},
+            "measured": "2025-01-01T10:00:50+00:00", "commit": None, "dirty": None,
+        },
+        "cost": {
+            "student_updates": 80, "stages": {"distil": 80}, "teacher_forwards": 1000 if seed == 0 else 0,
+            "teacher_forwards_reused": 0 if seed == 0 else 1000, "train_seconds": 10.0 + seed,
+            "teacher_seconds": 5.0 if seed == 0 else 0.0, "teacher_seconds_reused": 0.0 if seed == 0 else 5.0,
+            "energy_j": None, "energy_source": None,
+        },
+        "curve": [
+            {"stage": "distil", "step": 0, "losses": {}, "dev": 0.31},
+            {"stage": "distil", "step": 40, "losses": {"kl": 0.25}},
+            {"stage": "distil", "step": 80, "losses": {"kl": 0.125}, "dev": 0.5},
+        ],
+        "environment": {"device": CPU, "python": "3.11.7", "libraries": {"torch": "2.11.0"}},
+        "provenance": {
+            "command": f"bench run --task sts --method {method} --seeds {seed}", "commit": None, "dirty": None,
+            "version": "0.1.0", "started": "2025-01-01T10:00:00+00:00", "finished": "2025-01-01T10:01:00+00:00",
+        },
+        "predictions": {"file": f"{run_id}.npz", "sha256": "0" * 64},
+    }  # fmt: skip
+    for path, new in changes.items():
+        *parts, key = path.split("__")
+        target = raw
+        for part in parts:
+            target = target[part]
+        if parts:
+            target[key] = new
+    return Record.model_validate(raw)
+
+
+def settings(**method: Any) -> dict[str, Any]:
+    return {"track": TRACK, "method": method, "student": {"init": "teacher"}}
+
+
+def only(found: list[Board]) -> Board:
+    assert len(found) == 1
+    return found[0]
+
+
+def row_of(board: Board, method: str) -> Row:
+    return next(row for row in board.rows if row.method == method)
+
+
+def test_a_row_is_the_mean_of_its_seeds_with_the_stated_interval() -> None:
+    values = [0.70, 0.76, 0.73]
+    row = row_of(only(leaderboard.rows(make(seed=s, value=v) for s, v in enumerate(values))), "kd")
+    half = 1.96 * np.sqrt(np.var(values, ddof=1) / 3 + np.mean([(0.07 / 3.92) ** 2] * 3))
+    assert row.score is not None and row.retention is not None
+    assert np.allclose([row.score.value, row.score.low, row.score.high], [0.73, 0.73 - half, 0.73 + half])
+    assert row.retention == pytest.approx(0.73 / 0.8)
+    assert [seed for seed, _ in row.runs] == [0, 1, 2] and not row.few_seeds
+
+
+def test_seeds_share_a_row_though_each_has_its_own_assistants() -> None:
+    def versions(seed: int, *more: str) -> dict[str, Any]:
+        assistants = [f"{seed:016x}", *more]
+        return {"teacher": "mini==0.1#", "task": 1, "method": 1, "student": 1, "assistants": assistants}
+
+    board = only(leaderboard.rows(make("takd", s, versions=versions(s)) for s in range(3)))
+    assert [len(row.runs) for row in board.rows if row.method] == [3]
+    both = [make("takd", 0, versions=versions(0)), make("takd", 1, versions=versions(1, "another"))]
+    assert len([row for row in only(leaderboard.rows(both)).rows if row.method]) == 2
+
+
+def test_one_seed_keeps_its_own_interval_and_is_marked() -> None:
+    row = row_of(only(leaderboard.rows([make(value=0.75)])), "kd")
+    assert row.score is not None and row.few_seeds
+    assert (row.score.value, row.score.low, row.score.high) == (0.75, pytest.approx(0.71), pytest.approx(0.78))
+
+
+def test_seeds_that_agree_leave_the_bootstrap_part_whole() -> None:
+    one = Interval(value=0.5, ci95=(0.4, 0.6))
+    assert combined([one] * 10).high == pytest.approx(0.6)
+
+
+def test_speed_and_cost_of_a_row() -> None:
+    board = only(leaderboard.rows(make(seed=s) for s in range(3)))
+    row, hardware = row_of(board, "kd"), board.hardware[0]
+    speed = row.speed[hardware]
+    assert (hardware.device, hardware.threads, hardware.scope) == (CPU, 2, "model only")
+    assert (speed.latency_ms, speed.offline_per_s, speed.noisy) == (5.0, 400.0, False)
+    assert speed.speedup is not None
+    assert (speed.speedup.value, speed.speedup.low, speed.speedup.high) == (pytest.approx(1.9), pytest.approx(1.6), 2.1)
+    assert speed.seconds == pytest.approx(11 + 5), "whether or not the store served the teacher"
+    assert (row.updates, row.teacher_forwards) == (80, 1000)
+    assert (row.parameters.low, row.active.high, row.disk_bytes.low) == (17_389_824, 5_471_232, 69_571_560)
+
+
+def test_the_teacher_is_the_first_row_and_the_rest_fall() -> None:
+    board = only(leaderboard.rows([make("a", value=0.6), make("b", value=0.9), make("c", value=0.7)]))
+    assert [r.method for r in board.rows] == ["", "b", "c", "a"]
+    teacher = board.rows[0]
+    assert teacher.score is not None
+    assert (teacher.teacher, teacher.score.low, teacher.score.high) == ("all-MiniLM-L6-v2", 0.7, 0.88)
+    assert teacher.score.value == pytest.approx(0.8)
+    assert teacher.speed[board.hardware[0]].latency_ms == 8.0 and teacher.retention == 1.0 and not teacher.runs
+
+
+def test_two_teachers_are_two_rows_told_apart() -> None:
+    other = make(versions={"teacher": "mini==0.2#", "task": 1, "method": 1, "student": 1})
+    board = only(leaderboard.rows([make(), other]))
+    assert {r.differs for r in board.rows if not r.method} == {("mini==0.1#",), ("mini==0.2#",)}
+    assert {r.differs for r in board.rows if r.method} == {
+        ("teacher version=mini==0.1#",),
+        ("teacher version=mini==0.2#",),
+    }
+
+
+def test_rows_of_one_method_say_what_differs() -> None:
+    runs = [make("disco", settings=settings(queue=q, replicate=False, stages="both")) for q in (1024, 65536)]
+    runs.append(make("kd", settings=settings(temperature=2.0)))
+    board = only(leaderboard.rows(runs))
+    assert {(r.method, r.differs) for r in board.rows if r.method} == {
+        ("disco", ("queue=1024",)), ("disco", ("queue=65536",)), ("kd", ()),
+    }  # fmt: skip
+
+
+def test_other_students_share_no_settings_but_another_track_is_always_said() -> None:
+    short = {"track": TRACK | {"updates": 40}, "method": {"lr": 2e-4}, "student": {"filters": 3}}
+    board = only(leaderboard.rows([make(), make(student="cnn", settings=short)]))
+    assert {(r.student, r.differs) for r in board.rows if r.method} == {
+        ("bert:3", ("track.updates=80",)), ("cnn", ("track.updates=40",)),
+    }  # fmt: skip
+
+
+def test_a_setting_that_one_row_lacks_and_a_student_setting() -> None:
+    init = {"track": TRACK, "method": {"lr": 2e-4}, "student": {"init": "random"}}
+    board = only(leaderboard.rows([make(), make(settings=init), make("b", settings=settings()), make("b")]))
+    assert {(r.method, r.differs) for r in board.rows if r.method} == {
+        ("kd", ("bert.init=teacher",)), ("kd", ("bert.init=random",)),
+        ("b", ("lr=0.0002", "bert.init=teacher")), ("b", ("lr not set", "bert.init=teacher")),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"task": "glue/sst2"},
+        {"track": "lite"},
+        {"data__identity": "e" * 16},
+        {"versions": {"teacher": "mini==0.1#", "task": 2, "method": 1, "student": 1}},
+        {"metrics__main": {"name": "pearson", "dataset": "lee", "value": 0.5, "ci95": (0.4, 0.6)}},
+    ],
+)
+def test_what_cannot_be_compared_is_another_board(change: dict[str, Any]) -> None:
+    found = leaderboard.rows([make(), make(seed=1, **change)])
+    assert len(found) == 2 and found[0].slug != found[1].slug
+
+
+def test_boards_come_by_task_and_from_the_small_track_to_the_large() -> None:
+    found = leaderboard.rows(make(track=t, task=n) for n in ("b", "a") for t in ("full", "mini", "lite"))
+    assert [(b.task, b.track) for b in found] == [(n, t) for n in "ab" for t in ("mini", "lite", "full")]
+
+
+def test_other_hardware_never_shares_a_column() -> None:
+    gpu = make("b", efficiency__device="Testium GPU", efficiency__noisy=True)
+    threads = make("c", efficiency__threads=4)
+    scope = make("d", efficiency__scope="with tokenizer")
+    board = only(leaderboard.rows([make("a"), gpu, threads, scope]))
+    assert len(board.hardware) == 4
+    assert all(len(r.speed) == 1 for r in board.rows if r.method), "a row is in the columns of its own hardware alone"
+    assert [s.noisy for s in row_of(board, "b").speed.values()] == [True]
+    assert len(board.rows[0].speed) == 4, "the teacher is timed on each"
+
+
+def test_unknown_stays_unknown() -> None:
+    runs = [make(seed=0, efficiency__latency={}), make(seed=1, metrics__retention=None)]
+    board = only(leaderboard.rows(runs))
+    row = row_of(board, "kd")
+    assert row.retention is None, "a mean over the known ones would stand for all"
+    assert row.speed[board.hardware[0]].latency_ms is None
+
+
+def test_missing_baselines_come_with_their_command() -> None:
+    board = only(leaderboard.rows([make("disco"), make("kd"), make("disco", student="cnn")]))
+    assert [(m.method, m.students) for m in board.missing] == [("finetune", ("bert:3", "cnn")), ("kd", ("cnn",))]
+    assert board.missing[1].command == (
+        "bench run --task sts --track mini --method kd --student cnn --teacher all-MiniLM-L6-v2 --seeds 0,1,2"
+    )
+    complete = only(leaderboard.rows([make("kd"), make("finetune")]))
+    assert not complete.missing
+
+
+def test_order_of_the_records_does_not_matter() -> None:
+    runs = [make(m, s, v) for m in ("kd", "finetune") for s, v in enumerate((0.7, 0.71, 0.72))]
+    assert leaderboard.rows(runs) == leaderboard.rows(reversed(runs))
+
+
+def test_a_run_that_is_there_twice_is_an_error() -> None:
+    one, two = make(), make(run_id="0" * 16, spec=make().spec)
+    with pytest.raises(RequestError, match=r"of the same run \(seed 0\)"):
+        leaderboard.rows([one, two.model_copy(update={"run_id": "0" * 16, "spec": one.spec})])
+
+
+def test_a_spec_that_does_not_say_what_was_run_is_an_error() -> None:
+    record = make()
+    del record.spec["student"]
+    with pytest.raises(RequestError, match=rf"{record.run_id} is not a valid record: spec.student: Field required"):
+        leaderboard.rows([record])
+
+
+def test_the_factory_is_a_valid_record() -> None:
+    assert disk.Record.model_validate_json(make().model_dump_json(by_alias=True)) == make()

@@ -1,0 +1,214 @@
+"""`bench compare`: which rows a name means, what is refused, and what is printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.cli import main
+from bench.records import disk
+from tests.board.test_leaderboard import make, settings
+
+GOLD = np.random.default_rng(0).normal(size=400)
+Typed = Callable[..., tuple[int, str, str]]
+
+
+def predictions(noise: float, seed: int, taught: bool = False) -> dict[str, dict[str, np.ndarray]]:
+    """Gold plus noise on one data set; the seed's own half is not shared with other methods."""
+    shared, own = (np.random.default_rng(key).normal(size=400) for key in ([1], [2, seed, round(1000 * noise)]))
+    arrays = {"prediction": GOLD + noise * (shared + own), "gold": GOLD}
+    return {"lee": arrays | ({"teacher": GOLD + 0.1 * shared} if taught else {})}
+
+
+def put(results: Path, noise: float, method: str = "kd", seed: int = 0, taught: bool = False, **changes: Any) -> Path:
+    """A record of a simulated run beside its predictions."""
+    arrays = disk.flatten(predictions(noise, seed, taught))
+    record = make(method, seed, **changes)
+    record.predictions.file = f"{record.run_id}.npz"
+    record.predictions.sha256 = disk.sha256(disk.pack(arrays))
+    return disk.write(results, record, arrays, {"single": {"student": [[1]]}})
+
+
+@pytest.fixture
+def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
+    """Type `bench compare` where `results` is tmp_path/results: exit status, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["bench", "compare", *map(str, arguments)])
+        status = 0
+        try:
+            main.main()
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Three seeds each of a good, a middling and a poor method with bert:3, and of the poor one with cnn."""
+    folder = tmp_path / "results"
+    for seed in range(3):
+        for method, noise in (("good", 0.2), ("kd", 0.5), ("finetune", 0.9)):
+            put(folder, noise, method, seed, taught=True)
+        put(folder, 1.2, "finetune", seed, taught=True, student="cnn")
+    return folder
+
+
+def answer(typed: Typed, *arguments: object) -> dict[str, Any]:
+    status, out, err = typed(*arguments, "--task", "sts", "--json")
+    assert (status, err) == (0, ""), err
+    return json.loads(out)
+
+
+def refused(typed: Typed, *arguments: object) -> str:
+    """One sentence on standard error, exit status 2, nothing on standard output."""
+    status, out, err = typed(*arguments)
+    assert (status, out) == (2, ""), (status, out, err)
+    assert err.startswith("bench: ") and err.count("\n") == 1 and "Traceback" not in err
+    return err
+
+
+def test_the_json_of_a_comparison(typed, results):
+    found = answer(typed, "good", "kd")
+    assert list(found) == [
+        "task", "track", "a", "b", "metric", "difference", "ci95", "p_value", "p_holm", "pairs", "examples", "seeds",
+        "noise", "verdict",
+    ]  # fmt: skip
+    from scipy.stats import spearmanr
+
+    means = [
+        np.mean([spearmanr(predictions(n, s)["lee"]["prediction"], GOLD)[0] for s in range(3)]) for n in (0.2, 0.5)
+    ]
+    assert found["difference"] == pytest.approx(means[0] - means[1], abs=1e-9)
+    assert found["ci95"][0] < found["difference"] < found["ci95"][1] and 0 < found["p_value"] <= found["p_holm"] < 0.05
+    assert {k: found[k] for k in ("task", "track", "a", "b", "metric", "examples", "seeds", "verdict", "noise")} == {
+        "task": "sts", "track": "mini", "a": "good", "b": "kd", "metric": "spearman", "examples": 400, "seeds": 3,
+        "verdict": "a", "noise": "examples and seeds",
+    }  # fmt: skip
+    assert found["pairs"] == 10, "four rows and the teacher"
+
+
+def test_turned_round(typed, results):
+    one, two = answer(typed, "good", "kd"), answer(typed, "kd", "good")
+    assert two["difference"] == -one["difference"] and two["verdict"] == "b" and two["p_holm"] == one["p_holm"]
+
+
+def test_the_teacher_is_a_row(typed, results):
+    found = answer(typed, "teacher", "kd")
+    assert found["verdict"] == "a" and found["seeds"] == 3
+
+
+def test_a_student_told_in_the_name_or_apart(typed, results):
+    with_name = answer(typed, "kd", "finetune@cnn")
+    assert with_name["difference"] > answer(typed, "kd", "finetune@bert:3")["difference"]
+    assert answer(typed, "kd@bert:3", "finetune", "--student", "cnn") | {"a": "kd", "b": "finetune@cnn"} == with_name
+    assert answer(typed, "kd", "finetune cnn")["difference"] == with_name["difference"]
+    assert answer(typed, "./kd.py", "finetune cnn")["difference"] == with_name["difference"]
+
+
+def test_in_words(typed, results):
+    status, out, err = typed("kd", "good", "--task", "sts")
+    assert (status, err) == (0, "") and "good is better than kd." in out
+    assert "kd - good: spearman x 100 on sts, track mini" in out and "10 pairs" in out and "400" in out
+    assert "One common seed" not in out
+
+
+def test_one_common_seed_is_said(typed, results):
+    put(results, 0.5, "new", 2)
+    found = answer(typed, "new", "kd")
+    assert found["seeds"] == 1 and "the noise between seeds is unknown" in found["noise"]
+    _, out, _ = typed("new", "kd", "--task", "sts")
+    assert "the noise between seeds is unknown" in out
+
+
+def test_equal_rows_tie(typed, tmp_path):
+    for method in ("kd", "copy"):
+        put(tmp_path / "results", 0.5, method)
+    assert answer(typed, "kd", "copy")["verdict"] == "tie"
+    _, out, _ = typed("kd", "copy", "--task", "sts")
+    assert "Tie" in out
+
+
+def test_names_that_mean_several_rows_come_with_the_choices(typed, results):
+    error = refused(typed, "kd", "finetune", "--task", "sts")
+    assert "'finetune bert:3', 'finetune cnn'" in error
+    put(results, 0.4, "kd", settings=settings(temperature=4.0))
+    error = refused(typed, "good", "kd", "--task", "sts")
+    assert "'kd bert:3 lr=0.0002 temperature not set'" in error and "temperature=4.0'" in error
+    assert answer(typed, "good", "kd bert:3 lr=0.0002 temperature not set")["seeds"] == 3
+
+
+def test_rows_of_two_teachers_are_told_apart(typed, results):
+    put(results, 0.4, "kd", teacher="other")
+    error = refused(typed, "good", "kd", "--task", "sts")
+    assert "'kd bert:3 teacher=all-MiniLM-L6-v2'" in error and "'kd bert:3 teacher=other'" in error
+    assert answer(typed, "good", "kd bert:3 teacher=other")["seeds"] == 1
+
+
+def test_boards_that_cannot_be_told_apart(typed, results):
+    for method in ("good", "kd"):
+        put(results, 0.4, method, data__identity="e" * 16)
+    error = refused(typed, "good", "kd", "--task", "sts")
+    assert "on 2 boards" in error and "dddddddddddd" in error and "eeeeeeeeeeee" in error and "--results" in error
+
+
+def test_rows_of_other_data_are_not_compared(typed, results):
+    put(results, 0.4, "new", data__identity="e" * 16)
+    assert "have no board in common" in refused(typed, "new", "kd", "--task", "sts")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("god", "kd", "--task", "sts"), "unknown row 'god': did you mean good?"),
+        (("kd@bert:4", "good", "--task", "sts"), "unknown student of kd 'bert:4': did you mean bert:3?"),
+        (("kd", "good", "--task", "stz"), "'stz': did you mean sts?"),
+        (("kd", "good", "--task", "sts", "--track", "lite"), "no record of sts on track lite; there is: mini"),
+        (("kd", "kd@bert:3", "--task", "sts"), "are the same row (kd bert:3)"),
+        (("kd", "--task", "sts"), "Missing argument 'b'; see "),
+        (("kd", "good", "--task", "sts", "--results", "nowhere"), "there are: none"),
+    ],
+)
+def test_wrong_requests(typed, results, arguments, words):
+    assert words in refused(typed, *arguments)
+
+
+def test_no_seed_in_common(typed, results):
+    put(results, 0.4, "new", 7)
+    assert "share no seed" in refused(typed, "new", "kd", "--task", "sts")
+
+
+def test_predictions_that_are_gone_or_changed(typed, results):
+    path = put(results, 0.4, "new").with_suffix(".npz")
+    path.write_bytes(disk.pack(disk.flatten(predictions(0.1, 9))))
+    assert "does not hold the predictions" in refused(typed, "new", "kd", "--task", "sts")
+    path.unlink()
+    assert "cannot read the predictions" in refused(typed, "new", "kd", "--task", "sts")
+
+
+def test_a_teacher_that_nobody_stored(typed, tmp_path):
+    for method in ("kd", "good"):
+        put(tmp_path / "results", 0.4, method)
+    assert answer(typed, "kd", "good")["pairs"] == 1
+    assert "hold no predictions of the teacher" in refused(typed, "kd", "teacher", "--task", "sts")
+
+
+def test_runs_of_other_examples_on_one_board(typed, results, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "GOLD", GOLD[::-1])
+    put(results, 0.4, "new")
+    assert "was not scored on the examples of the other records" in refused(typed, "new", "kd", "--task", "sts")
+
+
+def test_help_has_examples(typed):
+    status, out, _ = typed("--help")
+    assert status == 0 and "bench compare kd finetune --task sts" in " ".join(out.split())

@@ -1,0 +1,344 @@
+"""`bench recommend`: limits, intervals and fronts against cases worked out by hand, and the committed records."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.board.limits import Limits, parse_count, parse_share
+from bench.board.recommend import nearest_miss, recommend
+from bench.cli import main
+from bench.errors import RequestError
+from bench.records import disk
+from bench.records.disk import Record
+from tests.board.test_leaderboard import CPU, make
+from tests.factories.runs import ROOT
+
+Asked = Callable[..., dict[str, Any]]
+LITE = ROOT / "results"
+
+
+def student(method: str, score: float, latency: float | None, params: int, seed: int = 0, **changes: Any) -> Record:
+    """The teacher has 0.8 [0.7, 0.88], 8 ms and 22,713,216 parameters; the interval is -0.04 to +0.03."""
+    timed: dict[str, Any] = {} if latency is None else {"single": {"p50_ms": latency}}
+    size = {"total": params, "embedding": 0, "active": params}
+    return make(method, seed, score, efficiency__latency=timed, efficiency__parameters=size, **changes)
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Asked:
+    """The answer for these records on one board."""
+
+    def ask(*found: Record, device: str = "", board: str = "", **limits: Any) -> dict[str, Any]:
+        for record in found:
+            path_for(tmp_path, record).write_text(record.model_dump_json(by_alias=True))
+        return recommend(tmp_path, "sts", "mini", Limits(**limits), device, board)
+
+    return ask
+
+
+def path_for(results: Path, record: Record) -> Path:
+    path = disk.path_of(results, record.spec, record.run_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def names(rows: list[dict[str, Any]]) -> list[str]:
+    return [row["method"] or "teacher" for row in rows]
+
+
+@pytest.mark.parametrize(
+    "rows, front",
+    [
+        # b: as good as a and faster. c: smaller than all. d: worse than b in score and size, and slower.
+        ([("a", 0.7, 4, 900), ("b", 0.7, 3, 900), ("c", 0.5, 3, 100), ("d", 0.6, 5, 950)], ["teacher", "b", "c"]),
+        # one in each direction
+        ([("a", 0.7, 5, 500), ("b", 0.6, 4, 500), ("c", 0.5, 5, 400)], ["teacher", "a", "b", "c"]),
+        # equal rows do not beat each other
+        ([("a", 0.7, 5, 500), ("b", 0.7, 5, 500), ("c", 0.6, 5, 500)], ["teacher", "a", "b"]),
+        # better than the teacher in everything
+        ([("a", 0.9, 5, 500)], ["a"]),
+        # better than the teacher in score alone, and slower
+        ([("a", 0.9, 9, 500)], ["a", "teacher"]),
+        # not timed: can neither be placed nor beat another
+        ([("a", 0.7, None, 100), ("b", 0.6, 5, 500)], ["teacher", "b"]),
+        ([("a", 0.7, None, 100)], ["teacher"]),
+    ],
+)
+def test_pareto_fronts(asked: Asked, rows: list[tuple], front: list[str]) -> None:
+    answer = asked(*(student(*row) for row in rows))
+    assert names(answer["pareto"]) == front
+
+
+def test_rows_outside_the_limits_stay_on_the_front(asked: Asked) -> None:
+    answer = asked(student("a", 0.7, 4, 900), student("b", 0.6, 2, 900), max_latency_ms=3)
+    assert names(answer["pareto"]) == ["teacher", "a", "b"] and names(answer["recommended"]) == ["b"]
+
+
+def test_best_first_and_every_other_row_with_its_reason(asked: Asked) -> None:
+    rows = (
+        student("slow", 0.78, 5.5, 10), student("good", 0.72, 4, 1000), student("fair", 0.68, 2, 900),
+        student("large", 0.77, 4, 1001), student("poor", 0.4, 1, 10),
+    )  # fmt: skip
+    answer = asked(*rows, max_latency_ms=4, max_params=1000, min_retention=0.85)
+    assert names(answer["recommended"]) == ["good", "fair"], "0.68 / 0.8 is 0.85; a limit itself is kept"
+    missed = {r["method"]: [(m["limit"], m["by"]) for m in r["misses"]] for r in answer["rejected"]}
+    assert missed == {
+        "slow": [("max_latency_ms", pytest.approx(1.5))], "large": [("max_params", 1)],
+        "poor": [("min_retention", pytest.approx(0.35))],
+    }  # fmt: skip
+    reasons = {r["method"]: r["misses"][0]["reason"] for r in answer["rejected"]}
+    assert reasons["slow"] == "latency 5.5 ms is 1.5 ms above 4 ms"
+    assert reasons["large"] == "1,001 parameters are 1 above 1,000"
+    assert reasons["poor"] == "retention 0.5000 [0.4500, 0.5375] is 0.35 below 0.85"
+
+
+def test_a_row_that_misses_several_limits_names_each(asked: Asked) -> None:
+    answer = asked(student("a", 0.4, 9, 2000), max_latency_ms=4, max_params=1000, min_retention=0.9)
+    assert [m["limit"] for m in answer["rejected"][0]["misses"]] == ["max_latency_ms", "max_params", "min_retention"]
+
+
+def test_an_interval_that_holds_the_limit_is_said_on_either_side_of_it(asked: Asked) -> None:
+    """0.76 [0.72, 0.79] of 0.8 is 0.95 [0.90, 0.9875]."""
+    above = asked(student("a", 0.76, 4, 10), min_retention=0.94)["recommended"][0]
+    assert above["retention"] == {"value": pytest.approx(0.95), "ci95": [pytest.approx(0.9), pytest.approx(0.9875)]}
+    assert above["notes"][0] == "retention 0.9500 [0.9000, 0.9875] may be below 0.94"
+    below = asked(min_retention=0.98)["rejected"][0]
+    assert below["misses"][0]["reason"].endswith("is 0.03 below 0.98, though its interval reaches it")
+    assert asked(min_retention=0.89)["recommended"][0]["notes"] == ["fewer than 3 seeds"]
+    assert asked(min_retention=0.99)["rejected"][0]["misses"][0]["reason"].endswith("is 0.04 below 0.99")
+
+
+def test_what_is_given_up(asked: Asked) -> None:
+    answer = asked(student("a", 0.76, 5, 2_000_000), student("b", 0.72, 2, 500_000), max_latency_ms=3)
+    lost = answer["recommended"][0]["given_up"]
+    assert lost["teacher"] == {
+        "name": "teacher all-MiniLM-L6-v2", "score_points": pytest.approx(-8), "retention": pytest.approx(0.9),
+        "times_faster": 2.0, "times_smaller": pytest.approx(22_713_216 / 500_000),
+    }  # fmt: skip
+    assert lost["best"] == {
+        "name": "a bert:3", "score_points": pytest.approx(-4), "retention": pytest.approx(0.72 / 0.76),
+        "times_faster": 2.5, "times_smaller": 4.0,
+    }  # fmt: skip
+
+
+def test_a_row_over_seeds(asked: Asked) -> None:
+    runs = [student("a", 0.76, 4 + s, 10 + s, s, metrics__dev=d) for s, d in enumerate((0.5, 0.7, 0.7))]
+    answer = asked(*runs)
+    row = answer["recommended"][0]
+    assert (row["latency_ms"], row["parameters"], row["seeds"]) == (5, 12, [0, 1, 2]), "the largest run has to fit"
+    assert row["runs"] == [r.run_id for r in runs] and row["notes"] == []
+    assert row["speedup"] == {"value": pytest.approx(1.9), "ci95": [pytest.approx(1.6), pytest.approx(2.1)]}
+    assert answer["export"]["run_id"] == runs[1].run_id, "the highest dev score, of equal ones the first seed"
+    assert answer["export"]["command"] == f"bench export {runs[1].run_id} --format hf --out DIR"
+
+
+def test_one_row_is_its_own_best(asked: Asked) -> None:
+    answer = asked(student("a", 0.76, 4, 10, efficiency__noisy=True))
+    row = answer["recommended"][0]
+    assert row["given_up"]["best"]["score_points"] == 0 and row["given_up"]["best"]["times_faster"] == 1
+    assert row["noisy"] and row["notes"] == ["noisy timings", "fewer than 3 seeds"]
+    assert answer["teacher"]["score"] == {"value": 0.8, "ci95": [0.7, 0.88]} and answer["teacher"]["latency_ms"] == 8
+    assert answer["rejected"] == []
+
+
+def test_a_latency_that_is_not_known_keeps_no_limit(asked: Asked) -> None:
+    kept = asked(student("a", 0.7, None, 10))["recommended"][0]
+    assert kept["latency_ms"] is None and "latency not measured on this hardware" in kept["notes"]
+    assert kept["given_up"]["best"]["times_faster"] is None
+    answer = asked(max_latency_ms=100)
+    assert answer["recommended"] == [] and answer["export"] is None
+    assert nearest_miss(answer).endswith("the nearest is a bert:3: latency not measured on this hardware")
+
+
+def test_a_retention_that_is_not_known_keeps_no_limit(asked: Asked) -> None:
+    answer = asked(student("a", 0.7, 4, 10, metrics__retention=None), min_retention=0.1)
+    assert "retention not known" in answer["rejected"][0]["misses"][0]["reason"]
+
+
+def test_the_nearest_miss_is_the_smallest_part_of_its_limit(asked: Asked) -> None:
+    """a misses by 1 of 4 ms, b by 100 of 1000 parameters, c by less of the latency and twice the parameters."""
+    rows = (student("a", 0.7, 5, 10), student("b", 0.5, 3, 1100), student("c", 0.7, 4.1, 3000))
+    sentence = nearest_miss(asked(*rows, max_latency_ms=4, max_params=1000))
+    assert sentence == (
+        "no student of sts on mini keeps these limits; "
+        "the nearest is b bert:3: 1,100 parameters are 100 above 1,000"
+    )  # fmt: skip
+
+
+def test_timings_of_several_devices_need_a_choice(asked: Asked) -> None:
+    rows = (student("a", 0.7, 4, 10), student("b", 0.6, 1, 10, efficiency__device="Testium GPU"))
+    with pytest.raises(RequestError, match=rf"choose with --device: {CPU}, 2 threads, model only; Testium GPU"):
+        asked(*rows)
+    answer = asked(device="testium gpu")
+    assert answer["hardware"] == {"device": "Testium GPU", "threads": 2, "scope": "model only"}
+    assert {r["method"]: r["latency_ms"] for r in answer["recommended"]} == {"a": None, "b": 1}
+    assert names(answer["pareto"]) == ["teacher", "b"]
+    with pytest.raises(RequestError, match="nothing was measured on --device TPU: there are CPU"):
+        asked(device="TPU")
+    with pytest.raises(RequestError, match="choose with --device"):
+        asked(device="testium")
+
+
+def test_threads_tell_hardware_apart_too(asked: Asked) -> None:
+    rows = (student("a", 0.7, 4, 10), student("b", 0.6, 1, 10, efficiency__threads=8))
+    assert asked(*rows, device="8 threads")["hardware"]["threads"] == 8
+
+
+def test_what_is_inside_the_clock_is_chosen_by_the_whole_description(asked: Asked) -> None:
+    rows = (student("a", 0.7, 4, 10), student("b", 0.6, 1, 10, efficiency__scope="with outputs"))
+    with pytest.raises(RequestError, match="nothing was measured on --device TPU"):
+        asked(*rows, device="TPU")
+    assert asked(device=f"{CPU}, 2 threads, with outputs")["hardware"]["scope"] == "with outputs"
+
+
+def test_several_boards_need_a_choice(asked: Asked) -> None:
+    other = {"source": "packaged", "identity": "e" * 16}
+    rows = (student("a", 0.7, 4, 10), student("b", 0.6, 1, 10, data=other))
+    with pytest.raises(RequestError, match=r"choose with --board: sts-mini-\w{8} \(data dddddddddddd, spearman on lee"):
+        asked(*rows)
+    answer = asked(board="eee")
+    assert names(answer["recommended"]) == ["b"]
+    assert names(asked(board=answer["board"]["slug"])["recommended"]) == ["b"]
+    with pytest.raises(RequestError, match="--board f is no board of sts on mini: there are sts-mini-"):
+        asked(board="f")
+
+
+def test_each_student_is_held_against_its_own_teacher(asked: Asked) -> None:
+    second = {"versions": {"teacher": "mini==0.2#", "task": 1, "method": 1, "student": 1}}
+    better = {"name": "spearman", "dataset": "lee", "value": 0.9, "ci95": (0.8, 0.95)}
+    answer = asked(student("a", 0.7, 4, 10), student("b", 0.6, 1, 10, teacher__main=better, **second))
+    lost = {r["method"]: r["given_up"]["teacher"]["score_points"] for r in answer["recommended"]}
+    assert lost == {"a": pytest.approx(-10), "b": pytest.approx(-30)}
+    assert answer["teacher"]["score"]["value"] == 0.9 and names(answer["pareto"]) == ["teacher", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    "text, count",
+    [("20M", 20_000_000), ("20_000_000", 20_000_000), ("1.5b", 1_500_000_000), ("2e7", 20_000_000), ("17.4k", 17_400)],
+)
+def test_counts(text: str, count: int) -> None:
+    assert parse_count(text) == count
+
+
+@pytest.mark.parametrize("text, share", [("0.97", 0.97), ("97%", 0.97), ("99.5%", 0.995), ("1", 1.0), (".9", 0.9)])
+def test_shares(text: str, share: float) -> None:
+    assert parse_share(text) == share
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "-5", "20X", "M", "1.M", "nan", "inf", "0.4", "٣", "20\N{KELVIN SIGN}", "1e999"]
+)
+def test_what_is_no_count(text: str) -> None:
+    with pytest.raises(RequestError, match="give a number of parameters above 0"):
+        parse_count(text)
+
+
+@pytest.mark.parametrize("text", ["", "0", "97", "-0.9", "nan", "0%", "201%", "0.9%%", "٣%"])
+def test_what_is_no_share(text: str) -> None:
+    with pytest.raises(RequestError, match="give a share of the teacher"):
+        parse_share(text)
+
+
+@pytest.mark.parametrize("latency", [0.0, -1.0, float("nan"), float("inf")])
+def test_what_is_no_latency(latency: float) -> None:
+    with pytest.raises(RequestError, match="give milliseconds above 0"):
+        Limits(max_latency_ms=latency)
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Type `bench recommend ...`: exit status, standard output, standard error."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["bench", "recommend", *arguments])
+        status = 0
+        try:
+            main.main()
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_the_committed_records_as_json(typed: Callable) -> None:
+    status, out, err = typed(
+        "--task", "sts", "--track", "lite", "--results", str(LITE), "--min-retention", "98%", "--json"
+    )
+    answer = json.loads(out)
+    assert (status, err) == (0, "")
+    assert set(answer) >= {"task", "track", "limits", "hardware", "recommended", "pareto", "rejected", "teacher"}
+    assert answer["limits"] == {"max_latency_ms": None, "max_params": None, "min_retention": 0.98}
+    means = {m: mean_retention(m) for m in ("kd", "disco", "finetune")}
+    kept = sorted((m for m, value in means.items() if value >= 0.98), key=lambda m: -means[m])
+    assert names(answer["recommended"]) == kept and kept
+    assert names(answer["rejected"]) == [m for m, value in means.items() if value < 0.98]
+    assert answer["recommended"][0]["retention"]["value"] == pytest.approx(means[kept[0]])
+
+
+def mean_retention(method: str) -> float:
+    files = list((LITE / "lite/sts" / method).rglob("*.json"))
+    return sum(json.loads(f.read_text())["metrics"]["retention"] for f in files) / len(files)
+
+
+def test_the_committed_records_in_a_terminal(typed: Callable) -> None:
+    status, out, err = typed("--task", "sts", "--track", "lite", "--results", str(LITE), "--max-params", "20M")
+    assert (status, err) == (0, "")
+    assert all(len(line) <= 80 for line in out.splitlines()), "the tables fit a terminal"
+    retention = f"{100 * mean_retention('kd'):.1f}%"
+    for words in ("max-params 20,000,000", "kd bert:3", "Pareto front", retention, "points"):
+        assert words in out
+    assert "highest dev score" in out and "    bench export " in out
+
+
+def test_no_student_within_the_limits(typed: Callable) -> None:
+    arguments = ["--task", "sts", "--track", "lite", "--results", str(LITE), "--max-params", "17_389_823"]
+    for more in ([], ["--json"]):
+        status, out, err = typed(*arguments, *more)
+        assert status == 1 and err.startswith("bench: no student of sts on lite keeps these limits; the nearest is ")
+        assert err.endswith("17,389,824 parameters are 1 above 17,389,823\n") and err.count("\n") == 1
+        assert json.loads(out)["recommended"] == [] if more else "Pareto front" in out
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["--task", "stss", "--track", "lite"], "unknown task 'stss': did you mean sts?"),
+        (["--task", "sts"], "no records of sts on the track 'mini'"),
+        (["--task", "sts", "--track", "lite", "--max-params", "many"], "--max-params many: give a number"),
+        (["--task", "sts", "--track", "lite", "--min-retention", "97"], "--min-retention 97: give a share"),
+        (["--task", "sts", "--track", "lite", "--max-latency-ms", "fast"], "Invalid value for '--max-latency-ms'"),
+        (["--task", "sts", "--track", "lite", "--max-latency-ms", "nan"], "--max-latency-ms nan"),
+        (["--task", "sts", "--track", "lite", "--device", "TPU"], "nothing was measured on --device TPU"),
+        (["--task", "sts", "--track", "lite", "--board", "x"], "--board x is no board of sts on lite"),
+        (["--track", "lite"], "Missing option '--task'"),
+    ],
+)
+def test_wrong_requests(typed: Callable, arguments: list[str], sentence: str) -> None:
+    status, out, err = typed(*arguments, "--results", str(LITE))
+    assert (status, out, err.count("\n")) == (2, "", 1) and sentence in err
+
+
+def test_no_records(typed: Callable, tmp_path: Path) -> None:
+    for folder, sentence in ((tmp_path, "holds no records"), (tmp_path / "none", "there is no results folder")):
+        status, out, err = typed("--task", "sts", "--results", str(folder))
+        assert (status, out) == (2, "") and sentence in err
+
+
+def test_recommending_imports_no_torch() -> None:
+    code = f"""
+import sys
+sys.argv = ["bench", "recommend", "--task", "sts", "--track", "lite", "--results", {str(LITE)!r}]
+from bench.cli import main
+main()
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)

@@ -1,0 +1,66 @@
+"""The three places data comes from, and what is said when it is not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.data.sources import DataError, Source, choose, find_folder, package_file, read_lines
+from bench.errors import RequestError
+
+
+def test_mini_is_packaged_alone(tmp_path: Path) -> None:
+    assert choose("mini", None) == Source("packaged")
+    with pytest.raises(RequestError, match="leave out --data-dir, or add --track lite"):
+        choose("mini", tmp_path)
+
+
+@pytest.mark.parametrize("track", ["lite", "full"])
+def test_a_directory_when_given_else_the_hub(track: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "FILE").touch()
+    assert choose(track, None) == Source("hub")
+    assert choose(track, Path("data")) == Source("directory", tmp_path / "data")
+    for wrong in ("nope", "FILE", "FILE/x"):
+        with pytest.raises(DataError, match=f"--data-dir {wrong} is not a folder"):
+            choose(track, Path(wrong))
+
+
+def test_files_of_packages() -> None:
+    assert package_file("gensim", "test/test_data/lee.cor").is_file()
+    with pytest.raises(DataError, match=r"'gensim' [0-9.]+ does not ship nope\.txt"):
+        package_file("gensim", "nope.txt")
+    with pytest.raises(DataError, match="'no_such_package' is not installed: pip install no-such-package"):
+        package_file("no_such_package", "x")
+
+
+def test_the_official_layout_or_a_folder_of_such(tmp_path: Path) -> None:
+    (tmp_path / "b" / "marker").mkdir(parents=True)
+    assert find_folder(tmp_path, ("a", "b", "."), "marker", "data") == tmp_path / "b"
+    assert find_folder(tmp_path / "b", ("a", "b", "."), "marker", "data") == tmp_path / "b"
+    with pytest.raises(DataError, match=f"no data in {tmp_path}: looked for nope under {tmp_path}/a, {tmp_path}/b"):
+        find_folder(tmp_path, ("a", "b"), "nope", "data")
+
+
+def test_lines(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    for data, lines in (
+        (b"", []), (b"a", ["a"]), (b"a\n", ["a"]), (b"a\r\nb\r\n", ["a", "b"]), (b"a\n\nb\n", ["a", "", "b"]),
+        (b"\n", [""]),
+        ("a\u2028b\x0bc\x85d\n".encode(), ["a\u2028b\x0bc\x85d"]),  # separators of text, not of lines
+    ):  # fmt: skip
+        path.write_bytes(data)
+        assert read_lines(path) == lines, data
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    path.write_bytes(b"good\nalso good\nbad \xff\n")
+    with pytest.raises(DataError, match=r"file\.txt, line 3: not UTF-8 text"):
+        read_lines(path)
+    with pytest.raises(DataError, match=r"cannot read .*nope\.txt: No such file"):
+        read_lines(tmp_path / "nope.txt")
+    with pytest.raises(DataError, match=r"cannot read .*: Is a directory"):
+        read_lines(tmp_path)

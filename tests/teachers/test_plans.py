@@ -1,0 +1,154 @@
+"""Teachers that are taught: once, with a record, found again; wrong ones are refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from bench.base.console import Console
+from bench.data.sources import Source
+from bench.errors import RequestError
+from bench.networks import places
+from bench.plugins.registry import find, load
+from bench.runs import protocol, teach
+from bench.runs.spec import Request, resolve
+from bench.runs.sweep import run_all
+from bench.store import folders
+from bench.teachers import plans
+from bench.training import checkpoint
+from tests.factories.runs import ROOT
+
+TOY = str(ROOT / "tests/factories/toy.py")
+CPU, QUIET = torch.device("cpu"), Console(quiet=True)
+
+
+def task():
+    made = load(find("task", TOY))(Source("packaged"), "mini")
+    made.name = "toy"
+    return made
+
+
+@pytest.fixture(scope="module")
+def taught():
+    """(place, first network) of a shape that was trained on the toy task."""
+    place = plans.locate("bow:8", task())
+    return place, place.make(CPU, QUIET)
+
+
+def test_it_is_taught_once_and_read_afterwards(taught, monkeypatch):
+    place, first = taught
+    monkeypatch.setattr(teach, "teach", lambda *_: pytest.fail("taught again"))
+    again = place.make(CPU, QUIET)
+    assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), again.state_dict().values(), strict=True))
+
+
+def test_its_record_is_published_valid_and_checked(taught, tmp_path):
+    path = teach.publish(taught[0], tmp_path)
+    record = teach.read(path)
+    assert (record.model, record.task, record.cost["student_updates"], record.cost["teacher_forwards"]) == (
+        "bow:8", "toy", 12, 0,
+    )  # fmt: skip
+    assert record.dev == max(p["dev"] for p in record.curve if "dev" in p)
+    assert teach.problems(path) == []
+    raw = json.loads(path.read_text())
+    for change in ({"dev": 0.5}, {"key": "other"}, {"schema": 2}, {"curve": 3}):
+        path.write_text(json.dumps(raw | change))
+        assert teach.problems(path), change
+    path.write_text("{")
+    assert "not a valid record of a teacher" in teach.problems(path)[0]
+
+
+def test_other_data_another_shape_and_other_updates_are_other_teachers():
+    plain = plans.locate("bow:8", task()).identity
+    other = task()
+    teach_longer = task()
+    other.track = other.track.__class__(**(vars(other.track) | {"examples": 64}))
+    teach_longer.track = teach_longer.track.__class__(**(vars(teach_longer.track) | {"teach": 30}))
+    found = [plans.locate("bow:8", other), plans.locate("bow:8", teach_longer), plans.locate("bow:4", task())]
+    assert len({plain, *(p.identity for p in found)}) == 4
+
+
+def test_an_encoder_gets_a_head_and_a_ready_classifier_is_taken_as_it_is(tmp_path):
+    encoder = plans.locate("all-MiniLM-L6-v2", task())
+    assert encoder.make is not None and encoder.identity.startswith("taught ")
+    from bench.networks.transformer import load_classifier
+
+    ready = load_classifier(places.locate("all-MiniLM-L6-v2", task()).path, 2, new_head=True)
+    ready.model.save_pretrained(tmp_path / "ready")
+    ready.tokenizer.save_pretrained(tmp_path / "ready")
+    assert plans.locate(str(tmp_path / "ready"), task()).make is None
+
+
+def test_a_head_of_another_size_is_refused(tmp_path):
+    from bench.networks.transformer import load_classifier
+
+    made = load_classifier(places.locate("all-MiniLM-L6-v2", task()).path, 3, new_head=True)
+    made.model.save_pretrained(tmp_path)
+    made.tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(RequestError, match="gives 3 outputs and the task has 2"):
+        load_classifier(tmp_path, 2)
+
+
+class Answers:
+    """A teacher that gives these logits over dev."""
+
+    place = places.Place("answers", "answers", "")
+
+    def __init__(self, logits):
+        self.logits = logits
+
+    def signals(self, *_):
+        return self
+
+    @property
+    def arrays(self):
+        return {"logits": self.logits}
+
+
+def test_swapped_classes_are_an_error_and_a_bad_teacher_is_not():
+    data = task()
+    right = np.eye(2)[data.labels("dev")]
+    protocol.check_classes(data, Answers(right))
+    with pytest.raises(RequestError, match="if its classes are with, without: its classes are in another order"):
+        protocol.check_classes(data, Answers(right[:, ::-1]))
+    protocol.check_classes(data, Answers(np.repeat([[0.0, 1.0]], 100, 0)))  # always the same: bad, and no swap
+    protocol.check_classes(data, Answers(np.random.default_rng(0).normal(size=right.shape)))
+
+
+def test_an_assistant_is_a_run_of_its_own_and_is_reused(tmp_path, monkeypatch):
+    (tmp_path / "chain.py").write_text(
+        "from bench.method import Assistant\n"
+        "from bench.method import Method, Stage\n"
+        "from bench.losses import match_outputs\n\n\n"
+        "class Chain(Method):\n"
+        '    needs = {"logits"}\n\n'
+        "    @staticmethod\n"
+        "    def assistants(settings):\n"
+        '        return [Assistant("bow:6"), Assistant("bow:4", teacher=0)]\n\n'
+        "    def stages(self):\n"
+        "        both = self.run.dev_outputs(0), self.run.dev_outputs(1)\n"
+        "        assert both[0].shape == both[1].shape == (100, 2)\n"
+        "        assert 0 <= self.run.dev_score(both[0]) <= 1\n"
+        '        yield Stage("chain", "distil", self.loss, 4, 8, self.run.optimiser, self.needs, teachers=(0, 1))\n\n'
+        "    def loss(self, student, teachers, batch):\n"
+        "        assert len(teachers) == 2\n"
+        "        return {str(n): match_outputs(student.logits, t.logits) for n, t in enumerate(teachers)}\n"
+    )
+    request = Request([TOY], [str(tmp_path / "chain.py")], ["bow:8"], teacher="bow:8")
+    (spec,) = resolve(request)
+    first, second = spec.assistants
+    assert first.place.identity == spec.place.identity and second.place.identity == f"run {first.run_id}"
+    assert spec.values["versions"]["assistants"] == [first.run_id, second.run_id]
+    outcomes, status = run_all([spec], tmp_path / "results", "cpu", QUIET)
+    assert status == 0, outcomes[0]["error"]
+    written = {p.stem for p in (tmp_path / "results/mini").rglob("*.json")}
+    assert written == {first.run_id, second.run_id, spec.run_id}
+    kept = folders.root() / "runs" / first.run_id / "student.safetensors"
+    assert checkpoint.load(kept) is not None
+    from bench.records import disk
+
+    record = disk.read(disk.path_of(tmp_path / "results", second.values, second.run_id))
+    assert record.teacher.name == "kd/bow:6" and record.spec["method"] == "kd"
