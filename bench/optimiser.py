@@ -33,16 +33,16 @@ def make_optimiser(o: Optimiser, *modules: nn.Module) -> torch.optim.Optimizer:
     return over(o, list(dict.fromkeys(p for m in modules for p in m.parameters() if p.requires_grad)))
 
 
-def over(o: Optimiser, parameters: Sequence[Tensor], stacked: bool = False) -> torch.optim.Optimizer:
+def over(o: Optimiser, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
     """The optimiser over these tensors. AdamW decays matrices alone, as is usual for transformers; SGD decays all
-    (He et al. 2016). `stacked`: the first dimension counts replicas."""
+    (He et al. 2016)."""
     if o.kind == "sgd":
         return torch.optim.SGD(
             parameters, lr=o.lr, momentum=o.momentum, nesterov=o.nesterov, weight_decay=o.weight_decay, fused=True
         )
     groups = [
-        {"params": [p for p in parameters if p.ndim - stacked > 1], "weight_decay": o.weight_decay},
-        {"params": [p for p in parameters if p.ndim - stacked <= 1], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": o.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=o.lr, betas=o.betas, eps=o.eps, fused=True)
 

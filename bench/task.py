@@ -36,14 +36,11 @@ class Track:
     evaluations: int = 4  # how often dev is read in a stage, its end included
     max_length: int = 64  # tokens a training input is cut to, where the network reads tokens
     batching: Literal["bucketed", "plain"] = "bucketed"  # by length, or in plain shuffled order
-    seeds: Literal["apart", "stacked"] = later("apart")  # one after the other, or in one computation (bench.runs.group)
     teacher: str = ""
     student: str = ""
     datasets: tuple[str, ...] = ()  # the family's data sets that are on this track; empty: all
     signals: Literal["float32", "float16"] = later("float32")  # how teacher signals are stored
-    dropout: Literal["torch", "cheap"] = later("torch")  # where its noise comes from
     precision: Literal["float32", "bfloat16"] = later("float32")  # of the student's forward pass
-    compile: bool = later(False)  # the student's forward pass by torch.compile
     teach: int = 0  # updates in which a teacher is fine-tuned that does not solve the task yet; 0: as many as `updates`
 
     def __post_init__(self) -> None:

@@ -28,10 +28,7 @@ MODES = {
     "plain": [PLAIN],
     "bucketed batches (the default)": [],
     "signals in fp16": [PLAIN, "signals=float16"],
-    "cheap dropout": [PLAIN, "dropout=cheap"],
     "bfloat16": [PLAIN, "precision=bfloat16"],
-    "compiled": [PLAIN, "compile=true"],
-    "all that is faster on a CPU": ["signals=float16", "dropout=cheap"],
 }
 
 

@@ -20,7 +20,6 @@ from typing import Any
 from bench.base.console import Console
 from bench.cluster import ray_cluster, worker
 from bench.cluster.ray_cluster import Cluster, Share, Work
-from bench.errors import RequestError
 from bench.records import disk
 from bench.runs import sweep
 from bench.runs.spec import Request, Spec
@@ -45,8 +44,6 @@ def run_all(
     request: Request, specs: Sequence[Spec], results: Path, device: str, jobs: int | None, console: Console
 ) -> tuple[list[dict[str, Any]], int]:
     """As sweep.run_all. Ray is not started where every run is finished."""
-    if any(s.values.get("stack") for s in specs):
-        raise RequestError("--set seeds=stacked trains several seeds in one process: leave --engine ray out")
     sweep.check_writable(results)
     sweep.check_writable(folders.root())
     prefixes = {s.run_id: f"[{number}/{len(specs)}]" for number, s in enumerate(specs, 1)}

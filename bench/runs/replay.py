@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from bench.board.differences import Spec as CheckedSpec
 from bench.board.differences import in_words
 from bench.board.leaderboard import spec_of as checked_spec
 from bench.errors import RequestError
@@ -61,7 +60,7 @@ def request_of(record: Record, data_dir: Path | None = None) -> Request:
     """
     names, spec = _names(record), checked_spec(record)
     return Request(
-        [names["task"]], [names["method"]], [names["student"]], spec.teacher, spec.track, _seeds(spec),
+        [names["task"]], [names["method"]], [names["student"]], spec.teacher, spec.track, [spec.seed],
         _data_dir(record, data_dir), [s.text for s in _settings(record, names) if s.text],
     )  # fmt: skip
 
@@ -90,19 +89,11 @@ def command_of(record: Record) -> list[str]:
     words += ["--student", names["student"]] if not _is_default_student(names["student"], track.student) else []
     words += ["--teacher", spec.teacher] if spec.teacher != track.teacher else []
     words += ["--track", spec.track] if spec.track != "mini" else []
-    words += ["--seeds", ",".join(map(str, _seeds(spec)))] if _seeds(spec) != [0] else []
+    words += ["--seeds", str(spec.seed)] if spec.seed else []
     if record.data.source == "directory":
         words += ["--data-dir", _option(record, "--data-dir") or "DIR"]
     chosen = [s.text for s in _settings(record, names) if not s.default]
     return ["bench", "run", *words, *(w for text in chosen for w in ("--set", text))]
-
-
-def _seeds(spec: CheckedSpec) -> list[int]:
-    """The run's own seed, or all that were trained together with it."""
-    stack = (spec.model_extra or {}).get("stack")
-    if isinstance(stack, list) and stack and all(isinstance(seed, int) for seed in stack):
-        return stack
-    return [spec.seed]
 
 
 def _is_default_student(name: str, default: str) -> bool:

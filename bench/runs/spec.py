@@ -149,7 +149,6 @@ def _specs(
     name = f"{plugin.name}:{size}" if size else plugin.name
     identity = task.identity()
     initial = student_class(build).initial(task)
-    stack = together(task, method_class, settings, request.seeds)
     for seed in request.seeds:
         helpers = assistants(request, task, place, method_class, settings, seed)
         values = {
@@ -166,21 +165,8 @@ def _specs(
                 **({"initial": initial} if initial else {}),
                 **({"assistants": [a.run_id for a in helpers]} if helpers else {}),
             },
-            **({"stack": stack} if stack else {}),
         }  # fmt: skip
         yield Spec(values, task, task.track, method, settings, plugin, build, size, place, seed, helpers)
-
-
-def together(task: Task, method: type[Method], settings: Any, seeds: Sequence[int]) -> list[int]:
-    """The seeds that are trained together, in ascending order. RequestError: the method cannot be trained so."""
-    if task.track.seeds == "apart":
-        return []
-    from bench.training.trial import declared as against
-
-    reason = against(task.track, method, settings, seeds)
-    if reason:
-        raise RequestError(f"--set seeds=stacked: {reason}")
-    return sorted(seeds)
 
 
 def assistants(

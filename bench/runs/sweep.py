@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import traceback
 from collections.abc import Callable, Sequence
@@ -30,11 +29,10 @@ def run_all(
     check_writable(folders.root())
     outcomes, status = [], 0
     tell = console if len(specs) > 1 else Console(quiet=True)  # of one run the command's last line says why
-    for unit in units(specs):
-        for spec in unit:
-            console(f"[{specs.index(spec) + 1}/{len(specs)}] {spec.label}  ({spec.run_id})")
-        found, code = attempt(unit[0].run_id, partial(run_unit, unit, results, chosen, console, remeasure), tell)
-        outcomes += [describe(s, "failed") | found for s in unit] if isinstance(found, dict) else found
+    for number, spec in enumerate(specs, 1):
+        console(f"[{number}/{len(specs)}] {spec.label}  ({spec.run_id})")
+        found, code = attempt(spec.run_id, partial(run_one, spec, results, chosen, console, remeasure), tell)
+        outcomes.append(describe(spec, "failed") | found)
         status = max(status, code)
         if status and processes.count() > 1:
             break  # the other processes are gone; the same command goes on
@@ -56,35 +54,6 @@ def attempt(name: str, work: Callable[[], T], tell: Console) -> tuple[T | dict[s
         return {"error": f"{type(error).__name__}: {error}", "log": str(log)}, 1
 
 
-def units(specs: Sequence[Spec]) -> list[list[Spec]]:
-    """What is carried out at once: a run, or the runs of the seeds that are trained together, by their seed."""
-    found: dict[str, list[Spec]] = {}
-    for spec in specs:
-        alike = {k: v for k, v in spec.values.items() if k != "seed"} if spec.values.get("stack") else spec.values
-        found.setdefault(json.dumps(alike, sort_keys=True), []).append(spec)
-    return [sorted(unit, key=lambda s: s.seed) for unit in found.values()]
-
-
-def run_unit(
-    unit: Sequence[Spec], results: Path, device: Any, console: Console, remeasure: bool
-) -> list[dict[str, Any]]:
-    """Outcomes of a unit. Of seeds that are trained together none is skipped unless all are there."""
-    if len(unit) == 1:
-        return [run_one(unit[0], results, device, console, remeasure)]
-
-    def lacking() -> list[str]:
-        return [s.run_id for s in unit if not disk.path_of(results, s.values, s.run_id).exists()]
-
-    if not lacking():
-        return [run_one(s, results, device, console, remeasure) for s in unit]
-    from bench.runs.group import carry_out
-
-    with folders.locked(f"run-{unit[0].run_id}"):
-        if lacking():
-            carry_out(unit, results, device, console)
-    return [outcome(s, disk.path_of(results, s.values, s.run_id), "done", console) for s in unit]
-
-
 def teach_all(request: Request, results: Path, device: str, console: Console) -> list[dict[str, Any]]:
     """Teach, unless they are there, the teachers of the request's tasks. RequestError: one is ready as it is."""
     from bench.runs import teach
@@ -95,8 +64,6 @@ def teach_all(request: Request, results: Path, device: str, console: Console) ->
     check_writable(results)
     found = []
     for task in open_tasks_set(request):
-        if task.track.seeds != "apart":
-            raise RequestError("--set seeds=stacked: a teacher is taught with one seed; leave it out")
         reference = request.teacher or task.track.teacher
         place = plans.locate(reference, task)
         if place.make is None:

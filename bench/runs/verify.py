@@ -21,7 +21,6 @@ def verify(results: Path, run: str, data_dir: Path | None, device: str, console:
     verdict: `same` (every metric to 1e-6), `within interval` (the main one inside the record's 95% interval) or
     `different`. The record stays as it is. RequestError: no such record, its data or plug-ins are not here.
     """
-    from bench.runs import group
     from bench.runs.protocol import distil, predict
 
     path = replay.find_record(results, run)
@@ -30,12 +29,7 @@ def verify(results: Path, run: str, data_dir: Path | None, device: str, console:
     console(f"{spec.label}  ({spec.run_id}), again")
     folder = folders.make_folder(folders.root() / "runs" / f"{spec.run_id}-verify")
     with folders.locked(f"run-{spec.run_id}-verify"):
-        if spec.values.get("stack"):  # its numbers come out of the whole group alone
-            together = group.siblings(spec)
-            place = [s.seed for s in together].index(spec.seed)
-            found = group.distil(together, folder, choose_device(device), console)[place]
-        else:
-            found = distil(spec, folder, choose_device(device), console)
+        found = distil(spec, folder, choose_device(device), console)
         spec.task.unseal()
         scores = spec.task.score(predict(spec.task, found.student, found.teacher))
         shutil.rmtree(folder)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,8 @@ from bench.scoring.scores import headline
 from bench.signals import OUTPUT
 from bench.task import Task
 from bench.teachers.teacher import Teacher
-from bench.training import checkpoint, dropout
+from bench.training import checkpoint
 from bench.training.feed import Feed, concrete
-from bench.training.touched import Touched, touched
 
 READ_LOSSES = 20  # times a stage: reading a loss waits for the device, so it is not done in every step
 SAVE_SECONDS = 120  # a checkpoint at least this often
@@ -74,9 +72,6 @@ class Trainer:
         self.progress = Progress()
         self.meter = meter(teacher.device)
         self.forward = Forward(self.student, self.track)
-        self.touched: Touched | None = None
-        if self.track.dropout == "cheap":
-            dropout.use(self.student)
         self.best: dict[str, Tensor] = {}
         self.saved = time.monotonic()
 
@@ -100,22 +95,14 @@ class Trainer:
             checkpoint.set_random_state(checkpoint.without_prefix("random", kept))
         else:
             torch.manual_seed(derived_seed(self.seed, "stage", self.progress.stage))
-            with self._whole():
-                self._judge(stage, {})
+            self._judge(stage, {})
         self._steps(stage, feed, optimiser)
-        if self.touched:
-            self.touched.leave()
-
-    def _whole(self) -> AbstractContextManager[None]:
-        """The student with all of its rows, to be judged or kept."""
-        return self.touched.whole() if self.touched else nullcontext()
 
     def _prepare(self, stage: Stage, resumed: bool) -> tuple[Any, Any]:
         """What a stage reads and what it moves."""
         teachers = [self.assistants[n] for n in stage.teachers] or [self.teacher]
         feed = Feed(stage, self.method.run, self.student, teachers, self.progress.stage, counted=resumed)
         sharing.align(self.student, self.method)
-        self.touched = touched(self.student, feed.encoded, stage.optimiser)
         return feed, make_optimiser(stage.optimiser, self.student, self.method)
 
     def _steps(self, stage: Stage, feed: Any, optimiser: Any) -> None:
@@ -133,8 +120,6 @@ class Trainer:
             set_rate(optimiser, lr)
             losses = self._losses(stage, feed, rows)
             self._update(losses, optimiser, o.clip)
-            if self.touched:
-                self.touched.after_step(lr, o.weight_decay)
             p.step += 1
             p.updates += 1
             self.console.progress(stage.name, p.step, stage.updates)
@@ -145,10 +130,9 @@ class Trainer:
                 means = self._read(stage, sums, read_every)
                 p.seconds += time.perf_counter() - started
                 p.joules += processes.total(self._joules() - joules)
-                with self._whole():
-                    if p.step in evaluate_at:
-                        self._judge(stage, means)
-                    self._save(optimiser, force=p.step in evaluate_at)
+                if p.step in evaluate_at:
+                    self._judge(stage, means)
+                self._save(optimiser, force=p.step in evaluate_at)
                 started, joules = time.perf_counter(), self._joules()
 
     def _joules(self) -> float:

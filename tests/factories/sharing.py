@@ -1,4 +1,4 @@
-"""What processes do together, for tests: `python -m tests.factories.sharing FOLDER`, in as many of them as a launcher starts.
+"""What processes do together, for tests: `python -m tests.factories.sharing FOLDER`, in as many as a launcher starts.
 
 Each writes what it found, and what its commands printed, into the folder. One start for all, since starting is slow.
 """
