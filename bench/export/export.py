@@ -20,7 +20,6 @@ from bench.records import disk
 from bench.records.disk import Record
 from bench.runs import replay
 from bench.runs.spec import Spec
-from bench.signals import OUTPUT
 from bench.store import folders
 from bench.training import checkpoint
 
@@ -98,7 +97,7 @@ def rebuild(spec: Spec) -> Network:
 
     from bench.runs.protocol import build_student, make_teacher
 
-    if spec.task.kind != "embed":
+    if spec.task.goal.outputs:
         raise RequestError(f"bench export writes sentence encoders; {spec.task.name} has a '{spec.task.kind}' student")
     with folders.locked(f"run-{spec.run_id}"):
         kept = checkpoint.load(weights_of(spec.run_id))
@@ -117,7 +116,7 @@ def write(kind: str, network: Network, spec: Spec, folder: Path) -> float:
     from bench.export import hf, onnx
 
     form = {"hf": hf, "onnx": onnx}[kind]
-    output = OUTPUT[spec.task.kind]
+    output = spec.task.goal.output
     try:
         form.write(network, output, folder)
         difference = largest_difference(network, output, form.read(folder), samples(spec))

@@ -23,6 +23,7 @@ import torch
 from bench.base import waiting
 from bench.base.console import Console
 from bench.errors import BenchError
+from bench.inputs import pool
 from bench.measuring import noise
 from bench.measuring.clock import FEWEST, Effort, Job, Point, carry_out
 from bench.network import Network
@@ -58,7 +59,7 @@ def measure(
     drawn = np.random.default_rng(seed).permutation(len(inputs))[: effort.inputs]
     threads = torch.get_num_threads()
     job = Job(
-        {name: n.to("cpu") for name, n in networks.items()}, choose(inputs, drawn), want,
+        {name: n.to("cpu") for name, n in networks.items()}, pool(inputs).take(drawn), want,
         points(device, threads, lengths), effort, str(device), frozenset(noise.cores()),
     )  # fmt: skip
     try:
@@ -74,11 +75,6 @@ def measure(
         "notes": notes(found, effort, seed),
         "samples": found["samples"],
     }
-
-
-def choose(inputs: Sequence[Any], rows: np.ndarray) -> Sequence[Any]:
-    """These inputs, in their own kind of sequence: images stay one array."""
-    return inputs[rows] if hasattr(inputs, "digest") else [inputs[i] for i in rows]  # type: ignore[call-overload]
 
 
 def points(device: torch.device, threads: int, lengths: Sequence[int]) -> list[Point]:

@@ -20,7 +20,6 @@ from bench.plugins import registry
 from bench.records import disk
 from bench.runs import recording
 from bench.runs.spec import Request, defaults, open_tasks, override, parse_settings
-from bench.signals import OUTPUT
 from bench.task import Task
 from bench.teachers.plans import is_shape
 
@@ -73,9 +72,7 @@ def profile(request: ProfileRequest, device: torch.device, console: Console) -> 
     networks = build(request, task, device)
     task.unseal()  # inputs alone: nothing is trained, chosen or scored
     effort = session.QUICK if request.quick else session.STANDARD
-    found = session.measure(
-        networks, task.inputs("test"), frozenset({OUTPUT[task.kind]}), effort, console, task.lengths
-    )
+    found = session.measure(networks, task.inputs("test"), frozenset({task.goal.output}), effort, console, task.lengths)
     sizes = {
         name: found["models"][name] | {"parameters": parameters(n), "disk_bytes": 0, "origin": n.origin}
         for name, n in networks.items()
@@ -114,16 +111,12 @@ def build(request: ProfileRequest, task: Task, device: torch.device) -> dict[str
 
 def ready(reference: str, task: Task) -> Network | None:
     """A model as it is, with a new head where the task asks for one; None: the reference is a student's shape."""
-    from bench.networks.transformer import load, load_classifier
+    from bench.networks.transformer import load_model
 
     if is_shape(reference):
         return None
     place = places.locate(reference, task)
-    network: Network
-    if task.kind == "embed":
-        network = load(place.path, place.pooling)
-    else:
-        network = load_classifier(place.path, task.outputs, new_head=not places.has_head(place))
+    network = load_model(place, task.goal, new_head=not places.has_head(place, task.goal))
     network.origin = place.identity
     return network
 

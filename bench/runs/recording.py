@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def make_record(
         metrics=metrics(spec.task.score, spec.task.main_metric, predictions)
         | {"dev": dev, "choices": choices(trainer.progress.curve)},
         efficiency=efficiency(spec, student, measured, weights),
-        cost=cost(trainer.progress, teacher, trainer.meter),
+        cost=cost(trainer.progress, list(trainer.teachers.values()), trainer.meter),
         curve=trainer.progress.curve,
         environment=machine.describe(teacher.device, trainer.processes),
         provenance=provenance(started, trainer.processes),
@@ -115,15 +115,16 @@ def efficiency(spec: Spec, student: Network, measured: dict[str, Any], weights: 
     }  # fmt: skip
 
 
-def cost(progress: Progress, teacher: Teacher, meter: Meter | None) -> dict[str, Any]:
+def cost(progress: Progress, teachers: Sequence[Teacher], meter: Meter | None) -> dict[str, Any]:
+    """Of the training loop and of all networks that taught in it; runs that came first have records of their own."""
     return {
         "student_updates": progress.updates,
         "stages": stage_lengths(progress.curve),
-        "teacher_forwards": teacher.forwards["computed"],
-        "teacher_forwards_reused": teacher.forwards["reused"],
+        "teacher_forwards": sum(t.forwards["computed"] for t in teachers),
+        "teacher_forwards_reused": sum(t.forwards["reused"] for t in teachers),
         "train_seconds": progress.seconds,
-        "teacher_seconds": teacher.seconds["computed"],
-        "teacher_seconds_reused": teacher.seconds["reused"],
+        "teacher_seconds": sum(t.seconds["computed"] for t in teachers),
+        "teacher_seconds_reused": sum(t.seconds["reused"] for t in teachers),
         "energy_j": progress.joules if meter else None,
         "energy_source": meter.source if meter else None,
     }

@@ -66,9 +66,9 @@ def teach_all(request: Request, results: Path, device: str, console: Console) ->
     for task in open_tasks_set(request):
         reference = request.teacher or task.track.teacher
         place = plans.locate(reference, task)
-        if place.make is None:
+        if not isinstance(place.origin, plans.Plan):
             raise RequestError(f"{reference} solves {task.name} as it is: there is nothing to teach")
-        place.make(chosen, console)
+        teach.ensure(place.origin, chosen, console)
         path = teach.publish(place, results)
         record = teach.read(path) if path else None
         if record is None:
@@ -88,8 +88,8 @@ def run_one(
     path = disk.path_of(results, spec.values, spec.run_id)
     status = "skipped"
     if processes.from_main(lambda: remeasure or not path.exists()):
-        for helper in spec.assistants:
-            console(f"  assistant: {helper.label}  ({helper.run_id})")
+        for wanted, helper in spec.wanted:
+            console(f"  {wanted.name}: {helper.label}  ({helper.run_id})")
             run_one(helper, results, device, console, cores=cores)
         from bench.runs.protocol import carry_out, measure_again
 

@@ -16,6 +16,7 @@ import torch
 from pydantic import ConfigDict, Field, ValidationError
 
 from bench.base.console import Console
+from bench.base.processes import main_first
 from bench.errors import RequestError
 from bench.inputs import Batch
 from bench.measuring import machine
@@ -28,9 +29,9 @@ from bench.runs import recording
 from bench.signals import Signals
 from bench.store import folders
 from bench.teachers.plans import SEED, Plan
-from bench.teachers.teacher import nobody
 from bench.training import checkpoint
-from bench.training.loop import Dev, Trainer
+from bench.training.evaluation import Evaluation
+from bench.training.loop import Trainer
 
 
 class Taught(disk.Part):
@@ -65,13 +66,25 @@ class Supervised(Method):
         self.objective = run.task.objective()
 
     def stages(self) -> Iterable[Stage]:
-        track = self.run.track
-        updates = track.teach or track.updates
-        yield Stage("teach", "supervised", self.loss, updates, track.batch_size, self.run.optimiser)
+        updates = self.run.track.teach or self.run.track.updates
+        yield self.stage("teach", self.loss, data="supervised", updates=updates)
 
     def loss(self, student: Signals, teacher: Any, batch: Batch) -> Losses:
         found: Losses = self.objective(student, batch)
         return found
+
+
+@main_first
+def ensure(plan: Plan, device: torch.device, console: Console) -> Network:
+    """The teacher from the store; taught first where it is not there."""
+    with folders.locked(f"teacher-{plan.key}"):
+        network = plan.network()
+        kept = checkpoint.load(plan.weights)
+        if kept is None:
+            teach(plan, network, device, console)
+        else:
+            network.load_state_dict(kept[0])
+        return network
 
 
 def teach(plan: Plan, network: Network, device: torch.device, console: Console) -> None:
@@ -79,22 +92,20 @@ def teach(plan: Plan, network: Network, device: torch.device, console: Console) 
     started, task = recording.now(), plan.task
     console(f"  teaching {plan.model} on {task.name}")
     folders.make_folder(plan.folder)
-    nothing = nobody(device, console)
     run = Run(task, task.track, network.width, network.width, SEED, network.optimiser)
-    dev = Dev(task, network)
+    dev = Evaluation(task, "dev")
     path = plan.folder / "checkpoint.safetensors"
-    trainer = Trainer(network.to(device), Supervised(None, run), nothing, dev.score, path, console)
+    trainer = Trainer(network, Supervised(None, run), {}, lambda n: dev.score(dev.outputs(n)), path, console, device)
     progress = trainer.fit()
-    weights = plan.folder / "teacher.safetensors"
-    checkpoint.save(weights, network.state_dict(), {"model": plan.model})
+    checkpoint.save(plan.weights, network.state_dict(), {"model": plan.model})
     record = Taught(
         schema_=1, key=plan.key, model=plan.model, origin=network.origin, task=task.name,
         track=task.track_name, seed=SEED, data=recording.data(task),
         settings={"track": asdict(task.track), "optimiser": asdict(network.optimiser)},
-        parameters=parameters(network), dev=dev.score(network), metric=task.main_metric,
-        cost=recording.cost(progress, nothing, trainer.meter), curve=progress.curve,
+        parameters=parameters(network), dev=dev.score(dev.outputs(network)), metric=task.main_metric,
+        cost=recording.cost(progress, [], trainer.meter), curve=progress.curve,
         environment=machine.describe(device), provenance=recording.provenance(started),
-        weights=disk.sha256(weights.read_bytes()),
+        weights=disk.sha256(plan.weights.read_bytes()),
     )  # fmt: skip
     disk.replace(plan.folder / "record.json", (record.model_dump_json(by_alias=True, indent=1) + "\n").encode())
     path.unlink(missing_ok=True)
@@ -103,7 +114,7 @@ def teach(plan: Plan, network: Network, device: torch.device, console: Console) 
 def publish(place: Place, results: Path) -> Path | None:
     """The taught teacher's record among the results; None: this teacher was not taught here."""
     source = (place.folder or Path()) / "record.json"
-    if not place.identity.startswith("taught ") or not source.is_file():
+    if not isinstance(place.origin, Plan) or not source.is_file():
         return None
     key = json.loads(source.read_text(encoding="utf-8"))["key"]
     path = results / layout.TEACHERS / f"{key}.json"

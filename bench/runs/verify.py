@@ -31,7 +31,7 @@ def verify(results: Path, run: str, data_dir: Path | None, device: str, console:
     with folders.locked(f"run-{spec.run_id}-verify"):
         found = distil(spec, folder, choose_device(device), console)
         spec.task.unseal()
-        scores = spec.task.score(predict(spec.task, found.student, found.teacher))
+        scores = spec.task.score(predict(spec, found.student, found.teacher))
         shutil.rmtree(folder)
     return judge(record, scores) | {"record": str(path)}
 

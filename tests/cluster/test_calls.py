@@ -22,7 +22,8 @@ pytestmark = pytest.mark.slow
 
 SWEEP = [
     "run", "--task", str(ROOT / "tests/factories/toy.py"), "--method", "kd", "--method", "finetune",
-    "--student", "bow:8", "--student", "bow:16", "--seeds", "0,1,2", "--set", "updates=200", "--set", "evaluations=4", "--json",
+    "--student", "bow:8", "--student", "bow:16", "--seeds", "0,1,2",
+    "--set", "updates=200", "--set", "evaluations=4", "--json",
 ]  # fmt: skip
 RAY = ["--engine", "ray", "--jobs", "2"]
 LONG = ["--set", "updates=20000", "--set", "evaluations=200", "--set", "teach=12"]
