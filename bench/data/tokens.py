@@ -81,6 +81,11 @@ class TokenArrays:
         self.segments = Ragged(arrays["segments"], self.lengths) if "segments" in arrays else None
         self.starts = Ragged(arrays["starts"], np.asarray(arrays["words"])) if "starts" in arrays else None
 
+    @classmethod
+    def of(cls, ids: Lists, pad: int = 0) -> TokenArrays:
+        """From lists of token ids."""
+        return cls(flattened(ids), pad)
+
     @property
     def axes(self) -> dict[str, np.ndarray]:
         """How long each input's own axes are."""

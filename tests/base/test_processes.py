@@ -31,12 +31,12 @@ class Mine(Kd):
     title = "Ends one process in the midst of the first attempt"
     needs = frozenset({"output"})
 
-    def regression(self, student, teacher, batch):
+    def soft_targets(self, student, teacher, batch):
         tried = Path(__file__).with_name("tried")
         if os.environ["RANK"] == "1" and batch.progress > 0.8 and not tried.exists():
             tried.touch()
             raise RuntimeError("lost")
-        return super().regression(student, teacher, batch)
+        return super().soft_targets(student, teacher, batch)
 """
 
 

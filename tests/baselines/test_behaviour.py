@@ -19,7 +19,7 @@ IMAGES = ["updates=40", "teach=60", "batch_size=32", "evaluations=2"]
 def distil(request):
     """The trained student's run, without its measuring."""
     (spec,) = resolve(request)
-    for helper in spec.assistants:
+    for _, helper in spec.wanted:
         run_one(helper, folders.root() / "results", CPU, QUIET)
     return protocol.distil(spec, folders.make_folder(folders.root() / "runs" / spec.run_id), CPU, QUIET)
 

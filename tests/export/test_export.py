@@ -18,10 +18,10 @@ from torch import nn
 
 from bench.base.console import Console
 from bench.data.sources import Source
+from bench.data.tokens import TokenArrays
 from bench.errors import BenchError, RequestError
 from bench.export import card, hf, onnx
 from bench.export import export as exporting
-from bench.inputs import TokenArrays
 from bench.plugins.registry import find, load
 from bench.records import disk
 from bench.records.disk import Record
@@ -224,7 +224,7 @@ class Eights(nn.Module):
     device, width = torch.device("cpu"), 2
 
     def encode(self, inputs: list[str]) -> TokenArrays:
-        return TokenArrays([[1]] * len(inputs), 0)
+        return TokenArrays.of([[1]] * len(inputs), 0)
 
     def forward(self, batch: dict[str, torch.Tensor], want: frozenset[str]) -> SimpleNamespace:
         return SimpleNamespace(embedding=torch.full((len(batch["input_ids"]), 2), 8.0))

@@ -120,26 +120,25 @@ def test_swapped_classes_are_an_error_and_a_bad_teacher_is_not():
 
 def test_an_assistant_is_a_run_of_its_own_and_is_reused(tmp_path, monkeypatch):
     (tmp_path / "chain.py").write_text(
-        "from bench.method import Assistant\n"
-        "from bench.method import Method, Stage\n"
-        "from bench.losses import match_outputs\n\n\n"
+        "from bench.method import Method, Wanted\n\n\n"
         "class Chain(Method):\n"
         '    needs = {"logits"}\n\n'
         "    @staticmethod\n"
-        "    def assistants(settings):\n"
-        '        return [Assistant("bow:6"), Assistant("bow:4", teacher=0)]\n\n'
+        "    def wanted(settings):\n"
+        '        return [Wanted("a", "bow:6"), Wanted("b", "bow:4", teacher="a")]\n\n'
         "    def stages(self):\n"
-        "        both = self.run.dev_outputs(0), self.run.dev_outputs(1)\n"
+        "        both = [self.run.dev_outputs(name) for name in ('a', 'b')]\n"
         "        assert both[0].shape == both[1].shape == (100, 2)\n"
         "        assert 0 <= self.run.dev_score(both[0]) <= 1\n"
-        '        yield Stage("chain", "distil", self.loss, 4, 8, self.run.optimiser, self.needs, teachers=(0, 1))\n\n'
+        '        yield self.stage("chain", self.loss, updates=4, needs=self.needs, teacher=["a", "b"])\n\n'
         "    def loss(self, student, teachers, batch):\n"
         "        assert len(teachers) == 2\n"
-        "        return {str(n): match_outputs(student.logits, t.logits) for n, t in enumerate(teachers)}\n"
+        "        pairs = [self.goal.pair(student, t, batch) for t in teachers]\n"
+        "        return {str(n): self.goal.match(*pair) for n, pair in enumerate(pairs)}\n"
     )
     request = Request([TOY], [str(tmp_path / "chain.py")], ["bow:8"], teacher="bow:8")
     (spec,) = resolve(request)
-    first, second = spec.assistants
+    (_, first), (_, second) = spec.wanted
     assert first.place.identity == spec.place.identity and second.place.identity == f"run {first.run_id}"
     assert spec.values["versions"]["assistants"] == [first.run_id, second.run_id]
     outcomes, status = run_all([spec], tmp_path / "results", "cpu", QUIET)
