@@ -40,7 +40,7 @@ def _check(name: str, run: Callable[[], str]) -> dict[str, Any]:
 def _device() -> str:
     import torch
 
-    from bench.measuring.session import device_name
+    from bench.measuring.machine import device_name
 
     kind = "cuda" if torch.cuda.is_available() else "cpu"
     return f"{device_name(torch.device(kind))}, {torch.get_num_threads()} threads"

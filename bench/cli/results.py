@@ -173,6 +173,6 @@ def schema() -> None:
 
 def record_schema() -> dict[str, Any]:
     """What docs/record.schema.json holds."""
-    from bench.records.disk import Record
+    from bench.records.schemas import Record
 
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Record.model_json_schema()

@@ -17,7 +17,7 @@ from bench.base.console import Console
 from bench.errors import BenchError, RequestError, unknown
 from bench.network import Network
 from bench.records import disk
-from bench.records.disk import Record
+from bench.records.schemas import Record
 from bench.runs import replay
 from bench.runs.spec import Spec
 from bench.store import folders

@@ -70,7 +70,7 @@ def teach_all(request: Request, results: Path, device: str, console: Console) ->
             raise RequestError(f"{reference} solves {task.name} as it is: there is nothing to teach")
         teach.ensure(place.origin, chosen, console)
         path = teach.publish(place, results)
-        record = teach.read(path) if path else None
+        record = disk.read_teacher(path) if path else None
         if record is None:
             raise BenchError(f"the record of {reference} is no longer in the store: bench store rm {place.folder}")
         console(f"  {record.metric} on dev {100 * record.dev:.2f}  {path}")

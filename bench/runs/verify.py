@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.base.console import Console
 from bench.records import disk
+from bench.records.schemas import Record
 from bench.runs import replay
 from bench.runs.sweep import choose_device
 from bench.store import folders
@@ -36,7 +37,7 @@ def verify(results: Path, run: str, data_dir: Path | None, device: str, console:
     return judge(record, scores) | {"record": str(path)}
 
 
-def judge(record: disk.Record, again: dict[str, dict[str, float]]) -> dict[str, Any]:
+def judge(record: Record, again: dict[str, dict[str, float]]) -> dict[str, Any]:
     """The verdict, and both values of every metric."""
     from bench.scoring.scores import headline
 

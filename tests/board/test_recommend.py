@@ -16,7 +16,7 @@ from bench.board.recommend import nearest_miss, recommend
 from bench.cli import main
 from bench.errors import RequestError
 from bench.records import disk
-from bench.records.disk import Record
+from bench.records.schemas import Record
 from tests.board.test_leaderboard import CPU, make
 from tests.factories.runs import ROOT
 
