@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.images import Images
-from bench.data.sources import DataError, find_columns
+from bench.sources import DataError, find_columns
 from bench.errors import RequestError
 
 

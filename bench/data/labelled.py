@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.sources import DataError
+from bench.sources import DataError
 from bench.errors import unknown
 from bench.inputs import Examples, Pool, digest_texts, pool, single, texts
 from bench.scoring.metrics import METRICS

@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.data.sources import package_file
 from bench.errors import RequestError
 from bench.kind import Kind
+from bench.sources import package_file
 from bench.task import Task
 
 if TYPE_CHECKING:

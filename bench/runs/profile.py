@@ -18,6 +18,7 @@ from bench.measuring import machine, session
 from bench.measuring.counting import parameters
 from bench.network import Network
 from bench.networks import places
+from bench.networks.transformer import load_model
 from bench.plugins import registry
 from bench.records.arrays import Samples, flatten_samples
 from bench.records.schemas import Profile
@@ -86,8 +87,6 @@ def build(request: ProfileRequest, task: Task, device: torch.device) -> dict[str
 
 def ready(reference: str, task: Task) -> Network | None:
     """A model as it is, with a new head where the task asks for one; None: the reference is a student's shape."""
-    from bench.networks.transformer import load_model
-
     if is_shape(reference):
         return None
     place = places.locate(reference, task)

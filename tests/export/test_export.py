@@ -17,7 +17,6 @@ import torch
 from torch import nn
 
 from bench.base.console import Console
-from bench.data.sources import Source
 from bench.errors import BenchError, RequestError
 from bench.export import card, hf, onnx
 from bench.export import export as exporting
@@ -26,6 +25,7 @@ from bench.plugins.registry import find, load
 from bench.records import disk
 from bench.records.arrays import unpack
 from bench.records.schemas import Record
+from bench.sources import Source
 from bench.students.bilstm import MaxBiLSTM, turned
 from tests.factories.runs import bench, command, runs_of, save_teacher
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from bench.base.console import Console
-from bench.data.sources import Source
 from bench.errors import RequestError
 from bench.networks import places
 from bench.plugins.registry import find, load
@@ -18,6 +17,7 @@ from bench.records.check_others import check_teacher
 from bench.runs import protocol, teach
 from bench.runs.spec import Request, resolve
 from bench.runs.sweep import run_all
+from bench.sources import Source
 from bench.store import folders
 from bench.teachers import plans
 from bench.training import checkpoint

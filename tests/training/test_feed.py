@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from bench.base.console import Console
-from bench.data.sources import Source
 from bench.method import Run
 from bench.networks.places import Place
 from bench.plugins import registry
+from bench.sources import Source
 from bench.store.rows import TOKEN_DIMS
 from bench.teachers.teacher import LiveSignals, RowSignals, Teacher
 from bench.training.feed import Feed, concrete

@@ -7,7 +7,6 @@ import torch
 from bench.base.console import Console
 from bench.baselines.disco import Disco
 from bench.baselines.kd import Kd
-from bench.data.sources import Source
 from bench.errors import BenchError
 from bench.inputs import Examples, TokenArrays, batch_order, epoch_order
 from bench.method import Run
@@ -15,6 +14,7 @@ from bench.networks import places
 from bench.networks.inference import outputs
 from bench.optimiser import Optimiser, rate
 from bench.runs.protocol import Dev
+from bench.sources import Source
 from bench.students.bert import Bert
 from bench.task import Track
 from bench.tasks.sts import Sts
