@@ -13,6 +13,7 @@ from bench import __version__
 
 
 def provenance(started: str, processes: int = 1) -> dict[str, Any]:
+    """The command, the code and the time, as a record says them; `started` as `now` gave it."""
     head, dirty = commit()
     launcher = ["torchrun", "--nproc_per_node", str(processes), "-m"] if processes > 1 else []
     return {
@@ -22,6 +23,7 @@ def provenance(started: str, processes: int = 1) -> dict[str, Any]:
 
 
 def now() -> str:
+    """In ISO 8601, UTC."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 

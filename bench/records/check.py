@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from bench.records.specs import TRACK_ORDER, checked_spec
 from bench.records.strict import arrays_beside, read_strictly
 
 SCORED_AGAIN = 1e-6  # of a dev score: the same weights in another batch order
+ARRAYS = {"prediction", "gold", "teacher", "units"}  # of a data set's predictions
 OWN = re.compile(r"[0-9a-f]{16}(\.json|\.npz|\.samples\.npz)")
 
 
@@ -86,7 +88,8 @@ def check_record(path: Path, results: Path, seen: dict[str, Path]) -> list[str]:
     """All that is wrong with one record and the files beside it."""
     try:
         record = read_strictly(path, Record)
-        return [*of_place(record, path, results, seen), *of_content(record), *of_files(record, path)]
+        apart = (of_place(record, path, results, seen), of_content(record), of_times(record), of_curve(record))
+        return [*chain.from_iterable(apart), *of_files(record, path)]
     except BenchError as error:
         return [str(error).removeprefix(f"{path} is not a valid record: ")]
     except Exception as error:  # nothing in a file may stop the check of the others
@@ -121,7 +124,7 @@ def of_place(record: Record, path: Path, results: Path, seen: dict[str, Path]) -
 
 def of_content(record: Record) -> Iterator[str]:
     """Numbers that must fit one another, whatever the predictions are."""
-    e, m, p = record.efficiency, record.metrics, record.provenance
+    e, m = record.efficiency, record.metrics
     for who, size in (("student", e), ("teacher", record.teacher.efficiency)):
         if size.parameters.total != size.parameters.embedding + size.parameters.active:
             yield f"{who}: total parameters are not embedding + active"
@@ -136,11 +139,21 @@ def of_content(record: Record) -> Iterator[str]:
         yield "cost: energy without a source, or a source without energy"
     if record.curve and record.cost.student_updates != sum(record.cost.stages.values()):
         yield "cost: student_updates is not the sum over stages"
-    times = [moment(p.started), moment(p.finished), moment(e.measured)]
+
+
+def of_times(record: Record) -> Iterator[str]:
+    """When it was made, in an order that is possible."""
+    p = record.provenance
+    times = [moment(p.started), moment(p.finished), moment(record.efficiency.measured)]
     if None in times:
         yield "provenance: started, finished and measured must be times in ISO 8601 with their zone"
     elif times[0] > times[1]:  # type: ignore[operator]
         yield "provenance: finished before it started"
+
+
+def of_curve(record: Record) -> Iterator[str]:
+    """What was chosen, and how long stages were, follow from the curve."""
+    m = record.metrics
     if [c.model_dump() for c in m.choices] != derived.choices(record.curve):
         yield "metrics.choices are not the best dev scores of the curve"
     elif not m.choices or abs(m.dev - m.choices[-1].value) > SCORED_AGAIN:
@@ -172,9 +185,6 @@ def of_files(record: Record, path: Path) -> Iterator[str]:
         yield samples
     else:
         yield from of_samples(record, samples)
-
-
-ARRAYS = {"prediction", "gold", "teacher", "units"}
 
 
 def of_predictions(record: Record, arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
