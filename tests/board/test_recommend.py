@@ -337,7 +337,7 @@ def test_recommending_imports_no_torch() -> None:
     code = f"""
 import sys
 sys.argv = ["bench", "recommend", "--task", "sts", "--track", "lite", "--results", {str(LITE)!r}]
-from bench.cli import main
+from bench.cli.main import main
 main()
 assert "torch" not in sys.modules
 """
