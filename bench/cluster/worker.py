@@ -18,6 +18,7 @@ from bench.measuring.machine import threads
 from bench.runs import sweep
 from bench.runs.protocol import time_ahead
 from bench.runs.spec import Request, Spec, resolve
+from bench.runs.teach import ensure
 from bench.store import folders
 
 
@@ -53,8 +54,6 @@ def run(told: str, run_id: str, console: Console) -> dict[str, Any]:
 def teach(told: str, run_id: str, console: Console) -> dict[str, Any]:
     """Teach the run's teacher."""
     _, spec, device = begin(told, run_id)
-    from bench.runs.teach import ensure
-
     ensure(spec.place.origin, device, console)
     return {}
 
