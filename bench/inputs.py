@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.errors import RequestError
 from bench.scoring.scores import Ragged
 
 IGNORED = -100  # a label that no loss reads: what lies behind the shorter rows of a batch
@@ -105,8 +106,6 @@ def pool(inputs: Sequence[Any]) -> Pool:
 
 def texts(inputs: Sequence[Any]) -> Texts:
     """The inputs, which have to be texts. RequestError: they are something else."""
-    from bench.errors import RequestError
-
     found = pool(inputs)
     if not isinstance(found, Texts):
         raise RequestError(f"this network reads text, and these inputs are {type(found).__name__.lower()}")

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from bench.data.sources import Source
 from bench.errors import BenchError, RequestError
 from bench.inputs import Examples
 from bench.kind import Kind
@@ -17,6 +16,7 @@ from bench.kind import Outputs as Outputs
 from bench.plugins import registry
 from bench.scoring.scores import Predictions as Predictions
 from bench.scoring.scores import Scores as Scores
+from bench.sources import Source
 
 if TYPE_CHECKING:
     from torch import nn

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import pairing
 
-from bench.data.sources import Source, package_file
+from bench.sources import Source, package_file
 from bench.task import Task, Track
 
 RATE, DECAY, BETAS, BATCH, LENGTH, LAYERS = 2e-4, 0.01, (0.9, 0.98), 64, 128, 2

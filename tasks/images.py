@@ -24,10 +24,10 @@ from bench.data.image_files import (
     share,
 )
 from bench.data.images import VIEWS, Images
-from bench.data.sources import DataError, Source, filled, hub_rows, package_file
 from bench.errors import unknown
 from bench.inputs import Examples, digest_texts, single
 from bench.scoring.metrics import METRICS
+from bench.sources import DataError, Source, filled, hub_rows, package_file
 from bench.task import Card, Outputs, Predictions, Scores, Task, Track
 
 # Class names in the order of their numbers, which is the Hub's and that of the archives.

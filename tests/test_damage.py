@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bench.records import disk
-from bench.records.layout import PROFILES, TEACHERS
+from bench.records.disk import PROFILES, TEACHERS
 from tests.damage import DAMAGES, Damage, Inapplicable, archives, arrays, identity, numbers, samples
 from tests.damage.tools import file_of, first, load, run_id_of
 from tests.factories.runs import ROOT

@@ -14,8 +14,11 @@ from typing import Any
 
 from bench.base.console import Console
 from bench.errors import RequestError
+from bench.measuring.machine import threads
 from bench.runs import sweep
+from bench.runs.protocol import time_ahead
 from bench.runs.spec import Request, Spec, resolve
+from bench.runs.teach import ensure
 from bench.store import folders
 
 
@@ -51,17 +54,12 @@ def run(told: str, run_id: str, console: Console) -> dict[str, Any]:
 def teach(told: str, run_id: str, console: Console) -> dict[str, Any]:
     """Teach the run's teacher."""
     _, spec, device = begin(told, run_id)
-    from bench.runs.teach import ensure
-
     ensure(spec.place.origin, device, console)
     return {}
 
 
 def time(told: str, run_id: str, console: Console) -> dict[str, Any]:
     """Time networks of the run's shapes, with the machine to itself."""
-    from bench.measuring.machine import threads
-    from bench.runs.protocol import time_ahead
-
     values, spec, device = begin(told, run_id)
     with threads(values["threads"]):
         time_ahead(spec, device, console)

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.sources import DataError
 from bench.errors import unknown
 from bench.inputs import Examples, Pool, digest_texts, pool, single, texts
 from bench.scoring.metrics import METRICS
+from bench.sources import DataError
 from bench.task import Outputs, Predictions, Scores, Task
 
 

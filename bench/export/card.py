@@ -11,11 +11,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from bench.board.differences import in_words
 from bench.network import Network
 from bench.networks.transformer import TransformerNetwork
 from bench.records import disk
-from bench.records.disk import Record
+from bench.records.schemas import Record
+from bench.records.specs import in_words
 from bench.runs import replay
 from bench.runs.spec import Spec
 from bench.web.formats import figures, hundred, whole

@@ -23,7 +23,7 @@ from bench.measuring.energy import Meter, meter
 from bench.measuring.noise import Watch
 from bench.network import Encoded, Network
 from bench.networks.inference import length_batches, to_device
-from bench.records.disk import Samples
+from bench.records.arrays import Samples
 
 STABLE = 0.02  # the median of the last calls is this near to that of the calls before
 FEWEST = 5  # rounds

@@ -8,15 +8,12 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench.data.sources import package_file
 from bench.errors import RequestError
 from bench.kind import Kind
+from bench.sources import package_file
 from bench.task import Task
-
-if TYPE_CHECKING:
-    pass
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")  # weights as safetensors alone, and the tokenizer
 DOWNLOAD: dict[str, Any] = {"allow_patterns": list(MODEL_FILES), "ignore_patterns": ["onnx/*"]}

@@ -15,6 +15,7 @@ import torch
 
 from bench.base import processes
 from bench.base.console import Console
+from bench.base.provenance import now
 from bench.base.seeds import derived_seed
 from bench.errors import RequestError
 from bench.measuring import cache, machine, session
@@ -24,6 +25,8 @@ from bench.networks.places import Place
 from bench.networks.transformer import load_model
 from bench.plugins import registry
 from bench.records import disk
+from bench.records.arrays import flatten
+from bench.records.schemas import Efficiency, Size
 from bench.runs import recording, teach
 from bench.runs.spec import Spec, run_place
 from bench.store import folders
@@ -50,7 +53,7 @@ def carry_out(spec: Spec, results: Path, device: torch.device, console: Console,
 
     The runs that it wants have been carried out. `cores`: threads to time with, where the run itself has fewer.
     """
-    started = recording.now()
+    started = now()
     folder = folders.make_folder(folders.root() / "runs" / spec.run_id)
     d = distil(spec, folder, device, console)
     path = processes.from_main(lambda: leave_record(spec, d, results, console, started, cores))
@@ -76,7 +79,7 @@ def leave_record(
     record = recording.make_record(
         spec, d.student, d.teacher, d.trainer, predictions, d.dev, measured, weights, started
     )
-    return disk.write(results, record, disk.flatten(predictions), measured["samples"])
+    return disk.write(results, record, flatten(predictions), measured["samples"])
 
 
 def distil(spec: Spec, folder: Path, device: torch.device, console: Console) -> Distilled:
@@ -104,8 +107,8 @@ def measure_again(spec: Spec, results: Path, device: torch.device, console: Cons
     student, teacher = restore(spec, device, console)
     spec.task.unseal()
     measured = measure(spec, student, teacher, console, anew=True)
-    record.efficiency = disk.Efficiency(**recording.efficiency(spec, student, measured, weights_of(spec)))
-    record.teacher.efficiency = disk.Size(**recording.size(teacher.network, measured, spec.place.disk_bytes, "teacher"))
+    record.efficiency = Efficiency(**recording.efficiency(spec, student, measured, weights_of(spec)))
+    record.teacher.efficiency = Size(**recording.size(teacher.network, measured, spec.place.disk_bytes, "teacher"))
     return disk.rewrite(path, record, measured["samples"])
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from bench.data.sources import choose
 from bench.errors import RequestError, unknown
 from bench.networks import places
 from bench.plugins import registry
 from bench.plugins.compatible import why_not
+from bench.sources import choose
 from bench.store import folders
 from bench.task import Task, Track
 from bench.teachers import plans

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from bench.base.seeds import derived_seed
+from bench.network import Network
 from bench.networks import places
 from bench.networks.places import Place
+from bench.networks.transformer import load_model
 from bench.plugins import registry
 from bench.store import folders
 from bench.task import Task
-
-if TYPE_CHECKING:
-    from bench.network import Network
 
 VERSION = 1  # raise it when the same teacher would be taught otherwise
 SEED = 0
@@ -50,12 +51,8 @@ class Plan:
 
     def network(self) -> Network:
         """The network with its first weights."""
-        import torch
-
         torch.manual_seed(derived_seed(SEED, "teacher"))
         if self.base:
-            from bench.networks.transformer import load_model
-
             network: Network = load_model(self.base, self.task.goal, new_head=True)
             network.origin = self.base.identity
             return network

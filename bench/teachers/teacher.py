@@ -17,7 +17,7 @@ from bench.base.processes import from_main
 from bench.inputs import Examples, single
 from bench.kind import Kind, Outputs
 from bench.network import Encoded, Network
-from bench.networks import sharing
+from bench.networks import sharing, transformer
 from bench.networks.inference import collect, kept, length_batches, outputs, to_device
 from bench.networks.places import Place
 from bench.scoring.scores import Ragged
@@ -46,9 +46,7 @@ class Teacher:
 
     @cached_property
     def fingerprint(self) -> str:
-        from bench.networks.transformer import fingerprint
-
-        return fingerprint(self.network)
+        return transformer.fingerprint(self.network)
 
     def signal(self, name: str) -> Signal:
         return declared(name, self.goal.axes)

@@ -15,6 +15,7 @@ from bench.base import processes
 from bench.errors import RequestError
 from bench.networks import sharing
 from bench.records import disk
+from bench.records.schemas import Record
 from tests.factories.runs import ROOT, bench, runs_of, save_teacher
 from tests.factories.sharing import all_of, typed
 
@@ -78,7 +79,7 @@ def found(place: Path, rank: int, count: int) -> dict[str, Any]:
     return values
 
 
-def kept(place: Path, count: int) -> dict[str, disk.Record]:
+def kept(place: Path, count: int) -> dict[str, Record]:
     """The records by method."""
     runs = json.loads((place / f"runs-0-of-{count}.json").read_text())["runs"]
     return {run["method"]: disk.read(Path(run["record"])) for run in runs}

@@ -12,8 +12,7 @@ import pytest
 from bench.board import leaderboard
 from bench.board.leaderboard import Board, Row, combined
 from bench.errors import RequestError
-from bench.records import disk
-from bench.records.disk import Interval, Record
+from bench.records.schemas import Interval, Record
 
 TRACK = {"updates": 80, "batch_size": 32}
 CPU = "CPU: Testium 3, 4 cores"
@@ -270,4 +269,4 @@ def test_a_spec_that_does_not_say_what_was_run_is_an_error() -> None:
 
 
 def test_the_factory_is_a_valid_record() -> None:
-    assert disk.Record.model_validate_json(make().model_dump_json(by_alias=True)) == make()
+    assert Record.model_validate_json(make().model_dump_json(by_alias=True)) == make()

@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.base import files
+from bench.base.archive import pack
 from bench.cli import main
 from bench.records import disk
+from bench.records.arrays import flatten
 from tests.board.test_leaderboard import make, settings
 
 GOLD = np.random.default_rng(0).normal(size=400)
@@ -28,10 +31,10 @@ def predictions(noise: float, seed: int, taught: bool = False) -> dict[str, dict
 
 def put(results: Path, noise: float, method: str = "kd", seed: int = 0, taught: bool = False, **changes: Any) -> Path:
     """A record of a simulated run beside its predictions."""
-    arrays = disk.flatten(predictions(noise, seed, taught))
+    arrays = flatten(predictions(noise, seed, taught))
     record = make(method, seed, **changes)
     record.predictions.file = f"{record.run_id}.npz"
-    record.predictions.sha256 = disk.sha256(disk.pack(arrays))
+    record.predictions.sha256 = files.sha256(pack(arrays))
     return disk.write(results, record, arrays, {"single": {"student": [[1]]}})
 
 
@@ -190,7 +193,7 @@ def test_no_seed_in_common(typed, results):
 
 def test_predictions_that_are_gone_or_changed(typed, results):
     path = put(results, 0.4, "new").with_suffix(".npz")
-    path.write_bytes(disk.pack(disk.flatten(predictions(0.1, 9))))
+    path.write_bytes(pack(flatten(predictions(0.1, 9))))
     assert "does not hold the predictions" in refused(typed, "new", "kd", "--task", "sts")
     path.unlink()
     assert "cannot read the predictions" in refused(typed, "new", "kd", "--task", "sts")

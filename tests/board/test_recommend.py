@@ -16,7 +16,7 @@ from bench.board.recommend import nearest_miss, recommend
 from bench.cli import main
 from bench.errors import RequestError
 from bench.records import disk
-from bench.records.disk import Record
+from bench.records.schemas import Record
 from tests.board.test_leaderboard import CPU, make
 from tests.factories.runs import ROOT
 
@@ -337,7 +337,7 @@ def test_recommending_imports_no_torch() -> None:
     code = f"""
 import sys
 sys.argv = ["bench", "recommend", "--task", "sts", "--track", "lite", "--results", {str(LITE)!r}]
-from bench.cli import main
+from bench.cli.main import main
 main()
 assert "torch" not in sys.modules
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.records import disk
+from bench.base.archive import pack
 from tests.damage.tools import Damage, Inapplicable, arrays_of, file_of, first, put_arrays, put_file, second
 
 Arrays = dict[str, np.ndarray]
@@ -113,7 +113,7 @@ def one_value_unhashed(results: Path) -> Path:
     found = arrays_of(path)
     key = key_of(found, "prediction")
     found[key] = one_moved(found[key])
-    file_of(path).write_bytes(disk.pack(found))
+    file_of(path).write_bytes(pack(found))
     return path
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.base.archive import pack
 from bench.records import disk
 
 Change = Callable[[Any], Any]
@@ -180,7 +181,7 @@ def put_file(path: Path, data: bytes, part: str = "predictions") -> Path:
 
 
 def put_arrays(path: Path, found: Mapping[str, np.ndarray], part: str = "predictions") -> Path:
-    return put_file(path, disk.pack(dict(found)), part)
+    return put_file(path, pack(dict(found)), part)
 
 
 def run_id_of(spec: Mapping[str, Any]) -> str:

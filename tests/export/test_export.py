@@ -17,14 +17,15 @@ import torch
 from torch import nn
 
 from bench.base.console import Console
-from bench.data.sources import Source
 from bench.data.tokens import TokenArrays
 from bench.errors import BenchError, RequestError
 from bench.export import card, hf, onnx
 from bench.export import export as exporting
 from bench.plugins.registry import find, load
 from bench.records import disk
-from bench.records.disk import Record
+from bench.records.arrays import unpack
+from bench.records.schemas import Record
+from bench.sources import Source
 from bench.students.bilstm import MaxBiLSTM, turned
 from tests.factories.runs import bench, command, runs_of, save_teacher
 
@@ -126,7 +127,7 @@ def check_scores(finished: SimpleNamespace, name: str, kind: str, out: Path, tmp
     unit = dict(zip(texts, together / np.linalg.norm(together, axis=1, keepdims=True), strict=False))
     cosines = np.array([unit[a] @ unit[b] for a, b in zip(pairs.first, pairs.second, strict=True)])
     path, _ = record_of(finished, name)
-    np.testing.assert_allclose(cosines, disk.unpack(path.with_suffix(".npz"))["lee"]["prediction"], atol=1e-4)
+    np.testing.assert_allclose(cosines, unpack(path.with_suffix(".npz"))["lee"]["prediction"], atol=1e-4)
     network = exporting.rebuild(exporting.replay.spec_of(disk.read(path)))
     expected = outputs_alone(network, ODD)
     np.testing.assert_allclose(together[len(texts) :], expected, atol=1e-4)

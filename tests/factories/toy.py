@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from bench.data.sources import filled, package_file
 from bench.inputs import Examples, digest_texts, single
 from bench.scoring.metrics import METRICS
+from bench.sources import filled, package_file
 from bench.task import Card, Predictions, Scores, Task, Track
 
 

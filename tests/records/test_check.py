@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench.records import disk
-from bench.records.check import check, differences
+from bench.records.check import check
+from bench.records.mismatches import mismatches
 from tests.damage import DAMAGES, Damage, Inapplicable
 from tests.damage.tools import run_id_of
 from tests.factories.runs import ROOT, SMALL, bench, save_teacher
@@ -96,6 +97,6 @@ def test_a_record_names_no_file_that_is_run(tmp_path, monkeypatch):
 
 def test_differences_allow_rounding_alone():
     said = {"value": 1.0, "ci95": (0.9, 1.1), "name": "x"}
-    assert not list(differences(said, said | {"value": 1.0 + 1e-9, "ci95": (0.901, 1.1)}))
+    assert not list(mismatches(said, said | {"value": 1.0 + 1e-9, "ci95": (0.901, 1.1)}))
     for change in ({"value": 1.0001}, {"ci95": (0.91, 1.1)}, {"name": "y"}):
-        assert len(list(differences(said, said | change))) == 1
+        assert len(list(mismatches(said, said | change))) == 1

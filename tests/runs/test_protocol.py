@@ -9,7 +9,9 @@ import time
 import numpy as np
 import pytest
 
+from bench.base import files
 from bench.records import disk
+from bench.records.arrays import unpack
 from tests.factories.runs import ROOT, SMALL, bench, command, runs_of, save_teacher
 
 
@@ -52,10 +54,10 @@ def test_runs_leave_valid_records_that_score_to_what_they_say(finished):
     for outcome in outcomes:
         path = outcome["record"]
         record = disk.read(path_of(path))
-        stored = disk.unpack(path_of(path).with_suffix(".npz"))
+        stored = unpack(path_of(path).with_suffix(".npz"))
         assert Sts.score(stored)["lee"]["spearman"] == pytest.approx(record.metrics.main.value, abs=1e-9)
         assert len(stored["lee"]["gold"]) == 1225
-        assert disk.sha256(path_of(path).with_suffix(".npz").read_bytes()) == record.predictions.sha256
+        assert files.sha256(path_of(path).with_suffix(".npz").read_bytes()) == record.predictions.sha256
         low, high = record.metrics.main.ci95
         assert low < record.metrics.main.value < high
         assert record.metrics.retention == pytest.approx(record.metrics.main.value / record.teacher.main.value)

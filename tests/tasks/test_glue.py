@@ -15,10 +15,10 @@ import pytest
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
-from bench.data.sources import DataError, Source
 from bench.errors import BenchError, RequestError
 from bench.plugins.registry import find, load
 from bench.runs.spec import Request, open_tasks
+from bench.sources import DataError, Source
 from bench.task import TestSealed
 from tests.factories.data import real_data, shared_tool
 

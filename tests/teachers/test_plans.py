@@ -9,13 +9,15 @@ import pytest
 import torch
 
 from bench.base.console import Console
-from bench.data.sources import Source
 from bench.errors import RequestError
 from bench.networks import places
 from bench.plugins.registry import find, load
+from bench.records import disk
+from bench.records.check_others import check_teacher
 from bench.runs import protocol, teach
 from bench.runs.spec import Request, resolve
 from bench.runs.sweep import run_all
+from bench.sources import Source
 from bench.store import folders
 from bench.teachers import plans
 from bench.training import checkpoint
@@ -47,18 +49,18 @@ def test_it_is_taught_once_and_read_afterwards(taught, monkeypatch):
 
 def test_its_record_is_published_valid_and_checked(taught, tmp_path):
     path = teach.publish(taught[0], tmp_path)
-    record = teach.read(path)
+    record = disk.read_teacher(path)
     assert (record.model, record.task, record.cost["student_updates"], record.cost["teacher_forwards"]) == (
         "bow:8", "toy", 12, 0,
     )  # fmt: skip
     assert record.dev == max(p["dev"] for p in record.curve if "dev" in p)
-    assert teach.problems(path) == []
+    assert check_teacher(path) == []
     raw = json.loads(path.read_text())
     for change in ({"dev": 0.5}, {"key": "other"}, {"schema": 2}, {"curve": 3}):
         path.write_text(json.dumps(raw | change))
-        assert teach.problems(path), change
+        assert check_teacher(path), change
     path.write_text("{")
-    assert "not a valid record of a teacher" in teach.problems(path)[0]
+    assert "not valid JSON" in check_teacher(path)[0]
 
 
 def test_other_data_another_shape_and_other_updates_are_other_teachers():
@@ -147,7 +149,5 @@ def test_an_assistant_is_a_run_of_its_own_and_is_reused(tmp_path, monkeypatch):
     assert written == {first.run_id, second.run_id, spec.run_id}
     kept = folders.root() / "runs" / first.run_id / "student.safetensors"
     assert checkpoint.load(kept) is not None
-    from bench.records import disk
-
     record = disk.read(disk.path_of(tmp_path / "results", second.values, second.run_id))
     assert record.teacher.name == "kd/bow:6" and record.spec["method"] == "kd"

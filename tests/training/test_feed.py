@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from bench.base.console import Console
-from bench.data.sources import Source
 from bench.inputs import flat
 from bench.method import Run
 from bench.networks.places import Place
 from bench.plugins import registry
+from bench.sources import Source
 from bench.teachers.teacher import Asked, LiveSignals, RowSignals, Teacher
 from bench.training.evaluation import Evaluation
 from bench.training.feed import Feed, concrete

@@ -8,7 +8,6 @@ from bench.base.console import Console
 from bench.base.seeds import derived_seed
 from bench.baselines.disco import Disco
 from bench.baselines.kd import Kd
-from bench.data.sources import Source
 from bench.data.tokens import TokenArrays
 from bench.errors import BenchError
 from bench.inputs import Examples
@@ -17,6 +16,7 @@ from bench.networks import places
 from bench.networks.inference import outputs
 from bench.networks.transformer import load_model
 from bench.optimiser import Optimiser, rate
+from bench.sources import Source
 from bench.students.bert import Bert
 from bench.task import Track
 from bench.tasks.sts import Sts
