@@ -15,7 +15,7 @@ from bench.base.archive import ArchiveError, load_arrays, pack
 from bench.cli.results import record_schema
 from bench.errors import RequestError
 from bench.records import disk
-from bench.records.arrays import flatten_samples, unflatten_samples
+from bench.records.arrays import flatten, flatten_samples, unflatten, unflatten_samples, unpack
 from bench.records.check import walk
 from bench.scoring.scores import Ragged, same
 from tests.board.test_leaderboard import make
@@ -113,24 +113,24 @@ ROWS = {
 
 def test_ragged_rows_and_text_come_back(tmp_path: Path) -> None:
     predictions = {"x/y": {**ROWS, "gold": np.array(["a", "longer"])}}
-    data = disk.pack(disk.flatten(predictions))
-    assert data == disk.pack(disk.flatten({"x/y": dict(reversed(predictions["x/y"].items()))}))
+    data = pack(flatten(predictions))
+    assert data == pack(flatten({"x/y": dict(reversed(predictions["x/y"].items()))}))
     (tmp_path / "a.npz").write_bytes(data)
-    found = disk.unpack(tmp_path / "a.npz")["x/y"]
+    found = unpack(tmp_path / "a.npz")["x/y"]
     assert all(same(found[name], array) for name, array in predictions["x/y"].items())
-    assert all(load_arrays(data)[key].dtype == array.dtype for key, array in disk.flatten(predictions).items())
+    assert all(load_arrays(data)[key].dtype == array.dtype for key, array in flatten(predictions).items())
     assert [row.tolist() for row in found["text"]] == [["Ankara", "Zürich"], ["O"]]
 
 
 @pytest.mark.parametrize("lengths", [[1, 1], [4, -1], [2**63 - 1, 2**63 - 1, 5], [1.0, 2.0], [[1, 2]]])
 def test_lengths_that_are_not_those_of_the_rows_are_refused(lengths: list) -> None:
     with pytest.raises(RequestError, match="add up to their 3 values"):
-        disk.unflatten({"x/gold": np.arange(3), "x/gold.lengths": np.array(lengths)})
+        unflatten({"x/gold": np.arange(3), "x/gold.lengths": np.array(lengths)})
 
 
 def test_lengths_without_rows_are_refused() -> None:
     with pytest.raises(RequestError, match=r"x/gold\.lengths are the lengths of rows that are not there"):
-        disk.unflatten({"x/gold.lengths": np.array([3])})
+        unflatten({"x/gold.lengths": np.array([3])})
 
 
 def zip_of(name: str, data: bytes) -> bytes:
