@@ -27,6 +27,7 @@ from bench.records.mismatches import mismatches
 from bench.records.schemas import Record
 from bench.records.specs import TRACK_ORDER, checked_spec
 from bench.records.strict import arrays_beside, read_strictly
+from bench.scoring.scores import Array, Predictions, Ragged
 
 SCORED_AGAIN = 1e-6  # of a dev score: the same weights in another batch order
 ARRAYS = {"prediction", "gold", "teacher", "units"}  # of a data set's predictions
@@ -205,7 +206,7 @@ def of_predictions(record: Record, arrays: Mapping[str, np.ndarray]) -> Iterator
     yield from (f"teacher.{why}" for why in mismatches(said, teacher))
 
 
-def malformed(predictions: dict[str, dict[str, np.ndarray]], record: Record) -> Iterator[str]:
+def malformed(predictions: Predictions, record: Record) -> Iterator[str]:
     """Arrays that no run writes."""
     name = record.predictions.file
     if set(predictions) != set(record.metrics.all):
@@ -213,14 +214,24 @@ def malformed(predictions: dict[str, dict[str, np.ndarray]], record: Record) -> 
     for dataset, arrays in predictions.items():
         if not {"prediction", "gold", "teacher"} <= set(arrays) <= ARRAYS:
             yield f"{name}: {dataset} holds {', '.join(sorted(arrays))}"
-        elif len({len(a) for a in arrays.values()}) > 1 or arrays["prediction"].shape != arrays["teacher"].shape:
+        elif len({len(a) for a in arrays.values()}) > 1 or shape(arrays["prediction"]) != shape(arrays["teacher"]):
             yield f"{name}: the arrays of {dataset} differ in length"
         elif not len(arrays["gold"]):
             yield f"{name}: {dataset} is empty"
         elif len(arrays["gold"]) != record.data.sizes.get(dataset, len(arrays["gold"])):
             yield f"{name}: {dataset} has {len(arrays['gold'])} examples, the record says {record.data.sizes[dataset]}"
-        elif not all(np.isfinite(a).all() for a in arrays.values()):
+        elif not all(map(finite, arrays.values())):
             yield f"{name}: {dataset} holds values that are not finite"
+
+
+def shape(array: Array) -> tuple[int, ...]:
+    """What prediction and teacher have in common: of ragged rows, how many values there are in a column."""
+    return array.flat.shape[1:] if isinstance(array, Ragged) else array.shape
+
+
+def finite(array: Array) -> bool:
+    values = array.flat if isinstance(array, Ragged) else array
+    return values.dtype.kind == "U" or bool(np.isfinite(values).all())
 
 
 def of_samples(record: Record, arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
