@@ -1,1 +1,1 @@
-"""What everything else stands on: console, processes, archives, waiting. Imports `bench.errors` alone."""
+"""What everything else stands on: console, processes, archives, formats, waiting. Imports `bench.errors` alone."""
