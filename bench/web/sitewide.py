@@ -22,7 +22,7 @@ def files(units: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
     boards = sorted(found, key=lambda b: (b["task"], b["track"], b["version"], b["identity"], b["slug"]))
     place = {board["slug"]: at for at, board in enumerate(boards)}
     runs = sorted((run for unit in units.values() for run in unit["runs"]), key=lambda run: place[run["board"]])
-    joined = tables.files("api/rows", tables.flat(boards)) | tables.files("api/runs", runs)
+    joined = tables.files("api/rows", tables.of_boards(boards)) | tables.files("api/runs", runs)
     return static() | pages(boards) | methods(boards) | students(boards) | joined
 
 

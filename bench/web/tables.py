@@ -27,15 +27,15 @@ TEXTS = frozenset({
 })  # fmt: skip
 
 
-def files(name: str, facts: Iterable[Row]) -> dict[str, bytes]:
-    """The same table in all formats, by the names of its files; floats at six significant figures."""
-    rows = [fitting(rounded(row)) for row in facts]
+def files(name: str, rows: Sequence[Row]) -> dict[str, bytes]:
+    """The same table in all formats, by the names of its files."""
     return {f"{name}.csv": to_csv(rows), f"{name}.json": to_json(rows), f"{name}.parquet": to_parquet(rows)}
 
 
-def flat(boards: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def of_boards(boards: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The rows of boards, each once for every hardware that it was timed on."""
-    return [_plain(row) | timing for board in boards for row in board["rows"] for timing in row["timings"]]
+    rows = (_plain(row) | timing for board in boards for row in board["rows"] for timing in row["timings"])
+    return [fitting(row) for row in rows]
 
 
 def _plain(row: Row) -> dict[str, Any]:
@@ -69,13 +69,17 @@ def to_json(rows: Sequence[Row]) -> bytes:
 
 
 def to_parquet(rows: Sequence[Row]) -> bytes:
-    """With one schema, whatever the rows hold."""
+    """With one schema, whatever the rows hold; from JSON lines, for arrays of Python's lists would import pandas."""
     import pyarrow as pa
+    import pyarrow.json as reader
     import pyarrow.parquet as pq
 
     schema = pa.schema([(name, _kind(pa, name)) for name in rows[0]])
+    lines = "\n".join(map(json.dumps, rows)).encode()
+    whole = reader.ReadOptions(block_size=len(lines) + 1)  # a line must fit into a block
+    table = reader.read_json(pa.BufferReader(lines), whole, reader.ParseOptions(explicit_schema=schema))
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows, schema), sink, compression="zstd")
+    pq.write_table(table.select(schema.names), sink, compression="zstd")
     return bytes(sink.getvalue())
 
 
@@ -86,5 +90,5 @@ def _kind(pa: Any, name: str) -> Any:
 
 
 def fitting(row: Row) -> dict[str, Any]:
-    """A row without counts that no file could hold: they are no counts."""
-    return {n: None if n in COUNTS and isinstance(v, int) and abs(v) >= 2**63 else v for n, v in row.items()}
+    """A row as files hold it: floats at six significant figures; counts that no file could hold are no counts."""
+    return {n: None if n in COUNTS and isinstance(v, int) and abs(v) >= 2**63 else rounded(v) for n, v in row.items()}

@@ -47,7 +47,7 @@ def build(job: Job) -> dict[str, Any]:
     once(job.results, ((source.record.run_id, source.path) for source in sources))
     boards = facts.boards([source.record for source in sources], job.results)
     home = {run["run_id"]: board for board, _ in boards for row in board["rows"] for run in row["runs"]}
-    runs = [facts.run_facts(s.record, s.path, home[s.record.run_id]["slug"]) for s in sources]
+    runs = [tables.fitting(facts.run_facts(s.record, s.path, home[s.record.run_id]["slug"])) for s in sources]
     made: dict[str, bytes] = {}
     for board, pairs in boards:
         own = [run for run in runs if run["board"] == board["slug"]]
@@ -92,7 +92,7 @@ def downloads(board: Mapping[str, Any], pairs: list[Any], runs: list[dict[str, A
     return {
         f"api/boards/{slug}.json": json.dumps(rounded(board), ensure_ascii=True).encode() + b"\n",
         f"data/{slug}.js": f"benchData({in_script(compared)});\n".encode(),
-        **tables.files(f"api/rows/{slug}", tables.flat([board])), **tables.files(f"api/runs/{slug}", runs),
+        **tables.files(f"api/rows/{slug}", tables.of_boards([board])), **tables.files(f"api/runs/{slug}", runs),
     }  # fmt: skip
 
 

@@ -277,7 +277,7 @@ def test_reading_records_for_a_page_imports_no_torch(tmp_path: Path) -> None:
     scored(tmp_path / "results", "kd", 0, 0.5)
     code = (
         "import sys; from pathlib import Path; from bench.web.build import build; "
-        "build(Path(sys.argv[1]), Path(sys.argv[2])); print({'torch', 'scipy.stats'} & set(sys.modules))"
+        "build(Path(sys.argv[1]), Path(sys.argv[2])); print({'torch', 'scipy.stats', 'pandas'} & set(sys.modules))"
     )
     arguments = [sys.executable, "-c", code, str(tmp_path / "results"), str(tmp_path / "out")]
     done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True)

@@ -97,7 +97,7 @@ def test_every_column_has_a_type_that_fits(tmp_path: Path) -> None:
     """A new fact that is a text or a count must be named as such, or Parquet takes it for a number."""
     record = scored(tmp_path / "results", "kd", 0, 0.5)
     ((board, _),) = facts.boards([record], tmp_path / "results")
-    row = next(row for row in tables.flat([board]) if row["method"])
+    row = next(row for row in tables.of_boards([board]) if row["method"])
     for name, value in {**row, **facts.run_facts(record, "path", "slug")}.items():
         if isinstance(value, bool):
             assert name in tables.TRUTHS, name
