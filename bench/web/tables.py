@@ -29,7 +29,11 @@ TEXTS = frozenset({
 
 def files(name: str, rows: Sequence[Row]) -> dict[str, bytes]:
     """The same table in all formats, by the names of its files."""
-    return {f"{name}.csv": to_csv(rows), f"{name}.json": to_json(rows), f"{name}.parquet": to_parquet(rows)}
+    lines = [json.dumps(row).encode() for row in rows]
+    return {
+        f"{name}.csv": to_csv(rows), f"{name}.json": b"[\n" + b",\n".join(lines) + b"\n]\n",
+        f"{name}.parquet": to_parquet(lines, rows[0]),
+    }  # fmt: skip
 
 
 def of_boards(boards: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -63,21 +67,15 @@ def _cell(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def to_json(rows: Sequence[Row]) -> bytes:
-    """A list with one row a line."""
-    return b"[\n" + b",\n".join(json.dumps(row, ensure_ascii=True).encode() for row in rows) + b"\n]\n"
-
-
-def to_parquet(rows: Sequence[Row]) -> bytes:
-    """With one schema, whatever the rows hold; from JSON lines, for arrays of Python's lists would import pandas."""
+def to_parquet(lines: Sequence[bytes], names: Iterable[str]) -> bytes:
+    """Of rows as JSON, with one schema whatever they hold. (Arrays made of Python's lists would import pandas.)"""
     import pyarrow as pa
     import pyarrow.json as reader
     import pyarrow.parquet as pq
 
-    schema = pa.schema([(name, _kind(pa, name)) for name in rows[0]])
-    lines = "\n".join(map(json.dumps, rows)).encode()
-    whole = reader.ReadOptions(block_size=len(lines) + 1)  # a line must fit into a block
-    table = reader.read_json(pa.BufferReader(lines), whole, reader.ParseOptions(explicit_schema=schema))
+    schema, data = pa.schema([(name, _kind(pa, name)) for name in names]), b"\n".join(lines)
+    whole = reader.ReadOptions(block_size=len(data) + 1)  # a line must fit into a block
+    table = reader.read_json(pa.BufferReader(data), whole, reader.ParseOptions(explicit_schema=schema))
     sink = pa.BufferOutputStream()
     pq.write_table(table.select(schema.names), sink, compression="zstd")
     return bytes(sink.getvalue())

@@ -75,8 +75,9 @@ def test_a_table_has_one_schema_whatever_its_rows_hold() -> None:
     )  # fmt: skip
     rows = [dict(zip(("method", "score", "seeds", "noisy", "task"), v, strict=True)) for v in values]
     for some in (rows, rows[1:2]):
-        assert as_parquet(tables.to_parquet(some)) == some == json.loads(tables.to_json(some))
-    schemas = {pq.ParquetFile(pa.BufferReader(tables.to_parquet([row]))).schema_arrow for row in rows}
+        made = tables.files("x", some)
+        assert as_parquet(made["x.parquet"]) == some == json.loads(made["x.json"])
+    schemas = {pq.ParquetFile(pa.BufferReader(tables.files("x", [row])["x.parquet"])).schema_arrow for row in rows}
     assert len(schemas) == 1
 
 
