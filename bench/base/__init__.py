@@ -1,1 +1,1 @@
-"""What all else stands on: console, processes, files, archives, provenance, waiting. Imports `bench.errors` alone."""
+"""What all else stands on: console, processes, files, archives, formats, provenance. Imports `bench.errors` alone."""

@@ -17,17 +17,10 @@ Out = Annotated[Path, typer.Option("--out", help="Folder of the site.")]
 @app.command(epilog="Example:  bench site build --results results --out _site")
 def build(results: Results = Path("results"), out: Out = Path("_site")) -> None:
     """Write the leaderboard of all records as static pages. Only what changed since the last build is written."""
-    import gc
-
-    from bench.web.look import beside
-
-    looking = beside(results, out)  # while Python imports the rest
-
     from bench.web.build import build as write
 
-    names = write(results, out, looking)
+    names = write(results, out)
     print(f"{len(names)} files; open {(out / 'index.html').resolve().as_uri()}")
-    gc.freeze()  # all of it goes with the process: Python need not look through it for garbage at the end, 0.1 s
 
 
 @app.command(epilog="Examples:  bench site serve    bench site serve --out _site --port 0")

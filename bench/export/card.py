@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from bench.base.formats import figures, hundred, whole
 from bench.network import Network
 from bench.networks.transformer import TransformerNetwork
 from bench.records import disk
@@ -18,7 +19,6 @@ from bench.records.schemas import Record
 from bench.records.specs import in_words
 from bench.runs import replay
 from bench.runs.spec import Spec
-from bench.web.formats import figures, hundred, whole
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
 ACTIVE = re.compile(r"([\\`*_\[\]<>|&~$])")  # characters that begin something in Markdown inside a line

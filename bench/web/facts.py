@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench.board import leaderboard
-from bench.board.leaderboard import Board, Hardware, Speed
+from bench.board.leaderboard import Hardware, Speed
+from bench.board.verdicts import Verdicts, judge, standing
 from bench.plugins import registry
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec
-from bench.web.compared import Says, compared, remembered
-from bench.web.memory import Memory
 
 SCHEMA = 1  # of the files under api/: raised when a field changes its meaning or goes
 TRACKS = ("full", "lite", "mini")
@@ -25,42 +23,48 @@ INNER = frozenset({"hidden", "attention_scores", "maps", "queries", "keys", "val
 FAMILIES = {"inner layers": INNER, "embeddings": frozenset({"embedding"}), "outputs": frozenset({"logits", "output"})}
 
 
-def boards(found: Iterable[Record], results: Path, memory: Memory | None = None) -> list[tuple[dict[str, Any], Says]]:
-    """Each board's facts, and what its comparison says. RequestError: records that cannot stand beside each other."""
-    known, compare = list(found), partial(remembered, memory) if memory else compared
-    judged = [(board, compare(board, known, results)) for board in leaderboard.rows(known)]
-    return [(facts(board, says), says) for board, says in judged]
+def boards(found: Iterable[Record], results: Path) -> list[tuple[dict[str, Any], list[Any]]]:
+    """Each board's facts, and the comparison of all its pairs of rows.
+
+    RequestError: records that cannot stand beside each other.
+    """
+    known = list(found)
+    judged = [judge(board, known, results) for board in leaderboard.rows(known)]
+    return [(facts(verdicts), list(verdicts.pairs())) for verdicts in judged]
 
 
-def facts(board: Board, says: Says) -> dict[str, Any]:
+def facts(verdicts: Verdicts) -> dict[str, Any]:
     """One board: what it is, its rows, and what it says of each method."""
+    board = verdicts.board
     return {
         "slug": board.slug, "task": board.task, "track": board.track, "metric": board.metric, "dataset": board.dataset,
         "version": board.version, "identity": board.identity, "data": board.data.model_dump(),
         "hardware": [asdict(h) for h in board.hardware],
-        "rows": [row_facts(board, place, told) for place, told in enumerate(says["rows"])],
+        "rows": [row_facts(verdicts, place) for place in range(len(board.rows))],
         "missing": [{"method": m.method, "students": list(m.students), "command": m.command} for m in board.missing],
-        "standing": says["standing"], "no_comparison": says["no_comparison"],
+        "standing": standing(verdicts), "no_comparison": verdicts.why,
     }  # fmt: skip
 
 
-def row_facts(board: Board, place: int, told: Mapping[str, Any]) -> dict[str, Any]:
-    """One row. `told`: what the comparison says of it."""
-    row = board.rows[place]
+def row_facts(verdicts: Verdicts, place: int) -> dict[str, Any]:
+    """One row, with what the comparison says of it; `against`: its differences to the baselines of its student."""
+    board, row = verdicts.board, verdicts.board.rows[place]
+    low, high, covers = verdicts.interval(place) or (None, None, None)
+    ranks = verdicts.ranks.get(place, (None, None))
     return {
         "board": board.slug, "row": place, "task": board.task, "track": board.track, "metric": board.metric,
         "name": row.name, "method": row.method, "family": family(row.method),
         "student": row.student, "teacher": row.teacher, "settings": ", ".join(row.differs), "seeds": len(row.runs),
         "provisional": row.few_seeds, "score": row.score.value if row.score else None,
-        "score_low": told["score_low"], "score_high": told["score_high"], "interval": told["interval"],
-        "retention": row.retention, "rank_low": told["rank_low"], "rank_high": told["rank_high"],
-        "best_or_tied": told["best_or_tied"],
+        "score_low": low, "score_high": high, "interval": covers,
+        "retention": row.retention, "rank_low": ranks[0], "rank_high": ranks[1],
+        "best_or_tied": verdicts.ties_with_best(place) if row.method else None,
         "parameters": int(row.parameters.high), "parameters_low": int(row.parameters.low),
         "active": int(row.active.high), "active_low": int(row.active.low),
         "disk_bytes": int(row.disk_bytes.high), "disk_bytes_low": int(row.disk_bytes.low),
         "flops": row.flops, "updates": row.updates, "teacher_forwards": row.teacher_forwards,
         "timings": [timing(hardware, speed) for hardware, speed in sorted(row.speed.items())],
-        "against": told["against"],
+        "against": verdicts.against(place) if row.method else {},
         "runs": [{"seed": seed, "run_id": run_id} for seed, run_id in row.runs],
     }  # fmt: skip
 

@@ -1,14 +1,15 @@
-"""How values are written on pages."""
+"""How values are written on pages and in downloads."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-DASH = "\N{EM DASH}"
+from bench.base.formats import DASH, figures
+
 TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))  # marks that turn the direction of the text behind them
 TURNED = dict.fromkeys(TURNING, "\N{REPLACEMENT CHARACTER}")
 
@@ -16,22 +17,6 @@ TURNED = dict.fromkeys(TURNING, "\N{REPLACEMENT CHARACTER}")
 def upright(value: Any) -> Any:
     """What a page prints: a name in a record cannot turn round the words that stand beside it."""
     return value.translate(TURNED) if isinstance(value, str) and not value.isascii() else value
-
-
-def hundred(value: float | None) -> str:
-    """A score times 100 with two decimals."""
-    return DASH if value is None else f"{round(100 * value, 2) + 0.0:,.2f}"
-
-
-def figures(value: float | None) -> str:
-    """Three significant figures, never in powers of ten."""
-    if value is None or not value:
-        return DASH if value is None else "0"
-    return f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
-
-
-def whole(value: float | None) -> str:
-    return DASH if value is None else f"{value:,.0f}"
 
 
 def losses(found: Mapping[str, float]) -> str:
@@ -70,8 +55,6 @@ def rank(low: int | None, high: int | None) -> str:
 
 def slug(text: str) -> str:
     """A name as part of a file name: letters and digits of ASCII, and a hash where that is not the whole name."""
-    import hashlib
-
     words = re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-")[:60]
     return words if words and words == text else f"{words}-{hashlib.sha256(text.encode()).hexdigest()[:6]}".lstrip("-")
 

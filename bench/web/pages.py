@@ -9,15 +9,14 @@ from typing import Any
 
 import jinja2
 
+from bench.base.formats import DASH, figures, hundred, whole
 from bench.board import leaderboard, reported
 from bench.board.reported import Reported
 from bench.plugins import registry
 from bench.records.schemas import Record
 from bench.records.specs import in_words
-from bench.web import formats, overall, plots
-from bench.web.compiled import load_compiled
-from bench.web.curves import Point, curve_chart
-from bench.web.escaping import Printing, printed
+from bench.web import charts, formats, overall
+from bench.web.charts import Point
 from bench.web.facts import by_track
 
 Board = Mapping[str, Any]
@@ -38,17 +37,15 @@ class Pages:
     def environment(self) -> jinja2.Environment:
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(registry.folder("site")),
-            autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=printed,
+            autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+            finalize=formats.upright,
         )  # fmt: skip
-        environment.code_generator_class = Printing
         environment.filters |= {
-            "hundred": formats.hundred, "figures": formats.figures, "whole": formats.whole, "points": formats.points,
-            "flat": formats.flat, "slug": formats.slug, "words": in_words,
-            "losses": formats.losses, "path": formats.path,
-            "known": lambda v: formats.DASH if v is None or v == "" else v,
+            "hundred": hundred, "figures": figures, "whole": whole, "points": formats.points, "flat": formats.flat,
+            "slug": formats.slug, "words": in_words, "losses": formats.losses, "path": formats.path,
+            "known": lambda v: DASH if v is None or v == "" else v,
         }  # fmt: skip
-        environment.globals |= {"span": formats.span, "rank": formats.rank, "on": plots.on, "pick": overall.pick}
-        load_compiled(environment, registry.folder("site"))
+        environment.globals |= {"span": formats.span, "rank": formats.rank, "on": charts.on, "pick": overall.pick}
         return environment
 
     def page(self, template: str, **context: Any) -> bytes:
@@ -58,8 +55,9 @@ class Pages:
         """The page of a board, and where it has many rows a second page with all of them."""
         slug, rows = board["slug"], board["rows"]
         context = {
-            "root": "../", "board": board, "looks": plots.looks(rows), "charts": plots.charts(rows, board["hardware"]),
-            "intervals": plots.intervals(rows), "pick": overall.pick(board), "papers": self.on_task(board["task"]),
+            "root": "../", "board": board, "looks": charts.looks(rows), "intervals": charts.intervals(rows),
+            "charts": charts.charts(rows, board["hardware"]), "pick": overall.pick(board),
+            "papers": self.on_task(board["task"]),
         }  # fmt: skip
         if len(rows) <= SHOWN:
             return {f"tasks/{slug}.html": self.page("task.html", rows=rows, rest=0, **context)}
@@ -73,7 +71,7 @@ class Pages:
 
     def run(self, record: Record, curve: Sequence[Point], path: str, board: Board, predictions: bool) -> bytes:
         """The page of a run, which depends on its own record alone."""
-        chart = curve_chart(curve)
+        chart = charts.curve_chart(curve)
         return self.page(
             "run.html", root="../", run=record, path=path, board=board, curve=chart, predictions=predictions
         )

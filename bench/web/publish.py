@@ -6,12 +6,11 @@ its own. Parts are the folders of records, which are built apart, and the pages 
 
 from __future__ import annotations
 
-import filecmp
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 
-from bench.base import files
+from bench.base.files import replace
 from bench.errors import RequestError
 
 MANIFEST = ".bench-site"
@@ -29,7 +28,7 @@ def manifests(out: Path) -> dict[str, set[str]]:
         data = folder.read_bytes()
         folder.rename(folder.with_name(f"{MANIFEST}.old"))
         folder.mkdir()
-        files.replace(folder / "old", data)
+        replace(folder / "old", data)
         folder.with_name(f"{MANIFEST}.old").unlink()
     return {path.name: _lines(path) for path in sorted(folder.iterdir())} if folder.is_dir() else {}
 
@@ -39,51 +38,34 @@ def _lines(path: Path) -> set[str]:
     return {line for line in lines if OURS.fullmatch(line)}
 
 
-class Part:
-    """One part of the site while it is written."""
+def write(out: Path, part: str, files: Mapping[str, bytes], others: Set[str]) -> None:
+    """Put the files of a part in their place where they changed, after their names were listed beside those before.
 
-    def __init__(self, out: Path, name: str, others: set[str]) -> None:
-        self.out, self.name, self.others = out, name, others
-        self.files: set[str] = set()
+    RequestError: one of them would replace a file of `others`, which are not ours.
+    """
+    for name in sorted(files.keys() & others):
+        if (out / name).read_bytes() != files[name]:
+            raise RequestError(f"{out / name} was not made by bench: choose another folder with --out")
+    for folder in {out / MANIFEST, *((out / name).parent for name in files)}:
+        folder.mkdir(parents=True, exist_ok=True)
+    manifest = out / MANIFEST / part
+    enlist(out, part, files.keys() | (_lines(manifest) if manifest.exists() else set()))
+    for name, data in files.items():
+        path = out / name
+        if not path.exists() or path.read_bytes() != data:
+            replace(path, data)
 
-    def announce(self, names: Iterable[str], before: Iterable[str] = ()) -> None:
-        """Name the part's files before the first is written, beside those of an earlier build."""
-        self.files = set(names)
-        (self.out / MANIFEST).mkdir(parents=True, exist_ok=True)
-        for folder in sorted({name.rpartition("/")[0] for name in self.files}):
-            (self.out / folder).mkdir(parents=True, exist_ok=True)
-        self._list(self.files | set(before))
 
-    def put(self, name: str, data: bytes) -> None:
-        """Write a file where it changed. RequestError: another file lies there that is not ours."""
-        path = self.out / name
-        try:
-            with path.open("xb") as file:  # a new one needs no second name: cut short, it is not that of its data
-                file.write(data)
-            return
-        except FileExistsError:
-            if path.read_bytes() == data:
-                return
-        self._refuse(name)
-        files.replace(path, data)
+def clear(out: Path, before: Mapping[str, set[str]], now: Mapping[str, set[str]]) -> None:
+    """Remove what an earlier build made and this one did not, and then forget its name."""
+    for name in set().union(*before.values()).difference(*now.values()):
+        (out / name).unlink(missing_ok=True)
+    for part in set(before) - set(now):
+        (out / MANIFEST / part).unlink(missing_ok=True)
+    for part, names in now.items():
+        if before.get(part, set()) - names:
+            enlist(out, part, names)
 
-    def stream(self, name: str, pieces: Iterable[bytes | memoryview]) -> None:
-        """`put` of what is too large to be held: written beside the file, and put in its place where it differs."""
-        path = self.out / name
-        with files.replacing(path) as new:
-            with new.open("wb") as file:
-                file.writelines(pieces)
-            if path.exists() and filecmp.cmp(new, path, shallow=False):
-                new.unlink()
-            else:
-                self._refuse(name)
 
-    def _refuse(self, name: str) -> None:
-        if name in self.others:
-            raise RequestError(f"{self.out / name} was not made by bench: choose another folder with --out")
-
-    def finish(self) -> None:
-        self._list(self.files)
-
-    def _list(self, names: set[str]) -> None:
-        files.replace(self.out / MANIFEST / self.name, "".join(f"{name}\n" for name in sorted(names)).encode())
+def enlist(out: Path, part: str, names: Iterable[str]) -> None:
+    replace(out / MANIFEST / part, "".join(f"{name}\n" for name in sorted(names)).encode())

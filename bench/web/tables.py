@@ -1,17 +1,17 @@
-"""Tables for download: CSV, JSON and Parquet of the same rows. Those of many boards are those of each, joined."""
+"""Tables for download: CSV, JSON and Parquet of the same rows, those of a board or of all boards."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.board.leaderboard import ALWAYS
+from bench.web.formats import rounded
 
 Row = Mapping[str, Any]
-Pieces = Iterator[bytes | memoryview]
 KINDS = ("csv", "json", "parquet")
 NESTED = ("timings", "runs", "against", "name")
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would carry out
@@ -27,15 +27,29 @@ TEXTS = frozenset({
 })  # fmt: skip
 
 
-def flat(row: Row) -> list[dict[str, Any]]:
-    """A row of a board, once for each hardware that it was timed on."""
+def files(name: str, rows: Sequence[Row]) -> dict[str, bytes]:
+    """The same table in all formats, by the names of its files."""
+    lines = [json.dumps(row).encode() for row in rows]
+    return {
+        f"{name}.csv": to_csv(rows), f"{name}.json": b"[\n" + b",\n".join(lines) + b"\n]\n",
+        f"{name}.parquet": to_parquet(lines, rows[0]),
+    }  # fmt: skip
+
+
+def of_boards(boards: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of boards, each once for every hardware that it was timed on."""
+    rows = (_plain(row) | timing for board in boards for row in board["rows"] for timing in row["timings"])
+    return [fitting(row) for row in rows]
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    """What a row says whatever it was timed on."""
     plain = {key: value for key, value in row.items() if key not in NESTED}
     for method in ALWAYS:
         found = row["against"].get(method) or {}
         for key in ("value", "low", "high", "p_value", "p_holm", "verdict"):
             plain[f"{method}_{'difference' if key == 'value' else key}"] = found.get(key)
-    plain["run_ids"] = " ".join(run["run_id"] for run in row["runs"])
-    return [plain | timing for timing in row["timings"]]
+    return plain | {"run_ids": " ".join(run["run_id"] for run in row["runs"])}
 
 
 def to_csv(rows: Sequence[Row]) -> bytes:
@@ -53,37 +67,17 @@ def _cell(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def to_json(rows: Sequence[Row]) -> bytes:
-    """A list with one row a line."""
-    return b"[\n" + b",\n".join(json.dumps(row, ensure_ascii=True).encode() for row in rows) + b"\n]\n"
-
-
-def to_arrow(rows: Sequence[Row]) -> bytes:
-    """As an Arrow stream, with one schema whatever the rows hold: what joined Parquet is made of.
-
-    From JSON lines: building arrays from Python's lists imports pandas, which takes half a second.
-    """
+def to_parquet(lines: Sequence[bytes], names: Iterable[str]) -> bytes:
+    """Of rows as JSON, with one schema whatever they hold. (Arrays made of Python's lists would import pandas.)"""
     import pyarrow as pa
-    from pyarrow import json as reader
-
-    lines = "\n".join(map(json.dumps, rows)).encode()
-    schema = pa.schema([(name, _kind(pa, name)) for name in rows[0]])
-    whole = reader.ReadOptions(block_size=len(lines) + 1)
-    table = reader.read_json(pa.BufferReader(lines), whole, reader.ParseOptions(schema)).select(schema.names)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    return bytes(sink.getvalue())
-
-
-def join_parquet(streams: Iterable[bytes]) -> bytes:
-    """Of Arrow streams, which are read twenty times as fast as many small Parquet files."""
-    import pyarrow as pa
+    import pyarrow.json as reader
     import pyarrow.parquet as pq
 
-    table = pa.concat_tables([pa.ipc.open_stream(stream).read_all() for stream in streams])
+    schema, data = pa.schema([(name, _kind(pa, name)) for name in names]), b"\n".join(lines)
+    whole = reader.ReadOptions(block_size=len(data) + 1)  # a line must fit into a block
+    table = reader.read_json(pa.BufferReader(data), whole, reader.ParseOptions(explicit_schema=schema))
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table.select(schema.names), sink, compression="zstd")
     return bytes(sink.getvalue())
 
 
@@ -94,22 +88,5 @@ def _kind(pa: Any, name: str) -> Any:
 
 
 def fitting(row: Row) -> dict[str, Any]:
-    """A row without counts that no file could hold: they are no counts."""
-    return {n: None if n in COUNTS and isinstance(v, int) and abs(v) >= 2**63 else v for n, v in row.items()}
-
-
-def join_csv(parts: Iterable[bytes]) -> Pieces:
-    """The header of the first, and all that follows a header."""
-    for number, part in enumerate(parts):
-        yield memoryview(part)[part.index(b"\n") + 1 if number else 0 :]
-
-
-def join_json(parts: Iterable[bytes]) -> Pieces:
-    for number, part in enumerate(parts):
-        yield b",\n" if number else b"[\n"
-        yield memoryview(part)[2:-3]
-    yield b"\n]\n"
-
-
-# In pieces: the table of a large site is never held as a whole.
-JOIN: dict[str, Callable[[Iterable[bytes]], Pieces]] = {"csv": join_csv, "json": join_json}
+    """A row as files hold it: floats at six significant figures; counts that no file could hold are no counts."""
+    return {n: None if n in COUNTS and isinstance(v, int) and abs(v) >= 2**63 else rounded(v) for n, v in row.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,10 @@ from bench.errors import RequestError
 from bench.records import disk
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec
-from bench.store import folders
-from bench.web import facts, tables
-from bench.web.compared import Says
-from bench.web.curves import Point
+from bench.web import facts, publish, tables
+from bench.web.charts import Point
 from bench.web.formats import in_script, rounded, upright
-from bench.web.memory import Memory
-from bench.web.pages import Pages, templates
-from bench.web.publish import Part
-
-Stamps = Mapping[str, Any]  # {file below the results folder: what changes when the file does}
+from bench.web.pages import templates
 
 
 @dataclass(frozen=True)
@@ -34,11 +28,8 @@ class Job:
     name: str
     results: Path
     out: Path
-    stamps: Stamps
-    before: Stamps  # of the last build, for what it wrote still holds; empty: build all
-    written: frozenset[str]  # its files of the last build
+    stamps: Mapping[str, Any]  # {record below the results folder: what changes when the record does}
     others: frozenset[str]  # files in the output folder that are not ours
-    memory: Memory
 
 
 @dataclass(frozen=True)
@@ -50,42 +41,23 @@ class Source:
     curve: list[Point]
     predictions: Path
 
-    @property
-    def pages(self) -> list[str]:
-        """The run's page, its record and its predictions."""
-        kinds = ("html", "json", "npz") if self.predictions.is_file() else ("html", "json")
-        return [f"runs/{self.record.run_id}.{kind}" for kind in kinds]
-
 
 def build(job: Job) -> dict[str, Any]:
     """Write the unit's files; returns what the rest of the site and the next build need to know of it."""
     sources = [load(job.results, path) for path in job.stamps]
-    runs: dict[str, str] = {}
-    for source in sources:
-        if (other := runs.setdefault(source.record.run_id, source.path)) != source.path:
-            raise twice(job.results, other, source.path)
-    boards = facts.boards([s.record for s in sources], job.results, job.memory)
+    once(job.results, ((source.record.run_id, source.path) for source in sources))
+    boards = facts.boards([source.record for source in sources], job.results)
     home = {run["run_id"]: board for board, _ in boards for row in board["rows"] for run in row["runs"]}
-    pages = templates()
+    runs = [tables.fitting(facts.run_facts(s.record, s.path, home[s.record.run_id]["slug"])) for s in sources]
     made: dict[str, bytes] = {}
-    for board, says in boards:
-        made |= pages.task(board) | downloads(
-            job.memory, board, says, [s for s in sources if home[s.record.run_id] is board]
-        )
-    names = {*made, *(name for source in sources for name in source.pages)}
-    part = Part(job.out, part_of(job.name), set(job.others))
-    part.announce(names, job.written)
+    for board, pairs in boards:
+        own = [run for run in runs if run["board"] == board["slug"]]
+        made |= templates().task(board) | downloads(board, pairs, own)
     for source in sources:
-        if job.before.get(source.path) != job.stamps[source.path]:
-            write_run(part, pages, source, home[source.record.run_id], job.results)
-    for name, data in made.items():
-        part.put(name, data)
-    part.finish()
-    digest = files.sha256(b"".join(made[name] for name in sorted(made) if name.endswith(".csv")))
+        made |= run_files(source, home[source.record.run_id], job.results)
+    publish.write(job.out, part_of(job.name), made, job.others)
     return {
-        "stamps": dict(job.stamps), "boards": [board for board, _ in boards], "runs": runs, "files": sorted(names),
-        "tables": digest,
-        "digests": {b["slug"]: [folders.content_key(row=row) for row in b["rows"]] for b, _ in boards},
+        "stamps": dict(job.stamps), "boards": [board for board, _ in boards], "runs": runs, "files": sorted(made),
     }  # fmt: skip
 
 
@@ -94,8 +66,12 @@ def part_of(unit: str) -> str:
     return files.sha256(unit.encode())[:16]
 
 
-def twice(results: Path, one: str, other: str) -> RequestError:
-    return RequestError(f"{results / one} and {results / other} hold the same run: remove one of them")
+def once(results: Path, runs: Iterable[tuple[str, str]]) -> None:
+    """RequestError: a run that two records hold; `runs`: (run id, record)."""
+    known: dict[str, str] = {}
+    for run, path in runs:
+        if (other := known.setdefault(run, path)) != path:
+            raise RequestError(f"{results / other} and {results / path} hold the same run: remove one of them")
 
 
 def load(results: Path, path: str) -> Source:
@@ -109,32 +85,21 @@ def load(results: Path, path: str) -> Source:
     return Source(path, record, curve, disk.beside(results / path, record.predictions.file))
 
 
-def downloads(memory: Memory, board: Mapping[str, Any], says: Says, sources: list[Source]) -> dict[str, bytes]:
+def downloads(board: Mapping[str, Any], pairs: list[Any], runs: list[dict[str, Any]]) -> dict[str, bytes]:
     """The tables of a board and of its runs, and the comparison of every two rows."""
     slug = board["slug"]
-    rows = [tables.fitting(rounded(flat)) for row in board["rows"] for flat in tables.flat(row)]
-    runs = [tables.fitting(rounded(facts.run_facts(s.record, s.path, slug))) for s in sources]
     named = [upright(row["name"]) for row in board["rows"]]
-    compared = {"slug": slug, "metric": board["metric"], "rows": named, "pairs": says["pairs"]}
-    found = {
-        f"api/boards/{slug}.json": json.dumps(rounded(dict(board)), ensure_ascii=True).encode() + b"\n",
+    compared = {"slug": slug, "metric": board["metric"], "rows": named, "pairs": rounded(pairs)}
+    return {
+        f"api/boards/{slug}.json": json.dumps(rounded(board), ensure_ascii=True).encode() + b"\n",
         f"data/{slug}.js": f"benchData({in_script(compared)});\n".encode(),
-    }
-    for name, table in (("rows", rows), ("runs", runs)):
-        arrow = tables.to_arrow(table)
-        memory.write(slug, f"{name}.arrow", arrow)
-        found |= {
-            f"api/{name}/{slug}.csv": tables.to_csv(table), f"api/{name}/{slug}.json": tables.to_json(table),
-            f"api/{name}/{slug}.parquet": tables.join_parquet([arrow]),
-        }  # fmt: skip
-    return found
+        **tables.files(f"api/rows/{slug}", tables.of_boards([board])), **tables.files(f"api/runs/{slug}", runs),
+    }  # fmt: skip
 
 
-def write_run(part: Part, pages: Pages, source: Source, board: Mapping[str, Any], results: Path) -> None:
+def run_files(source: Source, board: Mapping[str, Any], results: Path) -> dict[str, bytes]:
     """The page of a run, and copies of its record and predictions."""
-    run = source.record.run_id
-    stored = source.predictions.is_file()
-    part.put(f"runs/{run}.html", pages.run(source.record, source.curve, source.path, board, stored))
-    part.put(f"runs/{run}.json", (results / source.path).read_bytes())
-    if stored:
-        part.put(f"runs/{run}.npz", source.predictions.read_bytes())
+    name, stored = f"runs/{source.record.run_id}", source.predictions.is_file()
+    page = templates().run(source.record, source.curve, source.path, board, stored)
+    found = {f"{name}.html": page, f"{name}.json": (results / source.path).read_bytes()}
+    return found | ({f"{name}.npz": source.predictions.read_bytes()} if stored else {})

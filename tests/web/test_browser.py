@@ -19,7 +19,7 @@ from playwright.sync_api import Page, expect
 
 from bench.board import named
 from bench.board.named import Pair
-from bench.web.plots import on
+from bench.web.charts import on
 from tests.web.browser import GPU, Opener, Site, order, state
 
 Row = dict[str, Any]

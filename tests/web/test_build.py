@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from bench.errors import RequestError
-from bench.web.build import build
+from bench.records import disk
+from bench.web import build as module
+from bench.web.build import build, stamps_of
 from tests.board.test_leaderboard import make
 from tests.factories.runs import ROOT, command
 from tests.web.site import files, save, scored, site, task_page
@@ -110,6 +112,49 @@ def test_pages_of_records_that_are_gone_are_removed_and_nothing_else(tmp_path: P
     assert mine.exists() and precious.exists() and (out / "CNAME").exists()
 
 
+def test_a_build_with_nothing_to_do_reads_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = site(tmp_path, make("kd"))
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    monkeypatch.delattr(disk, "read")
+    assert build(tmp_path / "results", out) == {name for name in files(out) if not name.startswith(".bench-site")}
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_a_build_that_was_cut_short_is_not_taken_for_a_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the records are again those of the build before it."""
+    out = site(tmp_path, make("kd"))
+    before = files(out)
+    save(tmp_path / "results", make("finetune"))
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(RequestError, match="No space left"):
+        patched.setattr(module.publish, "clear", full)
+        build(tmp_path / "results", out)
+    next((tmp_path / "results").rglob(f"{make('finetune').run_id}.json")).unlink()
+    build(tmp_path / "results", out)
+    assert files(out) == before
+
+
+@pytest.mark.parametrize("change", ["version", "half", "[]"])
+def test_what_is_remembered_otherwise_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """By another version of the code, or damaged."""
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    out = site(tmp_path, make("kd"))
+    before = files(out)
+    (memory,) = tmp_path.glob("cache/sites/*.json")
+    text = memory.read_text()
+    wrong = text.replace("LGPL", "MIT").replace(module.code(), "another")
+    assert wrong != text
+    memory.write_text({"version": wrong, "half": text[: len(text) // 2], "[]": "[]"}[change])
+    (out / "index.html").unlink()
+    build(tmp_path / "results", out)
+    assert files(out) == before and memory.read_text() == text
+
+
 def test_a_site_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
     """Its list of files was one file."""
     save(tmp_path / "results", make())
@@ -121,6 +166,34 @@ def test_a_site_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
     build(tmp_path / "results", tmp_path / "out")
     assert not old.exists() and "earlier" not in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert len(list((tmp_path / "out" / ".bench-site").iterdir())) == 2
+
+
+def test_records_are_found_by_folder_with_what_changes_when_they_do(tmp_path: Path) -> None:
+    save(tmp_path, make("kd"), make("disco", seed=1), make("kd", task="text/trec"))
+    for apart in ("profiles/one.json", "teachers/two.json"):
+        (tmp_path / apart).parent.mkdir()
+        (tmp_path / apart).write_text("{}")
+    units = stamps_of(tmp_path)
+    assert {unit: len(stamps) for unit, stamps in units.items()} == {"mini/sts": 2, "mini/text/trec": 1}
+    name, stamp = next(iter(units["mini/sts"].items()))
+    record, predictions = (tmp_path / name).stat(), (tmp_path / name).with_suffix(".npz").stat()
+    assert stamp == [record.st_mtime_ns, record.st_size, predictions.st_mtime_ns, predictions.st_size]
+    (tmp_path / name).with_suffix(".npz").unlink()
+    assert stamps_of(tmp_path)["mini/sts"][name] == [*stamp[:2], 0, 0]
+
+
+def test_a_folder_that_cannot_be_read_is_no_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, make("kd"))
+    scandir = os.scandir
+
+    def refused(folder: str) -> Any:
+        if Path(folder).name == "sts":
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(PermissionError):
+        stamps_of(tmp_path)
 
 
 def test_what_build_returns_is_the_site(tmp_path: Path) -> None:
@@ -181,6 +254,7 @@ def test_an_output_folder_that_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for out, why in (
         ("home", "was not made by bench"),
+        ("home", "was not made by bench"),  # nor by the build before
         ("file", "cannot write the site"),
         ("results/site", "lies in the results"),
     ):
@@ -190,8 +264,6 @@ def test_an_output_folder_that_is_not_ours(tmp_path: Path) -> None:
 
 
 def test_many_folders_of_records_in_several_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench.web import build as module
-
     for track in ("mini", "lite", "full"):
         scored(tmp_path / "results", "kd", 0, 0.5, track=track)
     build(tmp_path / "results", tmp_path / "one")

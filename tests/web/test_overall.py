@@ -11,7 +11,7 @@ import pytest
 from bench.board import leaderboard
 from bench.board.verdicts import judge, standing
 from bench.records import disk
-from bench.web import facts, overall, plots
+from bench.web import charts, facts, overall
 from tests.web.site import scored
 
 
@@ -74,7 +74,7 @@ def test_the_front_is_that_of_a_plain_search() -> None:
     rng = np.random.default_rng(0)
     rows = [{"score": float(s)} for s in rng.integers(0, 20, 60)]
     cost = {i: float(v) for i, v in enumerate(rng.integers(1, 20, 60))}
-    front = plots.pareto(rows, range(60), cost)
+    front = charts.pareto(rows, range(60), cost)
     beaten = {
         i for i in range(60) for j in range(60)
         if cost[j] <= cost[i] and rows[j]["score"] >= rows[i]["score"]

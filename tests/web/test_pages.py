@@ -13,7 +13,8 @@ from bench.errors import RequestError
 from bench.records.schemas import Record
 from bench.web import formats
 from bench.web.build import build
-from bench.web.curves import CURVE_ROWS, Point, curve_chart
+from bench.web.charts import CURVE_ROWS, Point, curve_chart
+from bench.web.pages import templates
 from tests.board.test_leaderboard import CPU, make, settings
 from tests.web.site import board_rows, page, scored, site, task_page
 
@@ -234,6 +235,14 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
         assert f"{text}{HOSTILE}" in shown, text
 
 
+def test_a_value_is_escaped_once_and_a_name_cannot_turn_the_words_beside_it() -> None:
+    source = "{% macro cell(x) %}<td>{{ x }}</td>{% endmacro %}{{ cell('&') }}{{ name }}{{ '<' }}{{ cell(name)|trim }}"
+    name = "<\N{RIGHT-TO-LEFT OVERRIDE}>"
+    safe = "&lt;\N{REPLACEMENT CHARACTER}&gt;"
+    shown = templates().environment.from_string(source).render(name=name)
+    assert shown == f"<td>&amp;</td>{safe}&lt;<td>{safe}</td>"
+
+
 @pytest.mark.parametrize("name", ["../secret.npz", "../../secret.npz", "/etc/hostname", "..", "", "W" * 300])
 def test_a_record_cannot_have_other_files_published(tmp_path: Path, name: str) -> None:
     (tmp_path / "results").mkdir()
@@ -277,21 +286,6 @@ def test_odd_numbers_and_long_names_still_make_a_page(tmp_path: Path) -> None:
     wild = make("wild", value=1e300), make("zero", efficiency__latency={"single": {"p50_ms": 0.0}})
     huge = make("huge", efficiency__disk_bytes=10**30)
     assert page(task_page(site(tmp_path, *same, *wild, huge))).tables
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"), [(None, NONE), (0.0, "0.00"), (-0.00001, "0.00"), (0.78125, "78.12"), (-0.5, "-50.00")]
-)
-def test_scores_are_times_100(value: float | None, shown: str) -> None:
-    assert formats.hundred(value) == shown
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [(None, NONE), (0, "0"), (0.01234, "0.0123"), (12.345, "12.3"), (1234.5, "1,234"), (0.99996, "1.000")],
-)
-def test_three_figures(value: float | None, shown: str) -> None:
-    assert formats.figures(value) == shown
 
 
 def test_names_become_different_file_names() -> None:

@@ -14,11 +14,9 @@ import pytest
 
 from bench.base import files
 from bench.base.archive import pack
-from bench.board import leaderboard
 from bench.records import disk
 from bench.web import facts, tables
 from bench.web.build import build
-from bench.web.compared import compared
 from tests.board.test_leaderboard import make
 from tests.web.site import save, scored
 
@@ -57,15 +55,32 @@ def test_the_numbers_are_those_of_the_records(tmp_path: Path) -> None:
     assert row["score_low"] < row["score"] < row["score_high"] and row["interval"] == "examples and seeds"
 
 
-def test_joined_tables_are_the_table_of_all_rows() -> None:
+def test_the_tables_of_all_boards_are_those_of_each_in_one(tmp_path: Path) -> None:
+    for seed, method in enumerate(("kd", "=cmd|'C calc'!A0", '\u202e"<x>')):
+        scored(tmp_path / "results", method, seed, 0.5)
+        scored(tmp_path / "results", method, seed, 0.5, track="lite")
+    build(tmp_path / "results", tmp_path / "out")
+    api = tmp_path / "out/api"
+    for name in ("rows", "runs"):
+        whole = json.loads((api / f"{name}.json").read_bytes())
+        slugs = list(dict.fromkeys(row["board"] for row in whole))
+        assert whole == [row for slug in slugs for row in json.loads((api / name / f"{slug}.json").read_bytes())]
+        assert len(slugs) == 2 and len(list((api / name).iterdir())) == 6
+        for slug in slugs:
+            assert as_parquet((api / name / f"{slug}.parquet").read_bytes()) == [r for r in whole if r["board"] == slug]
+
+
+def test_a_table_has_one_schema_whatever_its_rows_hold() -> None:
     values = (
         ("kd", 0.5, 1, True, "a"), ("=cmd|' /C calc'!A0", None, None, None, "b\nc"),
         ("\u202e\"<x>", -1.5, 3, False, "d,e"),
     )  # fmt: skip
     rows = [dict(zip(("method", "score", "seeds", "noisy", "task"), v, strict=True)) for v in values]
-    assert b"".join(tables.join_csv([tables.to_csv([row]) for row in rows])) == tables.to_csv(rows)
-    assert b"".join(tables.join_json([tables.to_json([row]) for row in rows])) == tables.to_json(rows)
-    assert as_parquet(tables.join_parquet([tables.to_arrow([row]) for row in rows])) == rows
+    for some in (rows, rows[1:2]):
+        made = tables.files("x", some)
+        assert as_parquet(made["x.parquet"]) == some == json.loads(made["x.json"])
+    schemas = {pq.ParquetFile(pa.BufferReader(tables.files("x", [row])["x.parquet"])).schema_arrow for row in rows}
+    assert len(schemas) == 1
 
 
 def test_a_spreadsheet_carries_nothing_out() -> None:
@@ -85,7 +100,7 @@ def test_every_column_has_a_type_that_fits(tmp_path: Path) -> None:
     """A new fact that is a text or a count must be named as such, or Parquet takes it for a number."""
     record = scored(tmp_path / "results", "kd", 0, 0.5)
     ((board, _),) = facts.boards([record], tmp_path / "results")
-    row = next(flat for row in board["rows"] if row["method"] for flat in tables.flat(row))
+    row = next(row for row in tables.of_boards([board]) if row["method"])
     for name, value in {**row, **facts.run_facts(record, "path", "slug")}.items():
         if isinstance(value, bool):
             assert name in tables.TRUTHS, name
@@ -97,10 +112,8 @@ def test_every_column_has_a_type_that_fits(tmp_path: Path) -> None:
 
 def test_without_predictions_nothing_is_compared_and_the_reason_is_told(tmp_path: Path) -> None:
     save(tmp_path / "results", make("kd"), make("finetune"))
-    (board,) = leaderboard.rows([make("kd"), make("finetune")])
-    says = compared(board, [make("kd"), make("finetune")], tmp_path / "results")
-    assert says["pairs"] == [] and "does not hold the predictions" in says["no_comparison"]
-    told = facts.facts(board, says)
+    ((told, pairs),) = facts.boards([make("kd"), make("finetune")], tmp_path / "results")
+    assert pairs == [] and "does not hold the predictions" in told["no_comparison"]
     assert all(row["rank_low"] is None and row["best_or_tied"] is None for row in told["rows"])
     assert [row["interval"] for row in told["rows"]] == ["normal"] * 3
 
