@@ -16,13 +16,15 @@ from pathlib import Path
 import pytest
 
 from bench.records import disk
-from tests.factories.runs import ROOT, bench, command, runs_of
+from tests.factories.commands import bench, refused, runs_of
+from tests.factories.runs import ROOT, command, spawned
 
 pytestmark = pytest.mark.slow
 
+TOY = str(ROOT / "tests/factories/toy.py")
 SWEEP = [
-    "run", "--task", str(ROOT / "tests/factories/toy.py"), "--method", "kd", "--method", "finetune",
-    "--student", "bow:8", "--student", "bow:16", "--seeds", "0,1,2", "--set", "updates=200", "--set", "evaluations=4", "--json",
+    "run", "--task", TOY, "--method", "kd", "--method", "finetune", "--student", "bow:8",
+    "--student", "bow:16", "--seeds", "0,1,2", "--set", "updates=200", "--set", "evaluations=4", "--json",
 ]  # fmt: skip
 RAY = ["--engine", "ray", "--jobs", "2"]
 LONG = ["--set", "updates=20000", "--set", "evaluations=200", "--set", "teach=12"]
@@ -45,7 +47,7 @@ def ray() -> None:
 def local(tmp_path_factory: pytest.TempPathFactory) -> Local:
     """(folder, outcomes) of the sweep without Ray."""
     folder = tmp_path_factory.mktemp("local")
-    return folder, runs_of(bench(*SWEEP, "--results", folder / "results", cache=folder / "cache"))
+    return folder, runs_of(spawned(*SWEEP, "--results", folder / "results", cache=folder / "cache"))
 
 
 def with_timings(local: Local, folder: Path) -> Path:
@@ -131,31 +133,29 @@ def test_a_sweep_whose_worker_is_killed_ends_as_without_ray(local: Local, tmp_pa
 
 
 def test_ray_is_not_started_where_all_runs_are_finished(local: Local, tmp_path: Path) -> None:
-    done = bench(*SWEEP, *RAY, "--results", local[0] / "results", cache=tmp_path / "cache")
+    done = spawned(*SWEEP, *RAY, "--results", local[0] / "results", cache=tmp_path / "cache")
     assert runs_of(done) == [r | {"status": "skipped"} for r in local[1]]
-    assert "Ray" not in done.stderr
+    assert "Ray" not in done.err
 
 
 def test_a_failing_run_stops_no_other(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(BROKEN)
-    arguments = ["--task", ROOT / "tests/factories/toy.py", "--method", "./broken.py", *ONE, "--results", "r", "--json"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
-        done = bench("run", *arguments, *RAY, cache=tmp_path / "cache", cwd=tmp_path, check=1)
+    arguments = ["--task", TOY, "--method", "./broken.py", *ONE, "--results", "r", "--json"]
+    done = spawned("run", *arguments, *RAY, cache=tmp_path / "cache", cwd=tmp_path, check=1, PYTHONPATH=str(ROOT))
     broken, fine = runs_of(done)
     assert (broken["status"], broken["record"], fine["status"]) == ("failed", None, "done")
     assert broken["error"] == "ValueError: no" and "Traceback" in Path(broken["log"]).read_text()
-    assert "[1/2]  failed: ValueError: no" in done.stderr and "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("bench: 1 of 2 runs failed")
-    assert done.stderr.count("teaching ") == 1 and "[teacher bilstm:1x8]" in done.stderr  # before the runs, once
-    assert done.stderr.index("[timing bow:8]  measuring") < done.stderr.index("[1/2]")
+    assert "[1/2]  failed: ValueError: no" in done.err and "Traceback" not in done.err
+    assert done.err.splitlines()[-1].startswith("bench: 1 of 2 runs failed")
+    assert done.err.count("teaching ") == 1 and "[teacher bilstm:1x8]" in done.err  # before the runs, once
+    assert done.err.index("[timing bow:8]  measuring") < done.err.index("[1/2]")
     assert len(list((tmp_path / "cache" / "timings").iterdir())) == 1
     record = json.loads((tmp_path / fine["record"]).read_text())
     assert record["provenance"]["command"].startswith("bench run --task")
 
 
 def test_ctrl_c_leaves_resumable_runs_and_no_cluster(local: Local, tmp_path: Path, start: Start) -> None:
-    arguments = ["run", "--task", str(ROOT / "tests/factories/toy.py"), *ONE, *LONG]
+    arguments = ["run", "--task", TOY, *ONE, *LONG]
     with_timings(local, tmp_path)
     child = start(*arguments, *RAY)
     wait_for(lambda: len(unfinished(tmp_path)), child, tmp_path)
@@ -190,9 +190,8 @@ def test_ray_that_is_not_installed_is_one_sentence(tmp_path: Path) -> None:
         (["--engine", "ray", "--remeasure"], "", ["--remeasure", "leave out --engine ray"]),
     ],
 )
-def test_wrong_requests(arguments: list[str], address: str, words: list[str], tmp_path: Path) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_ADDRESS", address)
-        done = bench(*SWEEP, *arguments, "--results", tmp_path / "r", cache=tmp_path / "cache", check=2)
-    assert done.stdout == "" and done.stderr.count("\n") == 1 and done.stderr.startswith("bench: ")
-    assert all(word in done.stderr for word in words)
+def test_wrong_requests(
+    arguments: list[str], address: str, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    refused(bench(*SWEEP, *arguments, "--results", tmp_path / "r", cache=tmp_path / "cache", check=2), *words)

@@ -26,7 +26,8 @@ from bench.plugins.registry import find, load
 from bench.records import disk
 from bench.records.disk import Record
 from bench.students.bilstm import MaxBiLSTM, turned
-from tests.factories.runs import bench, command, runs_of, save_teacher
+from tests.factories.commands import bench, refused, runs_of
+from tests.factories.runs import save_teacher
 
 SMALL = ["--set", "updates=8", "--set", "batch_size=8", "--set", "examples=96", "--set", "evaluations=1"]
 STUDENTS = ["bert:1", "bert:1x24x2", "bow:16", "cnn:8", "bilstm:2x8"]
@@ -160,25 +161,17 @@ def test_onnxruntime_runs_the_folder_and_gives_the_scores_of_the_record(finished
 def test_the_command_prints_one_document_and_refuses_a_full_folder(finished, tmp_path):
     arguments = ["export", finished.ids["bow:16"][:6], "--format", "hf", "--out", "out"]
     arguments += ["--results", finished.results]
-    environment = os.environ | {"PYTHONPATH": str(Path(exporting.__file__).parents[2])}
-
-    def run(*more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*arguments, *more), cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-        )
-
-    done = run("--json")
-    told = json.loads(done.stdout)
+    done = bench(*arguments, "--json", cwd=tmp_path)
+    told = json.loads(done.out)
     assert list(told) == ["run_id", "format", "out", "files", "largest_difference"]
     assert told["run_id"] == finished.ids["bow:16"] and (told["format"], told["out"]) == ("hf", "out")
     found = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file())
-    assert told["files"] == found and "largest difference" in done.stderr
+    assert told["files"] == found and "largest difference" in done.err
     (tmp_path / "out/mine.txt").write_text("mine")
-    again = run()
-    assert again.returncode == 2 and "--out out is not empty" in again.stderr and "Traceback" not in again.stderr
+    refused(bench(*arguments, cwd=tmp_path, check=2), "--out out is not empty")
     assert (tmp_path / "out/mine.txt").exists()
-    forced = run("--force")
-    assert forced.returncode == 0 and re.fullmatch(r"7 files in out; largest difference \S+\n", forced.stdout)
+    forced = bench(*arguments, "--force", cwd=tmp_path)
+    assert re.fullmatch(r"7 files in out; largest difference \S+\n", forced.out)
     assert not (tmp_path / "out/mine.txt").exists() and [p.name for p in tmp_path.iterdir()] == ["out"]
 
 

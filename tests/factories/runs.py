@@ -1,12 +1,13 @@
-"""Real runs, small: a tiny teacher and the `bench` command in a child process, as a user would start it."""
+"""Real runs, small: a tiny teacher, few updates, and the `bench` command in a process of its own."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.factories.commands import Answer
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--set", "updates=24", "--set", "batch_size=8", "--set", "examples=96", "--set", "evaluations=6"]
@@ -45,18 +46,19 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "bench", *map(str, arguments)]
 
 
-def bench(
-    *arguments: object, cache: Path, cwd: Path = ROOT, check: int | None = 0, processes: int = 1
-) -> subprocess.CompletedProcess[str]:
-    """Run `bench`, in several processes where told to; assert its exit status unless `check` is None."""
-    environment = os.environ | {"BENCH_CACHE": str(cache)}
+def spawned(
+    *arguments: object,
+    cache: Path | None = None,
+    cwd: Path = ROOT,
+    check: int | None = 0,
+    processes: int = 1,
+    **env: str,
+) -> Answer:
+    """Run `bench` in a process of its own, or in several; assert its exit status unless `check` is None."""
+    environment = os.environ | ({} if cache is None else {"BENCH_CACHE": str(cache)}) | env
     typed = command(*arguments)
     if processes > 1:
         typed[1:1] = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
     done = subprocess.run(typed, cwd=cwd, env=environment, capture_output=True, text=True, timeout=500)
     assert check is None or done.returncode == check, done.stderr
-    return done
-
-
-def runs_of(done: subprocess.CompletedProcess[str]) -> list[dict]:
-    return json.loads(done.stdout)["runs"]
+    return Answer(done.returncode, done.stdout, done.stderr)

@@ -12,7 +12,8 @@ from bench.records import disk
 from bench.records.check import check, differences
 from tests.damage import DAMAGES, Damage, Inapplicable
 from tests.damage.tools import run_id_of
-from tests.factories.runs import ROOT, SMALL, bench, save_teacher
+from tests.factories.commands import bench
+from tests.factories.runs import ROOT, SMALL, save_teacher
 
 
 @pytest.fixture(scope="module")
@@ -57,18 +58,18 @@ def test_the_command_reports_and_fails(sound, tmp_path):
     results = tmp_path / "results"
     shutil.copytree(sound, results)
     done = bench("check", results, "--json", cache=tmp_path)
-    assert json.loads(done.stdout) == {"records": 2, "ok": True, "problems": []}
+    assert json.loads(done.out) == {"records": 2, "ok": True, "problems": []}
     (results / "notes.txt").write_text("hello")
     record = sorted(results.rglob("*.json"))[0]
     raw = json.loads(record.read_text())
     raw["metrics"]["main"]["value"] += 1e-4
     record.write_text(json.dumps(raw))
     done = bench("check", results, "--json", cache=tmp_path, check=1)
-    problems = {p["path"]: p["problem"] for p in json.loads(done.stdout)["problems"]}
+    problems = {p["path"]: p["problem"] for p in json.loads(done.out)["problems"]}
     assert set(problems) == {str(results / "notes.txt"), str(record)}
     assert "metrics.main.value: the record says" in problems[str(record)]
     done = bench("check", tmp_path / "nowhere", cache=tmp_path, check=2)
-    assert "there is no folder of results" in done.stderr
+    assert "there is no folder of results" in done.err
 
 
 def test_a_run_id_is_the_hash_of_its_spec(sound):

@@ -15,7 +15,7 @@ from bench.base.archive import ArchiveError, load_arrays
 from bench.cli.results import record_schema
 from bench.records import disk
 from bench.records.check import walk
-from tests.board.test_leaderboard import make
+from tests.factories.records import make
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = {"single": {"teacher": [[5, 6], [7]], "student": [[1, 2, 3], [4]]}, "offline": {"teacher": [[2**33]]}}

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from bench.records import disk
-from tests.factories.runs import ROOT, SMALL, bench, command, runs_of, save_teacher
+from tests.factories.commands import bench, runs_of
+from tests.factories.runs import ROOT, SMALL, command, save_teacher
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def finished(teacher, tmp_path_factory):
     """kd, disco and finetune in one command: (results, cache, outcomes, stderr)."""
     results, cache = tmp_path_factory.mktemp("results"), tmp_path_factory.mktemp("cache")
     done = bench(*request(teacher, results, "kd", "disco", "finetune"), cache=cache)
-    return results, cache, runs_of(done), done.stderr
+    return results, cache, runs_of(done), done.err
 
 
 def predictions(outcome):
@@ -116,7 +117,7 @@ def test_killed_in_the_middle_it_resumes_to_the_same_predictions(teacher, finish
     child.wait()
     assert not list(results.rglob("*.json"))
     done = bench(*arguments, cache=cache)
-    assert "resumed after" in done.stderr
+    assert "resumed after" in done.err
     assert same(predictions(runs_of(done)[0]), predictions(finished[2][1]))
     assert not list(cache.glob("runs/*/checkpoint.safetensors"))  # a finished run keeps its student alone
     cost = json.loads(path_of(runs_of(done)[0]["record"]).read_text())["cost"]
@@ -137,7 +138,7 @@ def test_a_finished_run_can_be_measured_again_and_nothing_else_changes(teacher, 
     assert after.model_dump(exclude=kept) == before.model_dump(exclude=kept)
     assert after.teacher.metrics == before.teacher.metrics
     done = bench(*request(teacher, tmp_path / "r", "kd"), "--remeasure", cache=tmp_path / "empty", check=2)
-    assert "no longer in the store" in done.stderr
+    assert "no longer in the store" in done.err
 
 
 def test_the_kept_student_is_the_one_that_was_scored(finished):

@@ -16,7 +16,8 @@ from bench.records import disk
 from bench.records.disk import Record
 from bench.runs import replay
 from bench.runs.spec import Request, Spec, resolve
-from tests.factories.runs import ROOT, SMALL, bench, runs_of, save_teacher
+from tests.factories.commands import bench, runs_of
+from tests.factories.runs import ROOT, SMALL, save_teacher
 
 METHOD = '''"""Plain regression with settings of every kind."""
 from dataclasses import dataclass

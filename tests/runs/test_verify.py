@@ -9,7 +9,8 @@ import pytest
 
 from bench.records import disk
 from bench.runs.verify import judge
-from tests.factories.runs import SMALL, bench, runs_of, save_teacher
+from tests.factories.commands import bench, runs_of
+from tests.factories.runs import SMALL, save_teacher
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def test_a_run_comes_out_the_same_and_a_changed_record_does_not(kept, tmp_path):
     folder, outcome = kept
     before = {p: p.read_bytes() for p in folder.rglob("*.json") if p.is_relative_to(folder / "results")}
     done = bench("verify", outcome["run_id"][:8], "--results", folder / "results", "--json", cache=folder / "cache")
-    found = json.loads(done.stdout)
+    found = json.loads(done.out)
     assert found["verdict"] == "same" and found["again"] == pytest.approx(outcome["value"], abs=1e-6)
     assert set(found["metrics"]["lee"]) == {"pearson", "spearman"}
     assert {p: p.read_bytes() for p in before} == before
@@ -39,7 +40,7 @@ def test_a_run_comes_out_the_same_and_a_changed_record_does_not(kept, tmp_path):
     raw["metrics"]["all"]["lee"]["spearman"] = 0.99
     path.write_text(json.dumps(raw))
     done = bench("verify", path, "--results", tmp_path / "results", cache=folder / "cache", check=1)
-    assert "different" in done.stdout and "99.0000" in done.stdout
+    assert "different" in done.out and "99.0000" in done.out
 
 
 def test_verdicts(kept):
@@ -53,4 +54,4 @@ def test_verdicts(kept):
 
 def test_an_unknown_run_is_refused(kept):
     done = bench("verify", "ffff", "--results", kept[0] / "results", cache=kept[0] / "cache", check=2)
-    assert "ffff" in done.stderr
+    assert "ffff" in done.err
