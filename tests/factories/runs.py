@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tests.factories.commands import Answer
+from tests.factories.commands import Answer, bench, runs_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--set", "updates=24", "--set", "batch_size=8", "--set", "examples=96", "--set", "evaluations=6"]
@@ -40,6 +42,30 @@ def save_teacher(
     modules = [Transformer(str(plain)), Pooling(width, pooling_mode=pooling), Normalize()]
     SentenceTransformer(modules=modules, device="cpu").save(str(folder))
     return folder
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Runs that a session makes once. Read the results, or copy them; the store may grow."""
+
+    teacher: Path
+    results: Path
+    cache: Path
+    outcomes: list[dict[str, Any]]  # of kd, disco and finetune with bert:1
+    err: str
+
+
+def finish(folder: Path) -> Finished:
+    """Three methods in one command, with a tiny teacher."""
+    teacher = save_teacher(folder / "teacher")
+    asked = ("--task", "sts", *option("method", "kd", "disco", "finetune"), "--student", "bert:1", "--teacher", teacher)
+    done = bench("run", *asked, "--results", folder / "results", *SMALL, "--json", cache=folder / "cache")
+    return Finished(teacher, folder / "results", folder / "cache", runs_of(done), done.err)
+
+
+def option(name: str, *values: object) -> list[object]:
+    """`--name value` for each value."""
+    return [part for value in values for part in (f"--{name}", value)]
 
 
 def command(*arguments: object) -> list[str]:

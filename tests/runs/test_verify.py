@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
 from bench.records import disk
 from bench.runs.verify import judge
-from tests.factories.commands import bench, runs_of
-from tests.factories.runs import SMALL, save_teacher
+from tests.factories.commands import bench
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("verify")
-    teacher = save_teacher(folder / "teacher")
-    arguments = ("--task", "sts", "--method", "kd", "--student", "bow:8", "--teacher", teacher, *SMALL)
-    done = bench("run", *arguments, "--results", folder / "results", "--json", cache=folder / "cache")
-    return folder, runs_of(done)[0]
+def kept(finished, tmp_path_factory):
+    """A folder with copies of the results of kd and of the store, and the run's outcome."""
+    folder, outcome = tmp_path_factory.mktemp("verify"), finished.outcomes[0]
+    place = Path(outcome["record"]).parent
+    shutil.copytree(place, folder / "results" / place.relative_to(finished.results))
+    shutil.copytree(finished.cache, folder / "cache")
+    return folder, outcome
 
 
 def test_a_run_comes_out_the_same_and_a_changed_record_does_not(kept, tmp_path):
