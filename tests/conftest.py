@@ -34,17 +34,19 @@ def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """Finished runs of three methods, made once."""
-    from tests.factories.runs import finish
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny teacher's folder."""
+    from tests.factories.runs import save_teacher
 
-    return finish(tmp_path_factory.mktemp("finished"))
+    return save_teacher(tmp_path_factory.mktemp("teacher") / "tiny")
 
 
 @pytest.fixture(scope="session")
-def teacher(finished: Finished) -> Path:
-    """A tiny teacher's folder."""
-    return finished.teacher
+def finished(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Finished runs of three methods, made once."""
+    from tests.factories.runs import finish
+
+    return finish(teacher, tmp_path_factory.mktemp("finished"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -48,19 +48,17 @@ def save_teacher(
 class Finished:
     """Runs that a session makes once. Read the results, or copy them; the store may grow."""
 
-    teacher: Path
     results: Path
     cache: Path
     outcomes: list[dict[str, Any]]  # of kd, disco and finetune with bert:1
     err: str
 
 
-def finish(folder: Path) -> Finished:
-    """Three methods in one command, with a tiny teacher."""
-    teacher = save_teacher(folder / "teacher")
+def finish(teacher: Path, folder: Path) -> Finished:
+    """Three methods in one command."""
     asked = ("--task", "sts", *option("method", "kd", "disco", "finetune"), "--student", "bert:1", "--teacher", teacher)
     done = bench("run", *asked, "--results", folder / "results", *SMALL, "--json", cache=folder / "cache")
-    return Finished(teacher, folder / "results", folder / "cache", runs_of(done), done.err)
+    return Finished(folder / "results", folder / "cache", runs_of(done), done.err)
 
 
 def option(name: str, *values: object) -> list[object]:

@@ -19,6 +19,7 @@ from bench.runs.sweep import run_all
 from bench.store import folders
 from bench.teachers import plans
 from bench.training import checkpoint
+from tests.factories.commands import brief_clock
 from tests.factories.runs import ROOT
 
 TOY = str(ROOT / "tests/factories/toy.py")
@@ -71,21 +72,21 @@ def test_other_data_another_shape_and_other_updates_are_other_teachers():
     assert len({plain, *(p.identity for p in found)}) == 4
 
 
-def test_an_encoder_gets_a_head_and_a_ready_classifier_is_taken_as_it_is(tmp_path):
-    encoder = plans.locate("all-MiniLM-L6-v2", task())
+def test_an_encoder_gets_a_head_and_a_ready_classifier_is_taken_as_it_is(teacher, tmp_path):
+    encoder = plans.locate(str(teacher), task())
     assert encoder.make is not None and encoder.identity.startswith("taught ")
     from bench.networks.transformer import load_classifier
 
-    ready = load_classifier(places.locate("all-MiniLM-L6-v2", task()).path, 2, new_head=True)
+    ready = load_classifier(places.locate(str(teacher), task()).path, 2, new_head=True)
     ready.model.save_pretrained(tmp_path / "ready")
     ready.tokenizer.save_pretrained(tmp_path / "ready")
     assert plans.locate(str(tmp_path / "ready"), task()).make is None
 
 
-def test_a_head_of_another_size_is_refused(tmp_path):
+def test_a_head_of_another_size_is_refused(teacher, tmp_path):
     from bench.networks.transformer import load_classifier
 
-    made = load_classifier(places.locate("all-MiniLM-L6-v2", task()).path, 3, new_head=True)
+    made = load_classifier(places.locate(str(teacher), task()).path, 3, new_head=True)
     made.model.save_pretrained(tmp_path)
     made.tokenizer.save_pretrained(tmp_path)
     with pytest.raises(RequestError, match="gives 3 outputs and the task has 2"):
@@ -142,7 +143,8 @@ def test_an_assistant_is_a_run_of_its_own_and_is_reused(tmp_path, monkeypatch):
     first, second = spec.assistants
     assert first.place.identity == spec.place.identity and second.place.identity == f"run {first.run_id}"
     assert spec.values["versions"]["assistants"] == [first.run_id, second.run_id]
-    outcomes, status = run_all([spec], tmp_path / "results", "cpu", QUIET)
+    with brief_clock():
+        outcomes, status = run_all([spec], tmp_path / "results", "cpu", QUIET)
     assert status == 0, outcomes[0]["error"]
     written = {p.stem for p in (tmp_path / "results/mini").rglob("*.json")}
     assert written == {first.run_id, second.run_id, spec.run_id}
