@@ -33,8 +33,8 @@ CHILD = """
 import hashlib, json, sys
 import numpy as np
 from bench.errors import BenchError
-from bench.plugins import find, load
-from bench.sources import Source
+from bench.plugins.registry import find, load
+from bench.data.sources import Source
 task = load(find("task", "sts"))(Source("hub"), "lite")
 try:
     task.unseal()
