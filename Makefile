@@ -15,10 +15,11 @@ demo: $(VENV)/installed  ## three methods on packaged data, and the page that co
 	$(VENV)/bin/bench run --task sts --method finetune --method kd --method disco --results $(DEMO)/results
 	$(VENV)/bin/bench site build --results $(DEMO)/results --out $(DEMO)/site
 
-test: $(VENV)/installed-dev  ## formatting, lint, types and tests
+test: $(VENV)/installed-dev  ## formatting, lint, types, layers and tests
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
 	$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --durations 10 -m "not quiet"
 	$(VENV)/bin/python -m pytest -m quiet
 
@@ -29,7 +30,7 @@ peers: $(PEERS)/installed  ## bench beside other tools at the same work (DATA=fo
 	$(PEERS)/bin/python -m peers --data-dir $(DATA)
 
 clean:  ## remove all that make made
-	rm -rf build dist $(VENV) $(PEERS) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist $(VENV) $(PEERS) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 # Installed again when what is to be installed changes, and at no other time: the checkout itself is read in place.
 $(VENV)/installed: pyproject.toml constraints.txt

@@ -17,14 +17,14 @@ so that the method gets the updates of every other.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch.nn.functional as F
 from pydantic import PositiveFloat, PositiveInt
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.losses import annealed, supervised, tail
+from bench.losses import annealed, tail
 from bench.method import Losses, Method, Run, Stage
 from bench.signals import Signals
 
@@ -35,7 +35,6 @@ class Annealing(Method):
     title = "Annealing-KD"
     citation = "Jafari, Rezagholizadeh, Sharma, Ghodsi. EACL 2021, arXiv:2104.07163"
     needs = frozenset({"logits"})
-    kinds = frozenset({"classify", "regress"})
 
     @dataclass(frozen=True)
     class Settings:
@@ -49,14 +48,13 @@ class Annealing(Method):
             raise RequestError(f"share is the part of the updates in stage 1, below 1, not {settings.share}")
 
     def stages(self) -> Iterable[Stage]:
-        track, recipe = self.run.track, self.run.optimiser
-        optimiser = replace(recipe, lr=self.settings.lr or recipe.lr)
-        first, second = tail(track.updates, self.settings.share)
-        yield Stage("anneal", "distil", self.anneal, first, track.batch_size, optimiser, self.needs)
-        yield Stage("supervised", "supervised", self.labels, second, track.batch_size, optimiser)
+        first, second = tail(self.run.track.updates, self.settings.share)
+        yield self.stage("anneal", self.anneal, needs=self.needs, updates=first)
+        yield self.stage("supervised", self.labels, data="supervised", updates=second)
 
     def anneal(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
-        return {"logits": F.mse_loss(student.logits, annealed(batch.progress, self.settings.t_max) * teacher.logits)}
+        ours, theirs = self.goal.pair(student, teacher, batch)
+        return {"logits": F.mse_loss(ours, annealed(batch.progress, self.settings.t_max) * theirs)}
 
     def labels(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
-        return {"hard": supervised(student.logits, batch.labels)}
+        return {"hard": self.goal.loss(student, batch)}

@@ -20,14 +20,14 @@ of logits: plain convolutional networks under SGD diverged on it here and learnt
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from bench.inputs import Batch
-from bench.losses import annealed, supervised
+from bench.losses import annealed
 from bench.method import Losses, Method, Stage
 from bench.signals import Signals
 
@@ -38,7 +38,6 @@ class Continuation(Method):
     title = "Continuation-KD"
     citation = "Jafari, Kobyzev, Rezagholizadeh, Poupart, Ghodsi. Findings of EMNLP 2022, arXiv:2212.05998"
     needs = frozenset({"logits"})
-    kinds = frozenset({"classify", "regress"})
 
     @dataclass(frozen=True)
     class Settings:
@@ -49,15 +48,13 @@ class Continuation(Method):
         lr: PositiveFloat | None = None  # none: the architecture's; the paper 2e-5 (GLUE), 0.2 (CIFAR)
 
     def stages(self) -> Iterable[Stage]:
-        track, recipe = self.run.track, self.run.optimiser
-        optimiser = replace(recipe, lr=self.settings.lr or recipe.lr)
-        yield Stage("continuation", "distil", self.both, track.updates, track.batch_size, optimiser, self.needs)
+        yield self.stage("continuation", self.both, needs=self.needs)
 
     def both(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         s, weight = self.settings, psi(self.settings.psi, batch.progress)
         scale = annealed(batch.progress, s.t_max)
-        match = hinge(student.logits, teacher.logits, scale, s.margin, s.reduction)
-        return {"hard": weight * supervised(student.logits, batch.labels), "match": (1 - weight) * match}
+        match = hinge(*self.goal.pair(student, teacher, batch), scale, s.margin, s.reduction)
+        return {"hard": weight * self.goal.loss(student, batch), "match": (1 - weight) * match}
 
 
 def psi(form: str, progress: float) -> float:

@@ -17,7 +17,7 @@ there are enough of them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from bench.inputs import Batch
-from bench.losses import soft_divergence, supervised, unit
+from bench.losses import soft_divergence, unit
 from bench.method import Losses, Method, Run, Stage
 from bench.signals import Signals
 
@@ -76,18 +76,16 @@ class Crd(Method):
             self.register_buffer(name, value)
 
     def stages(self) -> Iterable[Stage]:
-        track, recipe = self.run.track, self.run.optimiser
-        optimiser = replace(recipe, lr=self.settings.lr or recipe.lr)
         needs = self.needs if self.settings.alpha else {"embedding"}
         wants = {"output", "embedding"}
-        yield Stage("crd", "distil", self.contrast, track.updates, track.batch_size, optimiser, needs, wants)
+        yield self.stage("crd", self.contrast, needs=needs, wants=wants)
 
     def contrast(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         s = unit(self.project_student(student.embedding))
         t = unit(self.project_teacher(teacher.embedding.detach()))
         chosen = torch.cat([batch.rows[:, None], self.draw(batch.labels)], 1)
         losses = {
-            "hard": supervised(student.logits, batch.labels),
+            "hard": self.goal.loss(student, batch),
             "crd": self.settings.beta
             * (self.side(s, self.teacher_memory, chosen, 0) + self.side(t, self.student_memory, chosen, 1)),
         }
@@ -96,7 +94,7 @@ class Crd(Method):
         self.fresh = (batch.rows, s.detach(), t.detach())
         return losses
 
-    def after_step(self, progress: float) -> None:
+    def after_update(self, progress: float) -> None:
         """Only now may the kept vectors move: the backward pass reads them."""
         rows, s, t = self.fresh
         self.remember(self.student_memory, s, rows)

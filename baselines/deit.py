@@ -16,7 +16,7 @@ Needs from the teacher: logits.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch.nn.functional as F
@@ -25,7 +25,7 @@ from torch import Tensor
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.losses import soft_divergence, supervised
+from bench.losses import soft_divergence
 from bench.method import Losses, Method, Stage
 from bench.signals import Signals
 
@@ -36,7 +36,7 @@ class Deit(Method):
     title = "DeiT (distillation token)"
     citation = "Touvron et al. ICML 2021, arXiv:2012.12877"
     needs = frozenset({"logits"})
-    wants = frozenset({"distillation_logits"})
+    wants = frozenset({"logits.distilled"})
     kinds = frozenset({"classify"})
 
     @dataclass(frozen=True)
@@ -48,18 +48,15 @@ class Deit(Method):
         lr: PositiveFloat | None = None  # none: the architecture's
 
     def stages(self) -> Iterable[Stage]:
-        track, recipe = self.run.track, self.run.optimiser
-        optimiser = replace(recipe, lr=self.settings.lr or recipe.lr)
-        wants = {"output", "distillation_logits"}
-        yield Stage("deit", "distil", self.tokens, track.updates, track.batch_size, optimiser, self.needs, wants)
+        yield self.stage("deit", self.tokens, needs=self.needs, wants={"output", "logits.distilled"})
 
     def tokens(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
-        if student.distillation_logits is None:
+        if "logits.distilled" not in student:
             raise RequestError("deit trains a distillation token, which this vit has not: --set vit.distillation=true")
         s = self.settings
         return {
-            "hard": (1 - s.alpha) * supervised(student.logits, batch.labels),
-            "teacher": s.alpha * self.match(student.distillation_logits, teacher.logits.detach()),
+            "hard": (1 - s.alpha) * self.goal.loss(student, batch),
+            "teacher": s.alpha * self.match(student["logits.distilled"], teacher.logits.detach()),
         }
 
     def match(self, ours: Tensor, theirs: Tensor) -> Tensor:

@@ -62,13 +62,11 @@ class Disco(Method):
     def stages(self) -> Iterable[Stage]:
         s, track = self.settings, self.run.track
         if s.stages != "contrast":
-            yield Stage(
-                "ckd", "distil", self.ckd, track.updates, track.batch_size, Optimiser(s.lr), self.needs,
-                noisy_teacher=s.replicate,
-            )  # fmt: skip
+            yield self.stage("ckd", self.ckd, needs=self.needs, optimiser=Optimiser(s.lr), noisy=s.replicate)
         if s.stages != "ckd":
             updates = track.updates if s.stages == "contrast" else max(1, round(s.contrast_share * track.updates))
-            yield Stage("contrast", "supervised", self.contrast, updates, track.batch_size, Optimiser(s.contrast_lr))
+            recipe = Optimiser(s.contrast_lr)
+            yield self.stage("contrast", self.contrast, data="supervised", updates=updates, optimiser=recipe)
 
     def ckd(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         loss = ckd_loss(self.project(student.embedding), teacher.embedding, self.queue.rows(), self.theta.exp())

@@ -15,7 +15,7 @@ step, at the student's width and with its tokenizer.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch.nn.functional as F
 from pydantic import NonNegativeFloat, PositiveFloat
@@ -23,7 +23,7 @@ from torch import Tensor
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.losses import aligned, match_outputs, supervised
+from bench.losses import aligned
 from bench.method import Losses, Method, Run, Stage
 from bench.signals import Signals
 
@@ -34,7 +34,6 @@ class Distilbert(Method):
     title = "DistilBERT's losses, on task data"
     citation = "Sanh, Debut, Chaumond, Wolf. arXiv:1910.01108"
     needs = frozenset({"logits", "hidden"})
-    kinds = frozenset({"classify", "regress"})
 
     @dataclass(frozen=True)
     class Settings:
@@ -51,16 +50,14 @@ class Distilbert(Method):
             raise RequestError(f"distilbert compares hidden states of one width; here they are {ours} and {theirs}")
 
     def stages(self) -> Iterable[Stage]:
-        track, recipe = self.run.track, self.run.optimiser
-        optimiser = replace(recipe, lr=self.settings.lr or recipe.lr)
         wants = {"output", "hidden"}
-        yield Stage("distil", "distil", self.three, track.updates, track.batch_size, optimiser, self.needs, wants)
+        yield self.stage("distil", self.three, needs=self.needs, wants=wants)
 
     def three(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         s = self.settings
         return {
-            "soft": s.soft * match_outputs(student.logits, teacher.logits, s.temperature),
-            "hard": s.hard * supervised(student.logits, batch.labels),
+            "soft": s.soft * self.goal.match(*self.goal.pair(student, teacher, batch), s.temperature),
+            "hard": s.hard * self.goal.loss(student, batch),
             "cosine": s.cosine * direction(student.hidden[-1], teacher.hidden[-1], aligned(student, teacher)),
         }
 

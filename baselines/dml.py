@@ -14,12 +14,11 @@ TensorFlow for person search alone; the paper updates the two in turn, here at o
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pydantic import PositiveFloat
 
 from bench.inputs import Batch
-from bench.losses import match_outputs, supervised
 from bench.method import Losses, Method, Run, Stage
 from bench.signals import Signals
 
@@ -29,7 +28,7 @@ class Dml(Method):
 
     title = "Deep mutual learning (DML)"
     citation = "Zhang, Xiang, Hospedales, Lu. CVPR 2018, arXiv:1706.00384"
-    kinds = frozenset({"classify", "regress"})
+    wants = frozenset({"logits"})
 
     @dataclass(frozen=True)
     class Settings:
@@ -40,15 +39,14 @@ class Dml(Method):
         self.peer = run.new_student("peer")
 
     def stages(self) -> Iterable[Stage]:
-        track, recipe = self.run.track, self.run.optimiser
-        optimiser = replace(recipe, lr=self.settings.lr or recipe.lr)
-        yield Stage("mutual", "distil", self.mutual, track.updates, track.batch_size, optimiser)
+        yield self.stage("mutual", self.mutual)
 
     def mutual(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
-        peer = self.peer(dict(batch.inputs), frozenset({"logits"}))
+        peer = self.peer(dict(batch.inputs["student"]), frozenset({"logits"}))
+        ours, theirs = self.goal.pair(student, peer, batch)[0], self.goal.pair(peer, student, batch)[0]
         return {
-            "hard": supervised(student.logits, batch.labels),
-            "soft": match_outputs(student.logits, peer.logits),
-            "peer_hard": supervised(peer.logits, batch.labels),
-            "peer_soft": match_outputs(peer.logits, student.logits),
+            "hard": self.goal.loss(student, batch),
+            "soft": self.goal.match(ours, theirs.detach()),
+            "peer_hard": self.goal.loss(peer, batch),
+            "peer_soft": self.goal.match(theirs, ours.detach()),
         }

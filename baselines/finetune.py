@@ -9,7 +9,7 @@ The zero line of every comparison: same student initialisation, same number of u
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pydantic import PositiveFloat
 
@@ -25,21 +25,18 @@ class Finetune(Method):
     title = "Fine-tuning without a teacher"
     citation = "Gao, Yao, Chen. SimCSE. EMNLP 2021 (for sentence embeddings)"
 
+    recipes = {"embed": Optimiser(lr=5e-5)}  # official code of DisCo, NLI
+
     @dataclass(frozen=True)
     class Settings:
-        lr: PositiveFloat | None = None  # none: the architecture's; of embeddings 5e-5 (official code of DisCo, NLI)
+        lr: PositiveFloat | None = None  # none: the recipe's
 
     def __init__(self, settings: Settings, run: Run) -> None:
         super().__init__(settings, run)
         self.objective = run.task.objective()
 
     def stages(self) -> Iterable[Stage]:
-        track = self.run.track
-        yield Stage("supervised", "supervised", self.supervised, track.updates, track.batch_size, self.optimiser())
-
-    def optimiser(self) -> Optimiser:
-        recipe = Optimiser(lr=5e-5) if self.run.task.kind == "embed" else self.run.optimiser
-        return replace(recipe, lr=self.settings.lr or recipe.lr)
+        yield self.stage("supervised", self.supervised, data="supervised")
 
     def supervised(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         return self.objective(student, batch)

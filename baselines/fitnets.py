@@ -14,7 +14,7 @@ mean, so that the rate need not follow the size of the maps.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch.nn.functional as F
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.losses import soft_divergence, supervised, tail
+from bench.losses import soft_divergence, tail
 from bench.method import Losses, Method, Run, Stage
 from bench.signals import Signals
 
@@ -58,20 +58,18 @@ class Fitnets(Method):
         self.norm = nn.BatchNorm2d(channels) if settings.stages == 1 else nn.Identity()
 
     def stages(self) -> Iterable[Stage]:
-        s, track, recipe = self.settings, self.run.track, self.run.optimiser
-        optimiser = replace(recipe, lr=s.lr or recipe.lr)
+        s = self.settings
         if s.stages == 1:
-            wants = {"output", "maps"}
-            yield Stage("fitnets", "distil", self.both, track.updates, track.batch_size, optimiser, {"maps"}, wants)
+            yield self.stage("fitnets", self.both, needs={"maps"}, wants={"output", "maps"})
             return
-        first, second = tail(track.updates, s.share)
-        yield Stage("hint", "distil", self.hint, first, track.batch_size, optimiser, {"maps"}, {"maps"}, keep="last")
-        yield Stage("kd", "distil", self.soft, second, track.batch_size, optimiser, {"logits"})
+        first, second = tail(self.run.track.updates, s.share)
+        yield self.stage("hint", self.hint, needs={"maps"}, wants={"maps"}, updates=first, keep="last")
+        yield self.stage("kd", self.soft, needs={"logits"}, updates=second)
 
     def both(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         ours, theirs = self.maps(student, teacher)
         match = F.mse_loss(F.relu(self.norm(self.regress(ours))), theirs)
-        return {"hard": supervised(student.logits, batch.labels), "hint": self.settings.beta * match}
+        return {"hard": self.goal.loss(student, batch), "hint": self.settings.beta * match}
 
     def hint(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         ours, theirs = self.maps(student, teacher)
@@ -79,12 +77,12 @@ class Fitnets(Method):
 
     def soft(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         a = self.settings.alpha
-        hard = supervised(student.logits, batch.labels)
+        hard = self.goal.loss(student, batch)
         return {"hard": (1 - a) * hard, "soft": a * soft_divergence(student.logits, teacher.logits, 4.0)}
 
     def maps(self, student: Signals, teacher: Signals) -> tuple[Tensor, Tensor]:
         """Both hint maps at the smaller height and width. RequestError: the teacher has none."""
-        if not teacher.maps:
+        if "maps" not in teacher:
             raise RequestError(
                 "fitnets: this teacher gives no feature maps: take a convolutional one, as --teacher resnet:20"
             )

@@ -1,6 +1,6 @@
-"""Knowledge distillation: the student learns what the teacher gives out, classes and embeddings each in its own way.
+"""Knowledge distillation: the student learns what the teacher gives out: classes, values or vectors.
 
-Classes, z logits (B, C), tau a temperature, `alpha` the weight of the teacher:
+Distributions (classes, tags, ranked candidates), z logits (N, C), tau a temperature, `alpha` the teacher's weight:
 
     hinton    (1 - alpha) CE(y, z_S) + alpha tau^2 mean_b KL(softmax(z_T / tau) || softmax(z_S / tau))
     repdistiller   the same with alpha 0.9, tau 4 (RepDistiller's CIFAR-100 table: r 0.1, a 0.9)
@@ -9,7 +9,8 @@ Classes, z logits (B, C), tau a temperature, `alpha` the weight of the teacher:
     soft_ce   mean_b -softmax(z_T / tau) . log softmax(z_S / tau), no labels and no tau^2 (TinyBERT's prediction, GRAIN)
     logits    mean over B and C of (z_S - z_T)^2, no labels (Ba & Caruana 2014)
 
-Regression: (1 - alpha) (z_S - y)^2 + alpha (z_S - z_T)^2 in every form, as a softmax over one output is constant.
+Values: (1 - alpha) (z_S - y)^2 + alpha (z_S - z_T)^2 in every form, as a softmax over one output is constant.
+Where a training set has no labels, the teacher's part is all, with weight 1.
 
 Embeddings: u_i = W f_s(x_i) + b        L = mean over B and D of (u_i - sg(f_t(x_i)))^2
 
@@ -24,7 +25,7 @@ Tian et al. 2020 and its code RepDistiller; Chen et al. 2022 (SimKD); Sun et al.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch.nn.functional as F
@@ -33,7 +34,7 @@ from torch import Tensor, nn
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.losses import soft_divergence, supervised
+from bench.losses import soft_divergence
 from bench.method import Losses, Method, Run, Stage
 from bench.optimiser import Optimiser
 from bench.signals import Signals
@@ -55,6 +56,7 @@ class Kd(Method):
     title = "Knowledge distillation"
     citation = "Hinton, Vinyals, Dean. arXiv:1503.02531; for embeddings Reimers, Gurevych. EMNLP 2020"
     needs = frozenset({"output"})
+    recipes = {"embed": Optimiser(lr=2e-4, clip=0.0)}  # official code of DisCo, MSE-KD, which clips nothing
 
     @dataclass(frozen=True)
     class Settings:
@@ -62,7 +64,7 @@ class Kd(Method):
         form: Literal["hinton", "repdistiller", "simkd", "mean", "soft_ce", "logits"] = "hinton"
         alpha: float | None = None  # weight of the teacher, the labels' is 1 - alpha; none: the form's own
         temperature: PositiveFloat | None = None  # none: the form's own
-        lr: PositiveFloat | None = None  # none: the architecture's; of embeddings 2e-4 (official code of DisCo, MSE-KD)
+        lr: PositiveFloat | None = None  # none: the recipe's
 
     def __init__(self, settings: Settings, run: Run) -> None:
         super().__init__(settings, run)
@@ -72,36 +74,29 @@ class Kd(Method):
                 raise RequestError(f"alpha must be between 0 and 1, not {settings.alpha}")
             labels, teacher = 1 - settings.alpha, settings.alpha
         self.weights, self.temperature = (labels, teacher), settings.temperature or temperature
-        same = run.student_width == run.teacher_width or run.task.kind != "embed"
-        self.project = nn.Identity() if same else nn.Linear(run.student_width, run.teacher_width)
+        ours, theirs = self.goal.width(run.student_width), self.goal.width(run.teacher_width)
+        self.project = nn.Identity() if ours == theirs else nn.Linear(ours, theirs)
 
     def stages(self) -> Iterable[Stage]:
-        track, embeds = self.run.track, self.run.task.kind == "embed"
-        # the official MSE run of embeddings clips nothing
-        recipe = Optimiser(lr=2e-4, clip=0.0) if embeds else self.run.optimiser
-        optimiser = replace(recipe, lr=self.settings.lr or recipe.lr)
-        name, loss = ("regression", self.regression) if embeds else ("kd", self.soft_targets)
-        yield Stage(name, "distil", loss, track.updates, track.batch_size, optimiser, self.needs)
-
-    def regression(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
-        return {"mse": embedding_mse(self.project(student.embedding), teacher.embedding)}
+        yield self.stage("kd", self.soft_targets, needs=self.needs)
 
     def soft_targets(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
-        labels, soft = self.weights
-        losses = {"soft": soft * divergence(self.settings.form, student.logits, teacher.logits, self.temperature)}
-        return losses | ({"hard": labels * supervised(student.logits, batch.labels)} if labels else {})
+        labels, soft = (0.0, 1.0) if batch.labels is None else self.weights
+        losses = {"soft": soft * self.match(student, teacher, batch)}
+        return losses | ({"hard": labels * self.goal.loss(student, batch)} if labels else {})
+
+    def match(self, student: Signals, teacher: Signals, batch: Batch) -> Tensor:
+        ours, theirs = self.goal.pair(student, teacher, batch)
+        if self.goal.distributions:
+            return divergence(self.settings.form, ours, theirs, self.temperature)
+        return self.goal.match(self.project(ours), theirs)
 
 
 def divergence(form: str, student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """The teacher's part of a form; logits (B, C), the teacher's without gradient."""
-    if form == "logits" or student.shape[-1] == 1:
-        return F.mse_loss(student, teacher.detach())
+    """The teacher's part of a form; logits (N, C), the teacher's without gradient."""
+    if form == "logits":
+        return F.mse_loss(student, teacher)
     if form == "soft_ce":
-        return F.cross_entropy(student / temperature, (teacher.detach() / temperature).softmax(-1))
+        return F.cross_entropy(student / temperature, (teacher / temperature).softmax(-1))
     scale = student.shape[-1] if form == "mean" else 1
     return soft_divergence(student, teacher, temperature) / scale
-
-
-def embedding_mse(u: Tensor, v: Tensor) -> Tensor:
-    """mean (u - sg(v))^2 over (B, D)."""
-    return F.mse_loss(u, v.detach())

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -28,7 +28,7 @@ from torch import Tensor
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.losses import aligned, supervised, tail
+from bench.losses import aligned, tail
 from bench.method import Losses, Method, Run, Stage
 from bench.signals import Signals
 
@@ -39,7 +39,6 @@ class Minilm(Method):
     title = "MiniLM's relations, on task data"
     citation = "Wang et al. NeurIPS 2020, arXiv:2002.10957; Findings of ACL 2021, arXiv:2012.15828"
     needs = frozenset({"queries", "keys", "values"})
-    kinds = frozenset({"classify", "regress"})
 
     @dataclass(frozen=True)
     class Settings:
@@ -62,21 +61,9 @@ class Minilm(Method):
                 raise RequestError(f"{settings.relation_heads} relation heads do not divide the {name}'s width")
 
     def stages(self) -> Iterable[Stage]:
-        track, recipe = self.run.track, self.run.optimiser
-        optimiser = replace(recipe, lr=self.settings.lr or recipe.lr)
-        first, second = tail(track.updates, self.settings.share)
-        yield Stage(
-            "relations",
-            "distil",
-            self.relations,
-            first,
-            track.batch_size,
-            optimiser,
-            self.needs,
-            self.needs,
-            keep="last",
-        )
-        yield Stage("supervised", "supervised", self.labels, second, track.batch_size, optimiser)
+        first, second = tail(self.run.track.updates, self.settings.share)
+        yield self.stage("relations", self.relations, needs=self.needs, wants=self.needs, updates=first, keep="last")
+        yield self.stage("supervised", self.labels, data="supervised", updates=second)
 
     def relations(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         mask, at = aligned(student, teacher), self.settings.teacher_layer
@@ -91,7 +78,7 @@ class Minilm(Method):
 
     def of(self, signals: Signals, pair: tuple[str, str], layer: int) -> Tensor:
         """The relation of two of queries, keys and values in a layer, (B, heads, L, L)."""
-        a, b = (getattr(signals, name)[layer] for name in pair)
+        a, b = (signals[name][layer] for name in pair)
         return relation(self.cut(a), self.cut(b)) if self.settings.version == "v2" else relation(a, b)
 
     def cut(self, x: Tensor) -> Tensor:
@@ -100,7 +87,7 @@ class Minilm(Method):
         return joined.unflatten(2, (self.settings.relation_heads, -1)).transpose(1, 2)
 
     def labels(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
-        return {"hard": supervised(student.logits, batch.labels)}
+        return {"hard": self.goal.loss(student, batch)}
 
 
 def relation(a: Tensor, b: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ precision, which is not copied. Teacher and student need one width, as there is 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -23,7 +23,7 @@ from pydantic import NonNegativeFloat, PositiveFloat
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.losses import match_outputs, supervised, unit
+from bench.losses import unit
 from bench.method import Losses, Method, Run, Stage
 from bench.signals import Signals
 
@@ -34,7 +34,6 @@ class Pkd(Method):
     title = "Patient knowledge distillation (PKD)"
     citation = "Sun, Cheng, Gan, Liu. EMNLP 2019, arXiv:1908.09355"
     needs = frozenset({"logits", "hidden"})
-    kinds = frozenset({"classify", "regress"})
 
     @dataclass(frozen=True)
     class Settings:
@@ -59,19 +58,17 @@ class Pkd(Method):
         )
 
     def stages(self) -> Iterable[Stage]:
-        track, recipe = self.run.track, self.run.optimiser
-        optimiser = replace(recipe, lr=self.settings.lr or recipe.lr)
         wants = {"output", "hidden"}
-        yield Stage("pkd", "distil", self.patient, track.updates, track.batch_size, optimiser, self.needs, wants)
+        yield self.stage("pkd", self.patient, needs=self.needs, wants=wants)
 
     def patient(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         s = self.settings
-        soft = match_outputs(student.logits, teacher.logits, s.temperature)
+        soft = self.goal.match(*self.goal.pair(student, teacher, batch), s.temperature)
         soft = soft / student.logits.shape[-1] if s.replicate else soft
         ours = torch.stack([h[:, 0] for h in student.hidden[1:-1]])
         theirs = torch.stack([teacher.hidden[n][:, 0] for n in self.teacher_layers])
         return {
-            "hard": (1 - s.alpha) * supervised(student.logits, batch.labels),
+            "hard": (1 - s.alpha) * self.goal.loss(student, batch),
             "soft": s.alpha * soft,
             "patience": s.beta * (unit(ours) - unit(theirs)).square().mean(),
         }

@@ -15,7 +15,7 @@ official metric-learning runs use 1 and 2). Needs from the teacher: the embeddin
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,6 @@ from torch.utils.checkpoint import checkpoint
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.losses import supervised
 from bench.method import Losses, Method, Run, Stage
 from bench.signals import Signals
 
@@ -56,10 +55,8 @@ class Rkd(Method):
             )
 
     def stages(self) -> Iterable[Stage]:
-        track, recipe = self.run.track, self.run.optimiser
-        optimiser = replace(recipe, lr=self.settings.lr or recipe.lr)
         wants = {"output", "embedding"}
-        yield Stage("rkd", "distil", self.relations, track.updates, track.batch_size, optimiser, self.needs, wants)
+        yield self.stage("rkd", self.relations, needs=self.needs, wants=wants)
 
     def relations(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         f, g = student.embedding, teacher.embedding.detach()
@@ -67,7 +64,7 @@ class Rkd(Method):
             "distance": self.settings.distance * F.smooth_l1_loss(distances(f), distances(g)),
             "angle": self.settings.angle * angle_loss(f, g),
         }
-        return losses if batch.labels is None else losses | {"hard": supervised(student.logits, batch.labels)}
+        return losses if batch.labels is None else losses | {"hard": self.goal.loss(student, batch)}
 
 
 def distances(f: Tensor) -> Tensor:

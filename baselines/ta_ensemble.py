@@ -15,7 +15,7 @@ of the search is not in the run's. One assistant is TAKD.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -25,8 +25,7 @@ from torch import Tensor
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.losses import supervised
-from bench.method import Assistant, Losses, Method, Run, Stage
+from bench.method import Losses, Method, Run, Stage, Wanted
 from bench.signals import Signals
 
 TIE = 1e-6  # how much the likelihood may move the score: less than one example of dev
@@ -62,20 +61,15 @@ class TaEnsemble(Method):
         self.register_buffer("weights", torch.zeros(len(settings.assistants)))  # 0 until they are chosen
 
     @staticmethod
-    def assistants(settings: Any) -> Sequence[Assistant]:
-        return [Assistant(name) for name in settings.assistants]
+    def wanted(settings: Any) -> Sequence[Wanted]:
+        return [Wanted(f"assistant {n}", student) for n, student in enumerate(settings.assistants)]
 
     def stages(self) -> Iterable[Stage]:
-        s, track, recipe = self.settings, self.run.track, self.run.optimiser
+        s, names = self.settings, [wanted.name for wanted in self.wanted(self.settings)]
         if not self.weights.any():
-            outputs = [probabilities(self.run.dev_outputs(n)) for n in range(len(s.assistants))]
+            outputs = [probabilities(self.run.dev_outputs(name)) for name in names]
             self.weights.copy_(torch.from_numpy(best_weights(outputs, self.judge, s.generations, self.run.seed)))
-        optimiser = replace(recipe, lr=s.lr or recipe.lr)
-        teachers = tuple(range(len(s.assistants)))
-        yield Stage(
-            "ensemble", "distil", self.soft_targets, track.updates, track.batch_size, optimiser, self.needs,
-            teachers=teachers,
-        )  # fmt: skip
+        yield self.stage("ensemble", self.soft_targets, needs=self.needs, teacher=names)
 
     def judge(self, p: np.ndarray) -> float:
         """The dev score of probabilities (N, C), less a trace of their negative log-likelihood."""
@@ -84,11 +78,10 @@ class TaEnsemble(Method):
         nll = float(np.mean([-np.log(np.maximum(c, 1e-30)).mean() for c in chances]))
         return self.run.dev_score(p) - TIE * nll / (1 + nll)
 
-    def soft_targets(self, student: Signals, teachers: Any, batch: Batch) -> Losses:
-        s = self.settings
-        logits = [t.logits for t in (teachers if isinstance(teachers, list) else [teachers])]
+    def soft_targets(self, student: Signals, teachers: Sequence[Signals], batch: Batch) -> Losses:
+        s, logits = self.settings, [t.logits for t in teachers]
         return {
-            "hard": (1 - s.weight) * supervised(student.logits, batch.labels),
+            "hard": (1 - s.weight) * self.goal.loss(student, batch),
             "soft": s.weight * ensemble_divergence(student.logits, logits, self.weights, s.temperature),
         }
 

@@ -16,15 +16,14 @@ assistants learn with the defaults of `kd`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field, PositiveFloat
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.losses import match_outputs, supervised
-from bench.method import Assistant, Losses, Method, Stage
+from bench.method import Losses, Method, Stage, Wanted
 from bench.signals import Signals
 
 
@@ -34,7 +33,6 @@ class Takd(Method):
     title = "Teacher-assistant KD (TAKD)"
     citation = "Mirzadeh et al. AAAI 2020, arXiv:1902.03393"
     needs = frozenset({"logits"})
-    kinds = frozenset({"classify", "regress"})
 
     @dataclass(frozen=True)
     class Settings:
@@ -48,20 +46,18 @@ class Takd(Method):
                 raise RequestError("takd needs an assistant: --set takd.assistants='[\"resnet:14\"]'")
 
     @staticmethod
-    def assistants(settings: Any) -> Sequence[Assistant]:
-        return [Assistant(name, teacher=n - 1 if n else None) for n, name in enumerate(settings.assistants)]
+    def wanted(settings: Any) -> Sequence[Wanted]:
+        names = [f"assistant {n}" for n in range(len(settings.assistants))]
+        chain = zip(names, settings.assistants, ["", *names], strict=False)
+        return [Wanted(name, student, teacher=before) for name, student, before in chain]
 
     def stages(self) -> Iterable[Stage]:
-        track, recipe = self.run.track, self.run.optimiser
-        optimiser = replace(recipe, lr=self.settings.lr or recipe.lr)
-        last = (len(self.settings.assistants) - 1,)
-        yield Stage(
-            "takd", "distil", self.soft_targets, track.updates, track.batch_size, optimiser, self.needs, teachers=last
-        )
+        last = self.wanted(self.settings)[-1].name
+        yield self.stage("takd", self.soft_targets, needs=self.needs, teacher=last)
 
     def soft_targets(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         s = self.settings
         return {
-            "hard": (1 - s.weight) * supervised(student.logits, batch.labels),
-            "soft": s.weight * match_outputs(student.logits, teacher.logits, s.temperature),
+            "hard": (1 - s.weight) * self.goal.loss(student, batch),
+            "soft": s.weight * self.goal.match(*self.goal.pair(student, teacher, batch), s.temperature),
         }

@@ -10,16 +10,16 @@ thrown away. Both stages use no labels.
 Jiao et al., Findings of EMNLP 2020, arXiv:1909.10351; official code huawei-noah/Pretrained-Language-Model, TinyBERT.
 The paper starts from a student distilled on general text (`--set bert.init=FOLDER`, as of
 huawei-noah/TinyBERT_General_4L_312D) and trains on augmented data (`--set augment=FOLDER` of a masked language model,
-see bench.data.augmentation); without them this is its task distillation alone, which the paper's ablation puts 3 and 7
-points lower. Deviations: the official code never switches the teacher's dropout off (`replicate=true` leaves it on);
-it regresses STS-B to the gold label where its authors say the paper used the teacher's, as here. Needs from the
+see bench.networks.augmentation); without them this is its task distillation alone, which the paper's ablation puts 3
+and 7 points lower. Deviations: the official code never switches the teacher's dropout off (`replicate=true` leaves it
+on); it regresses STS-B to the gold label where its authors say the paper used the teacher's, as here. Needs from the
 teacher: hidden states and attention scores in every step, and as many heads as the student.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch.nn.functional as F
 from pydantic import PositiveFloat, PositiveInt
@@ -38,7 +38,6 @@ class Tinybert(Method):
     title = "TinyBERT (task distillation)"
     citation = "Jiao et al. Findings of EMNLP 2020, arXiv:1909.10351"
     needs = frozenset({"logits", "hidden", "attention_scores"})
-    kinds = frozenset({"classify", "regress"})
 
     @dataclass(frozen=True)
     class Settings:
@@ -61,31 +60,27 @@ class Tinybert(Method):
         self.project = nn.Linear(s.hidden[-1], t.hidden[-1])
 
     def stages(self) -> Iterable[Stage]:
-        s, track, recipe = self.settings, self.run.track, self.run.optimiser
+        s = self.settings
         data = self.augmented() if s.augment else "distil"
-        inner = replace(recipe, lr=s.lr or recipe.lr, schedule="constant")
-        outer = replace(recipe, lr=s.prediction_lr or s.lr or recipe.lr, schedule="linear")
-        first, second = tail(track.updates, s.share)
+        inner, outer = self.recipe(schedule="constant"), self.recipe(schedule="linear", lr=s.prediction_lr or s.lr)
+        first, second = tail(self.run.track.updates, s.share)
         layers = {"hidden", "attention_scores"}
-        yield Stage(
-            "intermediate",
-            data,
-            self.layers,
-            first,
-            track.batch_size,
-            inner,
-            layers,
-            layers,
-            s.replicate,
-            "last",
-            reads_padding=True,
-        )
-        yield Stage(
-            "prediction", data, self.prediction, second, track.batch_size, outer, {"logits"}, noisy_teacher=s.replicate
+        yield self.stage(
+            "intermediate", self.layers, data=data, needs=layers, wants=layers, updates=first, optimiser=inner,
+            noisy=s.replicate, keep="last", reads_padding=True,
+        )  # fmt: skip
+        yield self.stage(
+            "prediction",
+            self.prediction,
+            data=data,
+            needs={"logits"},
+            updates=second,
+            optimiser=outer,
+            noisy=s.replicate,
         )
 
     def augmented(self) -> Examples:
-        from bench.data.augmentation import augment
+        from bench.networks.augmentation import augment
 
         return augment(self.run.task.examples("distil"), self.settings.augment, self.settings.copies, self.run.seed)
 
@@ -100,7 +95,10 @@ class Tinybert(Method):
         return {"hidden": sum(hidden, start=zero(hidden)), "attention": sum(attention, start=zero(attention))}
 
     def prediction(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
-        return {"soft": soft_cross_entropy(student.logits, teacher.logits, self.settings.temperature)}
+        ours, theirs = self.goal.pair(student, teacher, batch)
+        if self.goal.distributions:
+            return {"soft": soft_cross_entropy(ours, theirs, self.settings.temperature)}
+        return {"soft": self.goal.match(ours, theirs)}
 
 
 def zero(losses: list[Tensor]) -> Tensor:
@@ -108,8 +106,6 @@ def zero(losses: list[Tensor]) -> Tensor:
 
 
 def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """mean over B and C of -softmax(z_T / t) log softmax(z_S / t): 1/C of the usual; squared error of one output."""
-    if student.shape[-1] == 1:
-        return F.mse_loss(student, teacher.detach())
-    target = (teacher.detach() / temperature).softmax(-1)
+    """mean over B and C of -softmax(z_T / t) log softmax(z_S / t): 1/C of the usual."""
+    target = (teacher / temperature).softmax(-1)
     return -(target * (student / temperature).log_softmax(-1)).mean()

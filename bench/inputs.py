@@ -1,10 +1,10 @@
-"""Training inputs as flat arrays: example groups, token arrays, and the order in which batches come."""
+"""What a task hands to networks: pools of raw inputs, groups of them with labels, and the batches of a stage."""
 
 from __future__ import annotations
 
 import hashlib
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,21 +13,119 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.errors import RequestError
+from bench.scoring.scores import Ragged
+
+IGNORED = -100  # a label that no loss reads: what lies behind the shorter rows of a batch
+
+
+class Pool(Sequence[Any], ABC):
+    """Raw inputs of one sort. Networks read what they know of it; the engine reads what is here."""
+
+    digest: str  # content key
+
+    @abstractmethod
+    def take(self, rows: Sequence[int] | np.ndarray) -> Pool:
+        """These inputs, in this order."""
+
+    @abstractmethod
+    def sizes(self) -> np.ndarray:
+        """(N,) how large the inputs are, in whatever grows with the work of reading one."""
+
+    def of_length(self, tokens: int) -> Pool | None:
+        """One input of so many tokens or more, for a network to cut; None: these inputs have no length."""
+        return None
+
+
+class Texts(Pool):
+    """Texts in columns: one of single texts, two of pairs."""
+
+    split = False  # whether a text is a list of words
+
+    def __init__(self, *columns: Sequence[Any]) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def __getitem__(self, row: Any) -> Any:
+        """An input; of a slice, a pool."""
+        found = tuple(column[row] for column in self.columns)
+        if isinstance(row, slice):
+            return type(self)(*found)
+        return found if len(found) > 1 else found[0]
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> Texts:
+        return type(self)(*([column[i] for i in rows] for column in self.columns))
+
+    def sizes(self) -> np.ndarray:
+        """Characters of all columns."""
+        return np.array([sum(map(len, row)) for row in zip(*self.columns, strict=True)], np.int64)
+
+    @cached_property
+    def digest(self) -> str:  # type: ignore[override]
+        if len(self.columns) == 1:
+            return digest_texts(self.columns[0])
+        return digest_texts(["pairs", *(text for row in zip(*self.columns, strict=True) for text in row)])
+
+    def lines(self) -> list[str]:
+        """Each input as one line."""
+        return ["\t".join(row) for row in zip(*self.columns, strict=True)]
+
+    def of_length(self, tokens: int) -> Texts:
+        """All texts joined; of pairs, a pair of them."""
+        joined = " ".join(self.lines()).replace("\t", " ")
+        long = " ".join([joined] * (1 + 20 * tokens // max(1, len(joined))))
+        return type(self)(*([long] for _ in self.columns))
+
+
+class Words(Texts):
+    """Sentences that are cut into words already: tuples of words."""
+
+    split = True
+
+    def lines(self) -> list[str]:
+        return [" ".join(words) for words in self.columns[0]]
+
+    @cached_property
+    def digest(self) -> str:  # type: ignore[override]
+        return digest_texts(["words", *("\t".join(words) for words in self.columns[0])])
+
+    def of_length(self, tokens: int) -> Words:
+        words = [word for sentence in self.columns[0] for word in sentence]
+        return Words([tuple(words * (1 + tokens // max(1, len(words))))])
+
+
+def pool(inputs: Sequence[Any]) -> Pool:
+    """The inputs as a pool: what is one already, else texts, or pairs of texts."""
+    if isinstance(inputs, Pool):
+        return inputs
+    pairs = bool(len(inputs)) and not isinstance(inputs[0], str)
+    return Texts(*(list(c) for c in zip(*inputs, strict=True))) if pairs else Texts(inputs)
+
+
+def texts(inputs: Sequence[Any]) -> Texts:
+    """The inputs, which have to be texts. RequestError: they are something else."""
+    found = pool(inputs)
+    if not isinstance(found, Texts):
+        raise RequestError(f"this network reads text, and these inputs are {type(found).__name__.lower()}")
+    return found
+
 
 @dataclass(frozen=True)
 class Examples:
     """A training set: a pool of raw inputs, and groups of them by index.
 
-    Inputs are texts, pairs of texts, or `bench.data.images.Images`. `groups` is (N, K): K=1 for single inputs, 2 for
-    (anchor, positive), 3 for (anchor, positive, negative). `labels` is (N,) or None: class numbers, int64, or values,
-    float32.
+    Inputs are a `Pool`, or a list of texts or of pairs of texts. `groups` is (N, K): K=1 for single inputs, 2 for
+    (anchor, positive), 3 for (anchor, positive, negative). `labels` are None or one row an example: (N,) class numbers,
+    int64, or values, float32; (N, K) grades; `Ragged` rows of any length.
     Teacher and student encode the pool on their own; batches are keyed by pool row. With `views` > 1 every input has
     so many augmented forms, and row r in view v is row r + v * len(inputs).
     """
 
     inputs: Sequence[Any]
     groups: np.ndarray
-    labels: np.ndarray | None = None
+    labels: Any = None
     views: int = 1
 
     def __len__(self) -> int:
@@ -36,25 +134,40 @@ class Examples:
     @cached_property
     def digest(self) -> str:
         """Content key of the pool: the teacher store files signals under it."""
-        return digest_inputs(self.inputs)
+        return pool(self.inputs).digest
+
+    def targets(self, rows: np.ndarray) -> Tensor | None:
+        """The labels of these examples; rows of unlike lengths are padded with IGNORED."""
+        if self.labels is None:
+            return None
+        chosen = self.labels[rows]
+        return torch.from_numpy(padded(chosen, IGNORED) if isinstance(chosen, Ragged) else chosen)
 
 
-def single(inputs: Sequence[Any], labels: np.ndarray, views: int = 1) -> Examples:
-    """A labelled training set of inputs that stand alone."""
+def single(inputs: Sequence[Any], labels: np.ndarray | Ragged | None = None, views: int = 1) -> Examples:
+    """A training set of inputs that stand alone."""
     return Examples(inputs, np.arange(len(inputs))[:, None], labels, views)
 
 
+def flat(rows: np.ndarray) -> np.ndarray:
+    """Rows of a pool column by column: groups (B, K) -> (K*B,); rows (B,) as they are."""
+    return rows.T.reshape(-1)
+
+
+def padded(rows: Ragged, fill: Any) -> np.ndarray:
+    """(B, L): all rows, `fill` behind the shorter ones."""
+    places = np.arange(rows.lengths.max(initial=0)) < rows.lengths[:, None]
+    found = np.full((*places.shape, *rows.flat.shape[1:]), fill, rows.flat.dtype)
+    found[places] = rows.flat
+    return found
+
+
 def digest_inputs(inputs: Sequence[Any]) -> str:
-    """Content key of raw inputs: their own, else a hash over texts, where a pair is two texts and says so."""
-    own = getattr(inputs, "digest", None)
-    if isinstance(own, str):
-        return own
-    if all(isinstance(i, str) for i in inputs):
-        return digest_texts(inputs)
-    return digest_texts(["pairs", *(text for pair in inputs for text in pair)])
+    """Content key of raw inputs."""
+    return pool(inputs).digest
 
 
-def digest_texts(texts: Sequence[str]) -> str:
+def digest_texts(texts: Iterable[str]) -> str:
     """sha256 over texts and their boundaries."""
     digest = hashlib.sha256()
     for text in texts:
@@ -70,99 +183,11 @@ class Batch:
 
     rows: Tensor  # (B,) example numbers
     columns: int
-    labels: Tensor | None = None
-    inputs: Mapping[str, Tensor] = field(default_factory=dict)  # what the student reads: for a method's own networks
+    labels: Any = None  # (B, ...) tensor; None: there are none
+    inputs: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)  # by role, what each network reads
     progress: float = 0.0  # share of the stage that is done before this update
     examples: int = 0  # in the training set
 
     def split(self, x: Tensor) -> tuple[Tensor, ...]:
         """(K*B, ...) -> K tensors (B, ...)."""
         return x.chunk(self.columns)
-
-
-class TokenArrays:
-    """Tokenised text in one flat array with offsets: no Python objects per sentence, no tokenizer in the loop.
-
-    `segments`, where a network tells the texts of a pair apart: which text each token is of.
-    """
-
-    def __init__(
-        self, token_ids: Sequence[Sequence[int]], pad: int, segments: Sequence[Sequence[int]] | None = None
-    ) -> None:
-        self._hold(flattened(token_ids, segments), pad)
-
-    @classmethod
-    def of(cls, arrays: Mapping[str, np.ndarray], pad: int) -> TokenArrays:
-        """From `flat`, `lengths` and perhaps `segments`, as `flattened` makes them; they may be memory-mapped."""
-        found = cls.__new__(cls)
-        found._hold(arrays, pad)
-        return found
-
-    def _hold(self, arrays: Mapping[str, np.ndarray], pad: int) -> None:
-        self.flat, self.segments, self.pad = arrays["flat"], arrays.get("segments"), pad
-        self.lengths = np.asarray(arrays["lengths"], np.int64)
-        self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def batch(self, rows: np.ndarray) -> dict[str, Tensor]:
-        """`input_ids`, `attention_mask`, and for pairs `token_type_ids`: (B, L) int64, L the longest of these rows."""
-        lengths = self.lengths[rows]
-        places = np.arange(lengths.max(initial=1))
-        mask = places < lengths[:, None]
-        at = (self.offsets[rows][:, None] + places)[mask]
-        ids = np.full(mask.shape, self.pad, np.int64)
-        ids[mask] = self.flat[at]
-        found = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask.astype(np.int64))}
-        if self.segments is not None:
-            kinds = np.zeros(mask.shape, np.int64)
-            kinds[mask] = self.segments[at]
-            found["token_type_ids"] = torch.from_numpy(kinds)
-        return found
-
-
-def flattened(token_ids: Sequence[Sequence[int]], segments: Sequence[Sequence[int]] | None) -> dict[str, np.ndarray]:
-    """`flat` int32 and `lengths` int64 (N,); `segments` int8 where there are such."""
-    lengths = np.fromiter((len(t) for t in token_ids), np.int64, len(token_ids))
-
-    def flat(lists: Sequence[Sequence[int]], dtype: Any) -> np.ndarray:
-        return np.fromiter(itertools.chain.from_iterable(lists), dtype, int(lengths.sum()))
-
-    found = {"flat": flat(token_ids, np.int32), "lengths": lengths}
-    return found if segments is None else found | {"segments": flat(segments, np.int8)}
-
-
-BUCKET = 20  # batches that are sorted by length together: large enough to save padding, small enough to stay random
-
-
-def epoch_order(lengths: np.ndarray, batch_size: int, seed: Sequence[int], bucketed: bool) -> np.ndarray:
-    """(batches, batch_size) example numbers of one epoch; the rest that does not fill a batch waits for another epoch.
-
-    Bucketed: shuffle, cut into runs of BUCKET batches, sort each run by length, shuffle the batches. Depends on the
-    lengths, the seed and nothing else, so that every method of one student sees the same order and a resumed run
-    finds its place by counting.
-    """
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(lengths))
-    if len(order) < batch_size:  # a set smaller than one batch: repeat it
-        order = np.resize(order, batch_size)
-    if bucketed:
-        run = BUCKET * batch_size
-        parts = [order[i : i + run] for i in range(0, len(order), run)]
-        order = np.concatenate([p[np.argsort(lengths[p], kind="stable")] for p in parts])
-    batches = order[: len(order) // batch_size * batch_size].reshape(-1, batch_size)
-    return rng.permutation(batches) if bucketed else batches
-
-
-def batch_order(
-    lengths: np.ndarray, batch_size: int, seed: Sequence[int], start: int, stop: int, bucketed: bool = True
-) -> Iterator[np.ndarray]:
-    """Example numbers of the batches `start` to `stop`, epoch after epoch."""
-    per_epoch = max(1, len(lengths) // batch_size)
-    epoch, order = -1, np.empty((0, 0), np.int64)
-    for step in range(start, stop):
-        if step // per_epoch != epoch:
-            epoch = step // per_epoch
-            order = epoch_order(lengths, batch_size, (*seed, epoch), bucketed)
-        yield order[step % per_epoch]

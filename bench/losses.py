@@ -30,35 +30,9 @@ class Contrast(nn.Module):
 
     def forward(self, student: Signals, batch: Batch) -> dict[str, Tensor]:
         """Named loss of embeddings (K*B, D), K = 2 (anchor, positive) or 3 (and negative)."""
-        assert student.embedding is not None
         anchors, *candidates = batch.split(student.embedding)
         logits = self.scale * unit(anchors) @ unit(torch.cat(candidates)).T
         return {"contrastive": F.cross_entropy(logits, torch.arange(len(anchors), device=logits.device))}
-
-
-class CrossEntropy(nn.Module):
-    """L = mean_b CE(softmax(z_b), y_b)."""
-
-    def forward(self, student: Signals, batch: Batch) -> dict[str, Tensor]:
-        """Logits (B, C), labels (B,) class numbers."""
-        assert student.logits is not None and batch.labels is not None
-        return {"ce": F.cross_entropy(student.logits, batch.labels)}
-
-
-class SquaredError(nn.Module):
-    """L = mean_b (z_b - y_b)^2. The single output is squeezed: (B, 1) against (B,) would broadcast to (B, B)."""
-
-    def forward(self, student: Signals, batch: Batch) -> dict[str, Tensor]:
-        """Outputs (B, 1), labels (B,) values."""
-        assert student.logits is not None and batch.labels is not None
-        return {"mse": F.mse_loss(student.logits.squeeze(-1), batch.labels)}
-
-
-def supervised(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy with class numbers; squared error where the labels are values."""
-    if labels.dtype.is_floating_point:
-        return F.mse_loss(logits.squeeze(-1), labels)
-    return F.cross_entropy(logits, labels)
 
 
 def soft_divergence(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
@@ -66,13 +40,6 @@ def soft_divergence(student: Tensor, teacher: Tensor, temperature: float = 1.0) 
     p = F.log_softmax(teacher.detach() / temperature, -1)
     q = F.log_softmax(student / temperature, -1)
     return temperature**2 * F.kl_div(q, p, reduction="batchmean", log_target=True)
-
-
-def match_outputs(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
-    """`soft_divergence` of classes; squared error of a single output, whose softmax would be constant."""
-    if student.shape[-1] == 1:
-        return F.mse_loss(student, teacher.detach())
-    return soft_divergence(student, teacher, temperature)
 
 
 def aligned(student: Signals, teacher: Signals) -> Tensor:
@@ -85,10 +52,12 @@ def aligned(student: Signals, teacher: Signals) -> Tensor:
 
 def real(signals: Signals) -> Tensor:
     """(B, L) 1 on real tokens; of an image, which has no mask, on all its patches."""
-    if signals.mask is not None:
-        return signals.mask
-    tokens = signals.hidden[-1] if signals.hidden else (signals.queries or signals.attention_scores)[-1][:, 0]
-    return tokens.new_ones(tokens.shape[:2])
+    if "mask" in signals:
+        found: Tensor = signals.mask
+        return found
+    name = next(n for n in ("hidden", "queries", "attention_scores") if n in signals)
+    tokens = signals[name][-1] if name == "hidden" else signals[name][-1][:, 0]
+    return torch.ones(tokens.shape[:2], device=tokens.device)
 
 
 def tail(updates: int, share: float) -> tuple[int, int]:

@@ -2,49 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
 from torch import Tensor, nn
 
-from bench.inputs import Batch, Examples
+from bench.inputs import Examples
 from bench.network import Network, Shape
 from bench.optimiser import Optimiser
-from bench.signals import Signals
 from bench.task import Task, Track
 
+if TYPE_CHECKING:
+    from bench.kind import Kind, Outputs
+
+Names = frozenset[str] | set[str]
 Losses = dict[str, Tensor]  # named scalars; the loop minimises their sum
+Loss = Callable[..., Losses]  # (signals of the step's roles in order, batch); of several networks a list of Signals
 
 
 @dataclass(frozen=True)
+class Role:
+    """A network that takes part in a stage."""
+
+    who: str  # student, teacher, or a name of Method.wanted
+    signals: Names = frozenset({"output"})  # `output`: what the kind of task is evaluated on
+    trains: bool = False  # it runs in every update, with gradient; else it is frozen, and the store serves it
+    noisy: bool = False  # frozen, but with its dropout on: it runs in every update, and nothing can be stored
+    reads_padding: bool = False  # the loss reads its tokens at padding, which depend on the batch: likewise
+
+
+@dataclass(frozen=True)
+class Part:
+    """Parameters that one optimiser moves, out of the stage's networks by role and the method as `method`."""
+
+    parameters: Callable[[Mapping[str, nn.Module]], Iterable[Tensor]]
+    optimiser: Optimiser
+
+
+@dataclass(frozen=True)
+class Step:
+    """One backward pass in an update. Gradients add up until the parts that it names move."""
+
+    loss: Loss
+    roles: Sequence[str] = ("student", "teacher")
+    moves: Sequence[str] = ("all",)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One training stage: which data, which loss, how long."""
+    """One training stage: who reads what, which losses, what they move, how long. See `Method.stage`."""
 
     name: str
-    data: str | Examples  # the task's training set, distil | supervised; or one of the method's own
-    loss: Callable[[Signals, Any, Batch], Losses]  # (student, teacher, batch); of several teachers a list of Signals
+    data: str | Examples  # a training set of the task by name, or one of the method's own
     updates: int
     batch_size: int
-    optimiser: Optimiser
-    needs: frozenset[str] | set[str] = frozenset()  # teacher signals; empty: no teacher forward
-    wants: frozenset[str] | set[str] = frozenset({"output"})  # of the student; `output`: what the kind is evaluated on
-    noisy_teacher: bool = False  # the teacher runs in every step with its dropout on; nothing can be stored
-    keep: Literal["best", "last"] = (
-        "best"  # on dev; `last` where the output has no part in the loss, so dev says nothing
-    )
-    teachers: Sequence[int] = ()  # the assistants that teach, by number; empty: the run's own teacher
-    reads_padding: bool = False  # of the teacher's tokens; what lies there depends on the batch, and cannot be stored
+    roles: Mapping[str, Role | Sequence[Role]]
+    steps: Sequence[Step]
+    parts: Mapping[str, Part]
+    keep: Literal["best", "last"] = "best"  # on dev; `last` where no loss is of the output, so that dev says nothing
 
 
 @dataclass(frozen=True)
-class Assistant:
-    """A network that is trained before the student, by a run of its own, and then teaches."""
+class Wanted:
+    """A run that comes first: an assistant that teaches, a start, a teacher of another task. It leaves a record."""
 
+    name: str  # by which roles and other wanted runs call it
     student: str  # as on the command line: `resnet:14`
     method: str = "kd"
-    teacher: int | None = None  # the assistant that teaches it, by number; None: the run's own teacher
+    teacher: str = ""  # the wanted run that teaches it, by name; empty: the run's own teacher
+    task: str = ""  # empty: the run's own
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of its method, beside the defaults
+    use: Literal["teaches", "starts"] = "teaches"  # it teaches, or the student starts from its weights
 
 
 @dataclass(frozen=True)
@@ -59,9 +88,10 @@ class Run:
     optimiser: Optimiser = field(default_factory=lambda: Optimiser(lr=5e-5))  # the recipe of the student's architecture
     student_shape: Shape = field(default_factory=Shape)
     teacher_shape: Shape = field(default_factory=Shape)
+    student: Network | None = None  # for hooks that read or change it; the losses get signals
     new_student: Callable[[str], Network] | None = None  # purpose -> another one, with other first weights
-    dev_outputs: Callable[[int], np.ndarray] | None = None  # assistant -> its outputs over dev
-    dev_score: Callable[[np.ndarray], float] | None = None  # outputs over dev -> the main metric there
+    dev_outputs: Callable[[str], Outputs] | None = None  # a wanted run's name -> what its student says of dev
+    dev_score: Callable[[Outputs], float] | None = None  # outputs over dev -> the main metric there
 
 
 class Method(nn.Module):
@@ -72,11 +102,10 @@ class Method(nn.Module):
     Class attributes are literals, so that `bench list` can read them without importing the module.
     """
 
-    needs: ClassVar[frozenset[str] | set[str]] = (
-        frozenset()
-    )  # of teacher and student; `output` stands for the kind's own
-    wants: ClassVar[frozenset[str] | set[str]] = frozenset()  # of the student alone
-    kinds: ClassVar[frozenset[str] | set[str]] = frozenset()  # kinds of task it is defined for; empty: all
+    needs: ClassVar[Names] = frozenset()  # of teacher and student; `output` stands for the kind's own
+    wants: ClassVar[Names] = frozenset()  # of the student alone
+    kinds: ClassVar[Names] = frozenset()  # kinds of task it is defined for; empty: all
+    recipes: ClassVar[Mapping[str, Optimiser]] = {}  # by kind of task, where the architecture's recipe is not taken
     version: ClassVar[int] = 1  # raise it when the same settings would give other numbers
 
     @dataclass(frozen=True)
@@ -86,15 +115,66 @@ class Method(nn.Module):
     def __init__(self, settings: Any, run: Run) -> None:
         super().__init__()
         self.settings, self.run = settings, run
+        self.goal: Kind = run.task.goal
 
     @staticmethod
-    def assistants(settings: Any) -> Sequence[Assistant]:
-        """The networks that are trained before the student, in this order."""
+    def needed(settings: Any, names: Names) -> Names:
+        """Those of `needs` that these settings ask for."""
+        return names
+
+    @staticmethod
+    def wanted(settings: Any) -> Sequence[Wanted]:
+        """The runs that come first, in this order."""
         return ()
+
+    def recipe(self, **changes: Any) -> Optimiser:
+        """The optimiser: of the kind of task or of the student's architecture, with the rate of `--set lr`.
+
+        `changes` are of its settings; None: as it is.
+        """
+        recipe = self.recipes.get(self.run.task.kind, self.run.optimiser)
+        chosen = {"lr": getattr(self.settings, "lr", None)} | changes
+        return replace(recipe, **{name: value for name, value in chosen.items() if value is not None})
+
+    def stage(
+        self, name: str, loss: Loss, *, data: str | Examples = "distil", needs: Names = frozenset(),
+        wants: Names = frozenset({"output"}), updates: int | None = None, optimiser: Optimiser | None = None,
+        keep: Literal["best", "last"] = "best", teacher: str | Sequence[str] = "teacher", noisy: bool = False,
+        reads_padding: bool = False,
+    ) -> Stage:  # fmt: skip
+        """The common stage: `loss(student, teacher, batch)` moves the student and the method's own parts.
+
+        `needs`: of the teacher; empty: it is not asked, and its signals are empty. `teacher`: who teaches, by name; of
+        several the loss gets a list.
+        """
+        asked = [Role(w, needs, noisy=noisy, reads_padding=reads_padding) for w in names_of(teacher)] if needs else []
+        roles: dict[str, Role | Sequence[Role]] = {"student": Role("student", wants, trains=True)}
+        if asked:
+            roles["teacher"] = asked[0] if isinstance(teacher, str) else asked
+        return Stage(
+            name=name, data=data, updates=updates or self.run.track.updates, batch_size=self.run.track.batch_size,
+            roles=roles, steps=[Step(loss)], parts={"all": Part(learning, optimiser or self.recipe())}, keep=keep,
+        )  # fmt: skip
 
     def stages(self) -> Iterable[Stage]:
         """The stages in order; each starts from the best dev checkpoint of the one before."""
         raise TypeError(f"{type(self).__name__} defines no stages")
 
-    def after_step(self, progress: float) -> None:
+    def after_backward(self, step: Step) -> None:
+        """Called after each backward pass: gradients are there, nothing has moved."""
+
+    def after_update(self, progress: float) -> None:
         """Called after each update with the share of the stage that is done."""
+
+    def finish(self, student: Network) -> Network:
+        """What is kept, scored, timed and exported, after the last stage."""
+        return student
+
+
+def names_of(teacher: str | Sequence[str]) -> Sequence[str]:
+    return [teacher] if isinstance(teacher, str) else teacher
+
+
+def learning(modules: Mapping[str, nn.Module]) -> list[Tensor]:
+    """All parameters of the stage's networks and the method that learn."""
+    return [p for module in modules.values() for p in module.parameters() if p.requires_grad]

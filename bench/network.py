@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,12 +16,16 @@ from bench.signals import Signals
 
 
 class Encoded(Protocol):
-    """Inputs made ready for one network, once: tokenised text, images in one tensor."""
+    """Inputs made ready for one network, once: tokenised text, images in one tensor, a graph."""
 
     lengths: np.ndarray  # (N,) the work an input costs (tokens); batches are bucketed by it
 
+    @property
+    def axes(self) -> Mapping[str, np.ndarray]:
+        """How long each input's own axes are, (N,): tokens "L", words "W"; empty: all inputs are alike."""
+
     def batch(self, rows: np.ndarray) -> dict[str, Tensor]:
-        """The tensors of these rows, padded to the longest of them."""
+        """The tensors of these rows (B,), or of groups of rows (B, K) column by column (`bench.inputs.flat`)."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Network(nn.Module):
     origin: str = "random"  # where the initial weights came from; kept in the record
     optimiser: Optimiser = Optimiser(lr=5e-5)  # the published recipe of the architecture
     shape: Shape = Shape()
+    reads_targets: bool = False  # a teacher that is told the answers: it has none of its own on dev and test
 
     @property
     def device(self) -> torch.device:
@@ -49,6 +54,14 @@ class Network(nn.Module):
     @abstractmethod
     def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> Encoded:
         """Tokenise raw inputs once, cut to `max_length` tokens (None: the network's own limit)."""
+
+    def encode_told(self, inputs: Sequence[Any], answers: Any, max_length: int | None = None) -> Encoded:
+        """As `encode`, for a network with `reads_targets`: the labels of a training set are read too."""
+        raise TypeError(f"{type(self).__name__} reads no targets")
+
+    def blueprint(self) -> dict[str, Any]:
+        """JSON from which the student's family builds these very shapes again; empty: its size says it all."""
+        return {}
 
     @abstractmethod
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:

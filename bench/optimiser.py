@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -22,24 +22,21 @@ class Optimiser:
     warmup: float = 0.1  # linear warm-up, as a share of one epoch of the stage's data
     schedule: Literal["cosine", "linear", "constant", "step"] = "cosine"  # after the warm-up
     clip: float = 1.0  # gradient norm; 0: no clipping
-    kind: Literal["adamw", "sgd"] = "adamw"
+    kind: Literal["adamw", "sgd", "sparse_adam"] = "adamw"  # the last: of embeddings with sparse gradients
     momentum: float = 0.9  # of sgd
     nesterov: bool = False
     milestones: tuple[float, ...] = (0.5, 0.75)  # shares of the stage after which `step` divides the rate by 10
 
 
-def make_optimiser(o: Optimiser, *modules: nn.Module) -> torch.optim.Optimizer:
-    """The optimiser over all of the modules that learns."""
-    return over(o, list(dict.fromkeys(p for m in modules for p in m.parameters() if p.requires_grad)))
-
-
 def over(o: Optimiser, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
     """The optimiser over these tensors. AdamW decays matrices alone, as is usual for transformers; SGD decays all
-    (He et al. 2016)."""
+    (He et al. 2016). SparseAdam decays nothing."""
     if o.kind == "sgd":
         return torch.optim.SGD(
             parameters, lr=o.lr, momentum=o.momentum, nesterov=o.nesterov, weight_decay=o.weight_decay, fused=True
         )
+    if o.kind == "sparse_adam":
+        return torch.optim.SparseAdam(parameters, lr=o.lr, betas=o.betas, eps=o.eps)
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": o.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},

@@ -2,56 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+# Axes whose length is each input's own (padded to the longest of a batch), and the signal that marks what is real.
+MASKS = {"L": "mask", "W": "words"}
 
-@dataclass
-class Signals:
-    """One forward pass, seen from outside. Every field is optional.
 
-    Shapes: B inputs, L tokens, D width, C classes, H heads.
-    """
+@dataclass(frozen=True)
+class Signal:
+    """How a signal looks. B inputs, C classes, D width, H heads, L tokens, W words, Y and X places of an image."""
 
-    logits: Tensor | None = None  # (B, C) | (B, L, C) | (B, K) candidate scores
-    embedding: Tensor | None = None  # (B, D): of a text; in a classifier what its last layer reads
-    distillation_logits: Tensor | None = None  # (B, C) of a second head, which learns from the teacher alone (DeiT)
-    hidden: Sequence[Tensor] = ()  # layers + 1 tensors (B, L, D); index 0 is the embedding output
-    maps: Sequence[Tensor] = ()  # of a convolutional network: (B, C, H, W) after the stem and after each stage
-    attention_scores: Sequence[Tensor] = ()  # (B, H, L, L), before softmax; 0 where the key is padding
-    queries: Sequence[Tensor] = ()  # a layer: (B, H, L, D / H); keys and values alike
-    keys: Sequence[Tensor] = ()
-    values: Sequence[Tensor] = ()
-    mask: Tensor | None = None  # (B, L), 1 on real tokens
+    axes: str
+    layers: bool = False  # a tuple of such tensors, one a layer
+
+    @property
+    def axis(self) -> str:
+        """The axis that is as long as the input; empty: there is none."""
+        return next((axis for axis in self.axes.split()[1:] if axis in MASKS), "")
+
+    @property
+    def small(self) -> bool:
+        """One vector an input, which is always stored."""
+        return not self.layers and not self.axis
+
+    @property
+    def ragged(self) -> tuple[int, ...]:
+        """Which dimensions of a row are as long as the input; all others are the same for every row."""
+        return tuple(at for at, axis in enumerate(self.axes.split()[1:]) if axis in MASKS)
+
+
+# Each signal is declared here, once: store, quota, padding and sharing read its axes. A kind says those of its logits.
+# `logits.NAME` is another head of the kind of `logits`.
+SIGNALS = {
+    "logits": Signal("B C"),
+    "embedding": Signal("B D"),  # of an input; in a classifier what its last layer reads
+    "states": Signal("B L D"),  # of the last layer
+    "hidden": Signal("B L D", layers=True),  # index 0 is the embedding output
+    "maps": Signal("B C Y X", layers=True),  # of a convolutional network, after the stem and after each stage
+    "attention_scores": Signal("B H L L", layers=True),  # before softmax; 0 where the key is padding
+    "queries": Signal("B H L D", layers=True),
+    "keys": Signal("B H L D", layers=True),
+    "values": Signal("B H L D", layers=True),
+    "mask": Signal("B L"),  # 1 on real tokens
+    "words": Signal("B W"),  # 1 on words that were read to their end
+}
+
+
+def declared(name: str, logits: str = "B C") -> Signal:
+    """The declaration of a signal; `logits`: the axes that the kind of task gives them. KeyError: there is none."""
+    first = name.partition(".")[0]
+    return Signal(logits) if first == "logits" else SIGNALS[first]
+
+
+class Signals(dict[str, Any]):
+    """One forward pass, seen from outside: {name: tensor, or a tuple of one a layer}; `signals.logits` reads one."""
+
+    def __init__(self, given: Mapping[str, Any] = {}, /, **more: Any) -> None:
+        """What is None is not there."""
+        super().__init__({name: value for name, value in {**given, **more}.items() if value is not None})
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self:
+            return self[name]
+        raise AttributeError(f"there is no signal '{name}' among {', '.join(self) or 'none'}")
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Signals:
+        """Every tensor changed."""
+        return Signals(
+            {n: tuple(map(change, v)) if isinstance(v, (tuple, list)) else change(v) for n, v in self.items()}
+        )
 
     def detach(self) -> Signals:
         """The same values, cut off from the graph that made them."""
-        return Signals(**{f.name: _cut(getattr(self, f.name)) for f in fields(self)})
-
-
-def _cut(value: Any) -> Any:
-    if value is None:
-        return None
-    return tuple(t.detach() for t in value) if isinstance(value, (tuple, list)) else value.detach()
-
-
-# What a network that solves a task of this kind can expose at best; a network's own `offers` may be less.
-TRANSFORMER = frozenset({"hidden", "attention_scores", "queries", "keys", "values"})
-BY_KIND = {
-    "classify": TRANSFORMER | {"logits", "embedding", "maps", "distillation_logits"},
-    "regress": TRANSFORMER | {"logits", "embedding"},
-    "embed": TRANSFORMER | {"embedding"},
-}
-
-# What networks that read this do not offer, whatever the kind.
-ELSEWHERE = {"text": frozenset({"maps", "distillation_logits"}), "image": frozenset[str]()}
-
-# The signal that a kind is evaluated on.
-OUTPUT = {"classify": "logits", "regress": "logits", "embed": "embedding"}
-
-# Signals with one row an input, small enough to be stored always.
-PER_INPUT = frozenset({"logits", "embedding"})
+        return self.map(lambda tensor: tensor.detach())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from bench.errors import RequestError
 from bench.network import Network
 from bench.task import Task
 
@@ -13,9 +15,9 @@ from bench.task import Task
 class Student(ABC):
     """One family is one module in `students/`; `family:size` on the command line. Class attributes are literals."""
 
-    offers: ClassVar[set[str] | frozenset[str]]  # signals its networks can expose
-    kinds: ClassVar[set[str] | frozenset[str]]  # kinds of task it can be built for
-    reads: ClassVar[str] = "text"  # text | image
+    offers: ClassVar[set[str] | frozenset[str]]  # signals that its networks' bodies can expose; a kind adds its logits
+    kinds: ClassVar[set[str] | frozenset[str]] = frozenset()  # it can be built for; empty: all whose feature it offers
+    reads: ClassVar[str] = "text"  # what its inputs are: text, image ...
     sizes: ClassVar[str] = ""  # the grammar of `size`, for help and errors
     default: ClassVar[str] = ""  # the size when none is given
     version: ClassVar[int] = 1
@@ -40,3 +42,9 @@ class Student(ABC):
     def build(self, size: str, task: Task, teacher: Network | None) -> Network:
         """A new network for this task. Random numbers are seeded by the caller; the teacher may lend weights,
         tokenizer and pooling, and is left as it is. Without one the network is to be a teacher itself."""
+
+    def rebuild(self, blueprint: Mapping[str, Any], size: str, task: Task, teacher: Network | None) -> Network:
+        """The network whose `blueprint()` this was, its weights still to be loaded. RequestError: none of ours."""
+        if blueprint:
+            raise RequestError(f"{type(self).__name__} builds no network from a blueprint")
+        return self.build(size, task, teacher)

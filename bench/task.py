@@ -9,13 +9,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-
-from bench.data.sources import Source
 from bench.errors import BenchError, RequestError
 from bench.inputs import Examples
+from bench.kind import Kind
+from bench.kind import Outputs as Outputs
+from bench.plugins import registry
 from bench.scoring.scores import Predictions as Predictions
 from bench.scoring.scores import Scores as Scores
+from bench.sources import Source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -83,10 +84,11 @@ class Task(ABC):
     """
 
     title: ClassVar[str] = ""
-    kind: str  # embed, classify, regress ... : see bench.signals
+    kind: str  # of its output, the name of a file in bench/kinds: embed, classify, tag ...
     kinds: ClassVar[Mapping[str, str]] = {}  # of the data sets that are of another kind than the family
     datasets: ClassVar[tuple[str, ...]] = ()  # `family/dataset` names; empty: the family is one task
-    reads: ClassVar[str] = "text"  # text | image: what its inputs are
+    reads: ClassVar[str] = "text"  # what its inputs are: text, image ... : students that read the same fit
+    training_sets: ClassVar[tuple[str, ...]] = ("distil", "supervised")  # that `examples` can be asked for
     main_metric: str
     main_metrics: ClassVar[Mapping[str, str]] = {}  # of the data sets that have another main metric
     version: ClassVar[int] = 1  # raise it when the same data would give other numbers
@@ -123,24 +125,31 @@ class Task(ABC):
 
     @abstractmethod
     def examples(self, purpose: str) -> Examples:
-        """Training inputs: `distil` (what student and teacher both read), `supervised` (with labels, or in groups)."""
+        """A training set by name: `distil` (what student and teacher both read), `supervised` (with labels, or in
+        groups), and whatever else `training_sets` names."""
 
     @property
     def outputs(self) -> int:
-        """Numbers that a network gives for an input: one a class; one of a regression."""
+        """Numbers that the head gives for an input: one a class; one of a regression."""
         return len(self.classes) or 1
 
-    @abstractmethod
+    @property
+    def goal(self) -> Kind:
+        """What is asked of a network: the kind of the task's output."""
+        kind: type[Kind] = registry.load(registry.installed("kind", self.kind))
+        return kind(self.outputs if kind.output == "logits" else 0)
+
     def objective(self) -> nn.Module:
         """The supervised loss as a module (it may own parameters): forward(student, batch) -> named losses."""
+        return self.goal.objective()
 
     @abstractmethod
     def inputs(self, split: str) -> Sequence[Any]:
         """Raw inputs of `dev` or `test`; `predict` reads the network's outputs in this order."""
 
     @abstractmethod
-    def predict(self, outputs: np.ndarray, split: str) -> Predictions:
-        """Outputs (N, D) over `inputs(split)` -> predictions beside their gold values."""
+    def predict(self, outputs: Any, split: str) -> Predictions:
+        """What the kind decoded of each of `inputs(split)` -> predictions beside their gold values."""
 
     @staticmethod
     @abstractmethod

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import pairing
 
-from bench.data.sources import Source, package_file
+from bench.sources import Source, package_file
 from bench.task import Task, Track
 
 RATE, DECAY, BETAS, BATCH, LENGTH, LAYERS = 2e-4, 0.01, (0.9, 0.98), 64, 128, 2
@@ -140,8 +140,8 @@ def ours(o: Namespace, task: Task, start: Path, end: Path | None) -> pairing.Sam
                 recipe = replace(stage.optimiser, lr=RATE, betas=BETAS, weight_decay=DECAY, warmup=0.0, clip=0.0)
                 yield replace(stage, optimiser=replace(recipe, schedule="constant"))
 
-        def regression(self, student: Any, teacher: Any, batch: Any) -> Any:
-            named = super().regression(student, teacher, batch)
+        def soft_targets(self, student: Any, teacher: Any, batch: Any) -> Any:
+            named = super().soft_targets(student, teacher, batch)
             losses.append(named["mse"].detach())
             rows.append(batch.rows)
             return named

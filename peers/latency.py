@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.base.console import Console
 from bench.measuring import session as measuring
 from bench.measuring.clock import Effort
+from bench.records.derived import round_medians, variation
 from tests.factories.spinning import Products, Spinning
 
 WANT = frozenset({"embedding"})
@@ -65,7 +66,7 @@ def session(seconds: float) -> None:
     found = ours(networks, seconds)
     for name, network in networks.items():
         latency = found["models"][name]["latency"]["single"]
-        cv = measuring.noise.spread(measuring.round_medians(found["samples"]["single"][name]))
+        cv = variation(round_medians(found["samples"]["single"][name]))
         show(name, "bench", latency["p50_ms"], cv)
         print(f"{'':15} {'':22} interval {latency['p50_low_ms']:.4f} to {latency['p50_high_ms']:.4f} ms")
         show(name, "torch.utils.benchmark", *theirs(network, seconds))

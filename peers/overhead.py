@@ -28,13 +28,13 @@ from text_distillation import Texts
 
 from bench.base.console import Console
 from bench.baselines.kd import Kd
-from bench.data.sources import Source, package_file
 from bench.inputs import Batch
 from bench.method import Run, Stage
 from bench.networks.places import Place
 from bench.networks.transformer import load_classifier
 from bench.optimiser import Optimiser, make_optimiser
 from bench.signals import Signals
+from bench.sources import Source, package_file
 from bench.task import Track
 from bench.teachers.plans import student_of
 from bench.teachers.teacher import Teacher

@@ -138,7 +138,7 @@ def cpu_seconds() -> float:
 
 
 def machine() -> dict[str, Any]:
-    from bench.measuring.session import cpu_name
+    from bench.measuring.machine import cpu_name
 
     return {"cpu": cpu_name(), "cores": os.cpu_count(), "load": os.getloadavg(), "python": sys.version.split()[0]}
 

@@ -109,8 +109,6 @@ def since(before: resource.struct_rusage, now: resource.struct_rusage, wall: flo
 
 def write(results: Path, count: int) -> list[Path]:
     """Records of as many boards as it takes."""
-    from bench.records import disk
-
     base = json.loads(next((ROOT / "results" / "lite" / "text" / "trec" / "kd").rglob("*.json")).read_bytes())
     found: list[Path] = []
     for board in range(-(-count // (len(METHODS) * len(STUDENTS) * len(SEEDS)))):
@@ -123,7 +121,7 @@ def write(results: Path, count: int) -> list[Path]:
                     if len(found) < count:
                         made = noisy(gold, 0.9 - 0.04 * s - 0.004 * m, rng)
                         raw = record(base, f"text/synthetic{board:03d}", method, student, seed)
-                        found.append(store(results, raw, gold, teacher, made, disk))
+                        found.append(store(results, raw, gold, teacher, made))
     return found
 
 
@@ -143,22 +141,25 @@ def record(base: dict[str, Any], task: str, method: str, student: str, seed: int
     return raw
 
 
-def store(
-    results: Path, raw: dict[str, Any], gold: np.ndarray, teacher: np.ndarray, made: np.ndarray, disk: Any
-) -> Path:
+def store(results: Path, raw: dict[str, Any], gold: np.ndarray, teacher: np.ndarray, made: np.ndarray) -> Path:
     """The record beside its predictions, as a run leaves them."""
-    path: Path = disk.path_of(results, raw["spec"], raw["run_id"])
+    from bench.base.archive import pack
+    from bench.base.files import sha256
+    from bench.records.arrays import flatten
+    from bench.records.disk import path_of
+
+    path: Path = path_of(results, raw["spec"], raw["run_id"])
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {"prediction": made, "gold": gold, "teacher": teacher}
     name = "synthetic"
-    data = disk.pack(disk.flatten({name: {k: a.astype(np.int16) for k, a in arrays.items()}}))
+    data = pack(flatten({name: {k: a.astype(np.int16) for k, a in arrays.items()}}))
     path.with_suffix(".npz").write_bytes(data)
     score, above = float((made == gold).mean()), float((teacher == gold).mean())
     for part, value in ((raw["metrics"], score), (raw["teacher"], above)):
         part["main"] |= {"name": "accuracy", "dataset": name, "value": value, "ci95": [value - 0.03, value + 0.03]}
     raw["metrics"] |= {"all": {name: {"accuracy": score}}, "retention": score / above, "loyalty": {}}
     raw["teacher"]["metrics"] = {name: {"accuracy": above}}
-    raw["predictions"] = {"file": f"{raw['run_id']}.npz", "sha256": disk.sha256(data)}
+    raw["predictions"] = {"file": f"{raw['run_id']}.npz", "sha256": sha256(data)}
     path.write_text(json.dumps(raw), encoding="utf-8")
     return path
 
@@ -172,18 +173,20 @@ def time_anew(path: Path) -> None:
 
 def run_anew(path: Path) -> None:
     """Another answer to one example, and the record that goes with it."""
-    from bench.records import disk
+    from bench.base.archive import pack
+    from bench.base.files import sha256
+    from bench.records.arrays import flatten, unpack
 
-    raw, stored = json.loads(path.read_bytes()), disk.unpack(path.with_suffix(".npz"))
+    raw, stored = json.loads(path.read_bytes()), unpack(path.with_suffix(".npz"))
     ((name, arrays),) = stored.items()
     place = int(np.flatnonzero(arrays["prediction"] == arrays["gold"])[0])
     arrays["prediction"][place] = (arrays["gold"][place] + 1) % CLASSES
-    data = disk.pack(disk.flatten(stored))
+    data = pack(flatten(stored))
     path.with_suffix(".npz").write_bytes(data)
     score = float((arrays["prediction"] == arrays["gold"]).mean())
     raw["metrics"]["main"]["value"] = raw["metrics"]["all"][name]["accuracy"] = score
     raw["metrics"]["retention"] = score / raw["teacher"]["main"]["value"]
-    raw["predictions"]["sha256"] = disk.sha256(data)
+    raw["predictions"]["sha256"] = sha256(data)
     path.write_text(json.dumps(raw), encoding="utf-8")
 
 

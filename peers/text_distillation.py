@@ -35,7 +35,7 @@ import numpy as np
 import pairing
 
 from bench.data.labelled import Labelled, LabelledTask, Splits, by_hash, scored
-from bench.data.sources import Source, package_file
+from bench.sources import Source, package_file
 from bench.task import Card, Predictions, Scores, Track
 
 PEERS = ("peer", "peer-per-batch", "peer-caching")

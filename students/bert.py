@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import NonNegativeInt
 
 from bench.errors import RequestError, unknown
+from bench.kind import Kind
 from bench.network import Network
 from bench.networks import places
 from bench.optimiser import Optimiser
@@ -27,8 +28,7 @@ LAYER = re.compile(r"^(.*layer\.)(\d+)(\..*)$")  # encoder.layer.3.attention...,
 class Bert(Student):
     """The teacher's architecture with fewer layers or another width (TinyBERT, MiniLM, DistilBERT shapes)."""
 
-    offers = {"embedding", "logits", "hidden", "attention_scores", "queries", "keys", "values"}
-    kinds = {"embed", "classify", "regress"}
+    offers = {"embedding", "states", "hidden", "attention_scores", "queries", "keys", "values"}
     sizes = "LAYERS[xWIDTH[xHEADS[xFEED-FORWARD]]], as in 3, 4x312, 2x128x2, 4x312x12x1200"
     default = "3"
 
@@ -70,8 +70,9 @@ class Bert(Student):
         if not isinstance(teacher, (TransformerNetwork, TransformerClassifier)):
             raise RequestError("a bert student takes its tokenizer from a transformers teacher; this teacher is none")
         config = self._config(teacher.backbone.config, layers, width, heads, inner or self.settings.intermediate)
-        make = _from_teacher if task.kind == "embed" else _classifier
-        network = make(teacher, config, init)
+        network = (
+            _classifier(teacher, config, init, task.goal) if task.goal.auto else _from_teacher(teacher, config, init)
+        )
         network.optimiser = Optimiser(lr=COPIED_RATE if network.origin != "random" else RANDOM_RATE)
         return network
 
@@ -125,17 +126,17 @@ def _start(config: Any, other: Any, init: str) -> str:
     return init
 
 
-def _classifier(teacher: Any, config: Any, init: str) -> Network:
+def _classifier(teacher: Any, config: Any, init: str, goal: Kind) -> Network:
     """With a head: the teacher's, where its layers are copied."""
-    from transformers import AutoModelForSequenceClassification
+    import transformers
 
     from bench.networks.transformer import TransformerClassifier
 
     init = _start(config, teacher.model.config, init)
-    model = AutoModelForSequenceClassification.from_config(config)
+    model = getattr(transformers, goal.auto).from_config(config)
     if init != "random":
         _copy_layers(teacher.model, model, init)
-    network = TransformerClassifier(model, teacher.tokenizer, teacher.max_length)
+    network = TransformerClassifier(model, teacher.tokenizer, teacher.max_length, goal)
     network.origin = init if init == "random" else f"teacher layers ({init})"
     return network
 
@@ -172,13 +173,11 @@ def _copy_layers(source: Any, target: Any, match: str) -> None:
 
 
 def _from_checkpoint(reference: str, layers: int, task: Task) -> Network:
-    from bench.networks.transformer import load, load_classifier
+    from bench.networks.transformer import load_model
 
     place = places.locate(reference, task)
-    if task.kind == "embed":
-        network: Any = load(place.path, place.pooling)
-    else:  # an encoder gets a new head, as in general distillation before task distillation (TinyBERT)
-        network = load_classifier(place.path, task.outputs, new_head=not places.has_head(place))
+    # an encoder gets a new head, as in general distillation before task distillation (TinyBERT)
+    network: Any = load_model(place, task.goal, new_head=not places.has_head(place, task.goal))
     have = network.backbone.config.num_hidden_layers
     if have != layers:
         raise RequestError(f"init={reference} has {have} layers, the student asks for {layers}: say bert:{have}")

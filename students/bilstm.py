@@ -27,11 +27,15 @@ class MaxBiLSTM(Body):
     def __init__(self, word_width: int, layers: int, hidden: int) -> None:
         super().__init__()
         self.word_width, self.width = word_width, 2 * hidden
+        self.state_width = self.width
         self.lstm = nn.LSTM(word_width, hidden, layers, batch_first=True, bidirectional=True)
 
-    def forward(self, words: Tensor, mask: Tensor) -> Tensor:
+    def states(self, words: Tensor, mask: Tensor) -> Tensor:
         read = self._turned if torch.compiler.is_exporting() else self._packed
-        return max_over_time(read(words, mask), mask)
+        return read(words, mask)
+
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        return max_over_time(states, mask)
 
     def _packed(self, words: Tensor, mask: Tensor) -> Tensor:
         """States (B, L, 2H). Packed, so that the backward direction starts at the last real token, not in padding."""
@@ -61,8 +65,7 @@ def turned(x: Tensor, mask: Tensor) -> Tensor:
 
 
 class BiLSTM(Student):
-    offers = frozenset({"embedding", "logits"})
-    kinds = frozenset({"embed", "classify", "regress"})
+    offers = frozenset({"embedding", "states"})
     sizes = "LAYERSxHIDDEN (1x1 to 9x9999)"
     default = "1x256"  # hidden units of each direction; our choice
 

@@ -24,15 +24,17 @@ class Mean(Body):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.word_width = self.width = width
+        self.word_width = self.width = self.state_width = width
 
-    def forward(self, words: Tensor, mask: Tensor) -> Tensor:
-        return words.sum(1) / mask.sum(1, keepdim=True)
+    def states(self, words: Tensor, mask: Tensor) -> Tensor:
+        return words
+
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        return states.sum(1) / mask.sum(1, keepdim=True)
 
 
 class Bow(Student):
-    offers = frozenset({"embedding", "logits"})
-    kinds = frozenset({"embed", "classify", "regress"})
+    offers = frozenset({"embedding", "states"})
     sizes = "WIDTH (1 to 9999)"
     default = "300"  # the width of word2vec and GloVe vectors
 

@@ -45,8 +45,7 @@ class MaxCNN(Body):
 
 
 class CNN(Student):
-    offers = frozenset({"embedding", "logits"})
-    kinds = frozenset({"embed", "classify", "regress"})
+    offers = frozenset({"embedding"})
     sizes = "FILTERS (1 to 9999)"
     default = "100"  # filters of each width: Kim (2014), section 3.1
 

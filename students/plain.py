@@ -39,8 +39,7 @@ SHAPES: dict[str, tuple[Stages, tuple[int, int]]] = {
 
 
 class Plain(Student):
-    offers = frozenset({"logits", "embedding", "maps"})
-    kinds = frozenset({"classify"})
+    offers = frozenset({"embedding", "maps"})
     reads = "image"
     sizes = "2, 4, 6, 8 or 10"
     default = "2"
@@ -83,7 +82,7 @@ class PlainNetwork(ImageNetwork):
         flat = before * height * width
         self.inner = nn.Sequential(nn.Linear(flat, inner), nn.ReLU()) if inner else nn.Identity()
         self.width = inner or flat
-        self.classifier = nn.Linear(self.width, task.outputs)
+        self.classifier = self.goal.head(self.width)
         self.shape = Shape(hidden=(first, *(stage[-1] for stage in stages)))
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
@@ -92,8 +91,8 @@ class PlainNetwork(ImageNetwork):
         for stage in self.stages:
             maps.append(stage(x))
             x = nn.functional.max_pool2d(maps[-1], 2)
-        embedding = self.inner(x.flatten(1))
-        return Signals(self.classifier(embedding), embedding, maps=tuple(maps) if "maps" in want else ())
+        body = Signals(embedding=self.inner(x.flatten(1)), maps=tuple(maps) if "maps" in want else None)
+        return self.goal.complete(body, self.classifier, batch)
 
 
 def layer(before: int, width: int) -> nn.Module:

@@ -36,8 +36,7 @@ RECIPE = Optimiser(
 
 
 class ResNet(Student):
-    offers = frozenset({"logits", "embedding", "maps"})
-    kinds = frozenset({"classify"})
+    offers = frozenset({"embedding", "maps"})
     reads = "image"
     sizes = "DEPTH[x4], DEPTH = 6n + 2: 8, 14, 20, 26, 32, 44, 56, 110; x4: wide, as in 8x4, 32x4"
     default = "20"
@@ -69,7 +68,7 @@ class ResNetwork(ImageNetwork):
             before = channels[number]
             parts = [Block(before, width, 1 if number == 0 else 2), *(Block(width, width) for _ in range(blocks - 1))]
             self.stages.append(nn.Sequential(*parts))
-        self.classifier = nn.Linear(rest[-1], task.outputs)
+        self.classifier = self.goal.head(rest[-1])
         self.width, self.shape = rest[-1], Shape(hidden=channels)
         self.apply(start)
 
@@ -77,8 +76,8 @@ class ResNetwork(ImageNetwork):
         maps = [self.stem(batch["pixels"])]
         for stage in self.stages:
             maps.append(stage(maps[-1]))
-        embedding = maps[-1].mean((2, 3))
-        return Signals(self.classifier(embedding), embedding, maps=tuple(maps) if "maps" in want else ())
+        body = Signals(embedding=maps[-1].mean((2, 3)), maps=tuple(maps) if "maps" in want else None)
+        return self.goal.complete(body, self.classifier, batch)
 
 
 class Block(nn.Module):

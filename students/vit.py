@@ -42,10 +42,7 @@ RECIPE = Optimiser(lr=5e-4, betas=(0.9, 0.999), weight_decay=0.05, warmup=1, sch
 
 
 class ViT(Student):
-    offers = frozenset(
-        {"logits", "embedding", "hidden", "attention_scores", "queries", "keys", "values", "distillation_logits"}
-    )
-    kinds = frozenset({"classify"})
+    offers = frozenset({"embedding", "hidden", "attention_scores", "queries", "keys", "values", "logits.distilled"})
     reads = "image"
     sizes = "tiny, small, base or LAYERSxWIDTH[xHEADS], as in 6x192"
     default = "tiny"
@@ -103,9 +100,9 @@ class ViTNetwork(ImageNetwork):
             ),
             add_pooling_layer=False,
         )  # fmt: skip
-        self.heads = nn.ModuleList(nn.Linear(width, task.outputs) for _ in range(1 + distillation))
+        self.heads = nn.ModuleList(self.goal.head(width) for _ in range(1 + distillation))
         self.width, self.shape = width, Shape(layers, heads, (width,) * (layers + 1))
-        self.offers = ViT.offers if distillation else ViT.offers - {"distillation_logits"}
+        self.offers = ViT.offers if distillation else ViT.offers - {"logits.distilled"}
         self._start()
 
     def _start(self) -> None:
@@ -136,11 +133,11 @@ class ViTNetwork(ImageNetwork):
         found: dict[str, Any] = attention.signals(noted, want, None)
         if "hidden" in want:
             found["hidden"] = tuple(out.hidden_states)
-        if self.training or "distillation_logits" in want:
-            found["distillation_logits"] = logits[1] if len(logits) > 1 else None
+        if self.training or "logits.distilled" in want:
+            found["logits.distilled"] = logits[1] if len(logits) > 1 else None
         return Signals(
+            found,
             logits=logits[0] if self.training else torch.stack(logits).mean(0),
             embedding=tokens[:, 0],
             mask=tokens.new_ones(tokens.shape[:2], dtype=torch.int64),
-            **found,
         )

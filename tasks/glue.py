@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.labelled import Labelled, LabelledTask, Splits, cut, dev_size, numbers, scored
-from bench.data.sources import DataError, filled, find_columns, find_folder, hub_rows, number_in
+from bench.sources import DataError, filled, find_columns, find_folder, hub_rows, number_in
 from bench.task import Card, Predictions, Scores, Track
 
 HUB = ("nyu-mll/glue", "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c")

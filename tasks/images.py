@@ -24,12 +24,11 @@ from bench.data.image_files import (
     share,
 )
 from bench.data.images import VIEWS, Images
-from bench.data.sources import DataError, Source, filled, hub_rows, package_file
-from bench.errors import BenchError, unknown
+from bench.errors import unknown
 from bench.inputs import Examples, digest_texts, single
-from bench.losses import CrossEntropy
 from bench.scoring.metrics import METRICS
-from bench.task import Card, Predictions, Scores, Task, Track
+from bench.sources import DataError, Source, filled, hub_rows, package_file
+from bench.task import Card, Outputs, Predictions, Scores, Task, Track
 
 # Class names in the order of their numbers, which is the Hub's and that of the archives.
 CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
@@ -349,9 +348,6 @@ class ImageClassification(Task):
         train = sizes.pop("train")
         return Card(title=self.title, sizes={"distil": train, "supervised": train, **sizes}, **self.reader.card())
 
-    def objective(self) -> CrossEntropy:
-        return CrossEntropy()
-
     def inputs(self, split: str) -> Images:
         return self._part(split)[0]
 
@@ -360,14 +356,10 @@ class ImageClassification(Task):
             raise unknown("split", split, ("dev", "test"))
         return self.parts[split]
 
-    def predict(self, outputs: np.ndarray, split: str) -> Predictions:
+    def predict(self, outputs: Outputs, split: str) -> Predictions:
         """Logits (N, C) of `inputs(split)`. BenchError: not (N, C), or not finite."""
-        gold, found = self._part(split)[1], np.asarray(outputs, np.float32)
-        if found.shape != (len(gold), len(self.classes)):
-            raise BenchError(f"expected logits ({len(gold)}, {len(self.classes)}), got an array of {found.shape}")
-        if not np.isfinite(found).all():
-            raise BenchError("the network's logits are not finite: training has diverged, try a lower learning rate")
-        return {self.dataset: {"prediction": found, "gold": gold}}
+        gold, goal = self._part(split)[1], self.goal
+        return {self.dataset: goal.predictions(goal.checked(outputs, len(gold)), gold)}
 
     @staticmethod
     def score(predictions: Predictions) -> Scores:

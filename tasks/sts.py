@@ -15,7 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.sources import (
+from bench.errors import BenchError, unknown
+from bench.inputs import Examples, digest_texts
+from bench.losses import Contrast
+from bench.scoring.metrics import METRICS
+from bench.sources import (
     DataError,
     filled,
     find_columns,
@@ -25,10 +29,6 @@ from bench.data.sources import (
     package_file,
     table,
 )
-from bench.errors import BenchError, unknown
-from bench.inputs import Examples, digest_texts
-from bench.losses import Contrast
-from bench.scoring.metrics import METRICS
 from bench.task import Card, Predictions, Scores, Task, Track
 
 # SimCSE's subsets (no SMT in 2013: its text may not be passed on). The subsets of a year are concatenated before

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.data.labelled import Labelled, LabelledTask, Splits, cut, dev_size, numbers, scored
-from bench.data.sources import DataError, filled, find_folder
+from bench.sources import DataError, filled, find_folder
 from bench.task import Card, Predictions, Scores, Track
 
 MINILM = "all-MiniLM-L6-v2"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.data.sources import Source
+from bench.sources import Source
 from bench.task import TestSealed, Track
 from bench.tasks.sts import Sts
 

@@ -1,1 +1,1 @@
-"""What everything else stands on: console, processes, archives, waiting. Imports `bench.errors` alone."""
+"""What all else stands on: console, processes, files, archives, provenance, waiting. Imports `bench.errors` alone."""

@@ -6,25 +6,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from bench.records.specs import CheckedSpec, in_words
 
-
-class Spec(BaseModel):
-    """What the board reads of a record's spec; other keys are kept and compared too."""
-
-    model_config = ConfigDict(extra="allow")
-
-    task: str
-    track: str
-    method: str
-    student: str
-    teacher: str
-    seed: int = Field(ge=0, strict=True)
-    settings: dict[str, dict[str, Any]]
-    versions: dict[str, Any]
-
-
-View = Callable[[Spec], Mapping[str, Any]]
+View = Callable[[CheckedSpec], Mapping[str, Any]]
 
 
 def settings(part: str) -> View:
@@ -35,7 +19,7 @@ def version(part: str) -> View:
     return lambda spec: {f"{part} version": spec.versions[part]} if part in spec.versions else {}
 
 
-def others(spec: Spec) -> Mapping[str, Any]:
+def others(spec: CheckedSpec) -> Mapping[str, Any]:
     """What else a spec holds: {a: {b: 1}} -> {a.b: 1}, one level, which is as deep as it goes outside its settings."""
     extra = spec.model_extra or {}
     return {f"{k}.{n}": v for k, part in extra.items() if isinstance(part, dict) for n, v in part.items()} | {
@@ -55,11 +39,11 @@ VIEWS: dict[str, tuple[str, View]] = {
 class Differences:
     """The keys in which rows differ are found once for each kind, and not once for each row."""
 
-    def __init__(self, specs: Sequence[Spec]) -> None:
+    def __init__(self, specs: Sequence[CheckedSpec]) -> None:
         self.specs = specs
         self._split: dict[tuple[str, str], list[str]] = {}
 
-    def of(self, spec: Spec) -> tuple[str, ...]:
+    def of(self, spec: CheckedSpec) -> tuple[str, ...]:
         """`key=value` for each key that is not the same in all rows of its kind."""
         prefixes = {"student": f"{spec.student.partition(':')[0]}.", "track": "track."}
         words = []
@@ -69,7 +53,7 @@ class Differences:
             words += [told.get(key, f"{prefix}{key} not set") for key in self.split(name, spec)]
         return tuple(words)
 
-    def split(self, name: str, spec: Spec) -> list[str]:
+    def split(self, name: str, spec: CheckedSpec) -> list[str]:
         """The keys of a view that are not the same in all rows of the spec's kind."""
         by, view = VIEWS[name]
         kind = getattr(spec, by) if by else ""
@@ -80,10 +64,3 @@ class Differences:
                 found |= {json.dumps(peer[key], sort_keys=True) if key in peer else "" for peer in peers}
             self._split[name, kind] = sorted(key for key, found in values.items() if len(found) > 1)
         return self._split[name, kind]
-
-
-def in_words(value: Any) -> str:
-    """A setting as `--set` takes it."""
-    if isinstance(value, str):
-        return value
-    return "none" if value is None else json.dumps(value, sort_keys=True)

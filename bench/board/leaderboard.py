@@ -12,22 +12,20 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from pydantic import ValidationError
-
-from bench.board.differences import Differences, Spec, in_words
+from bench.board.differences import Differences
 from bench.errors import RequestError
-from bench.records.disk import Data, Interval, Record
+from bench.records.schemas import Data, Interval, Record
+from bench.records.specs import TRACK_ORDER, CheckedSpec, checked_spec, in_words
 
 Z = 1.96
 ENOUGH_SEEDS = 3
 ALWAYS = ("finetune", "kd")  # the rows that a board needs to mean anything, beside the teacher
-TRACK_ORDER = ("mini", "lite", "full")
 
 
 @dataclass(frozen=True)
 class Run:
     record: Record
-    spec: Spec
+    spec: CheckedSpec
 
 
 @dataclass(frozen=True, order=True)
@@ -130,19 +128,9 @@ class Board:
 
 def rows(records: Iterable[Record]) -> list[Board]:
     """The boards, by task and track. RequestError: a record whose spec does not say what was run, or is there twice."""
-    runs = sorted((Run(r, spec_of(r)) for r in records), key=lambda run: run.record.run_id)
+    runs = sorted((Run(r, checked_spec(r)) for r in records), key=lambda run: run.record.run_id)
     boards = [_board(group) for group in _grouped(runs, _board_key)]
     return sorted(boards, key=lambda b: (b.task, _place(b.track), b.version, b.identity, b.metric, b.dataset))
-
-
-def spec_of(record: Record, where: str = "") -> Spec:
-    """The record's spec, checked. `where`: what an error calls the record."""
-    try:
-        return Spec.model_validate(record.spec)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(p) for p in ("spec", *first["loc"]))
-        raise RequestError(f"{where or record.run_id} is not a valid record: {key}: {first['msg']}") from None
 
 
 def combined(scores: Sequence[Interval]) -> Score:

@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from bench.base import files
 from bench.board import leaderboard
 from bench.board.leaderboard import Board, Row
 from bench.errors import RequestError, unknown
 from bench.plugins import registry
 from bench.records import disk
-from bench.records.disk import Record
+from bench.records.arrays import unpack
+from bench.records.schemas import Record
+from bench.records.specs import checked_spec
 from bench.scoring.bootstrap import Score
 from bench.scoring.comparison import Comparison, Contributions, Runs, by_influence, contributions
 from bench.scoring.scores import Predictions, Scores
@@ -189,7 +192,7 @@ class Reader:
         for run_id in sorted(run_id for row in self.board.rows for _, run_id in row.runs):
             record = self.records[run_id]
             identity = record.teacher.identity
-            if leaderboard.spec_of(record).teacher == teacher.teacher and identity in (teacher.differs or (identity,)):
+            if checked_spec(record).teacher == teacher.teacher and identity in (teacher.differs or (identity,)):
                 yield run_id
 
     def stored(self, run_id: str) -> Predictions:
@@ -200,9 +203,9 @@ class Reader:
             data = path.read_bytes()
         except OSError as error:
             raise RequestError(f"cannot read the predictions {path}: {error.strerror}") from None
-        if disk.sha256(data) != record.predictions.sha256:
+        if files.sha256(data) != record.predictions.sha256:
             raise RequestError(f"{path} does not hold the predictions that {run_id} was scored from")
-        return disk.unpack(path)
+        return unpack(path)
 
     def contributions(self, predictions: Predictions, run_id: str, recorded: Scores) -> Contributions:
         """What each example adds. RequestError: the run was scored on other examples than the board's first."""

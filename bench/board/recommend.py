@@ -19,7 +19,7 @@ from bench.board.limits import Limits
 from bench.board.verdicts import with_intervals
 from bench.errors import RequestError, unknown
 from bench.records import disk
-from bench.records.disk import Record
+from bench.records.schemas import Record
 
 
 @dataclass(frozen=True)

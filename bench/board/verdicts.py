@@ -14,7 +14,7 @@ import numpy as np
 from bench.board.leaderboard import ALWAYS, Board, Row, Score
 from bench.board.named import Reader
 from bench.errors import BenchError
-from bench.records.disk import Record
+from bench.records.schemas import Record
 from bench.scoring.comparison import Comparison
 from bench.scoring.ranks import rank_ranges, ranked
 

@@ -12,6 +12,7 @@ from typing import Any
 from bench.errors import BenchError
 from bench.measuring import machine
 from bench.plugins import registry
+from bench.sources import Source
 from bench.store import folders
 
 
@@ -40,10 +41,8 @@ def _check(name: str, run: Callable[[], str]) -> dict[str, Any]:
 def _device() -> str:
     import torch
 
-    from bench.measuring.session import device_name
-
     kind = "cuda" if torch.cuda.is_available() else "cpu"
-    return f"{device_name(torch.device(kind))}, {torch.get_num_threads()} threads"
+    return f"{machine.device_name(torch.device(kind))}, {torch.get_num_threads()} threads"
 
 
 def _plugins() -> str:
@@ -59,7 +58,6 @@ def _plugins() -> str:
 
 def _packaged() -> str:
     """Every task with a mini track can read its data and find its teacher."""
-    from bench.data.sources import Source
     from bench.teachers import plans
 
     ready = []

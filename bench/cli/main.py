@@ -12,10 +12,11 @@ import typer
 
 from bench import __version__
 from bench.base import processes, waiting
+from bench.base.console import Console
 from bench.cli import results as cli_results
 from bench.cli import site
 from bench.cli.results import Json, Results
-from bench.errors import BenchError, RequestError
+from bench.errors import BenchError, RequestError, unknown
 
 app = typer.Typer(
     name="bench",
@@ -89,7 +90,6 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """What there is, and which methods fit which tasks (and why the others do not)."""
-    from bench.errors import unknown
     from bench.plugins.catalogue import catalogue
 
     parts = catalogue()
@@ -143,7 +143,6 @@ def teach(
     as_json: Json = False,
 ) -> None:
     """Fine-tune a teacher on a task, once: kept in the store, with a record. `bench run` does this where it has to."""
-    from bench.base.console import Console
     from bench.runs.spec import Request
     from bench.runs.sweep import teach_all
 
@@ -202,7 +201,6 @@ def run(
 
     On several GPUs or processes: torchrun --nproc_per_node 2 -m bench run ... (or accelerate launch). The same result.
     """
-    from bench.base.console import Console
     from bench.runs.spec import Request, resolve
     from bench.runs.sweep import describe, run_all
     from bench.store import folders
@@ -289,7 +287,6 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a finished run's student as a folder that plain libraries load, with a model card."""
-    from bench.base.console import Console
     from bench.export.export import export as write
 
     written = write(run, kind, out, results, data_dir, force, Console())

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.base.console import Console
 from bench.errors import BenchError, RequestError
 
 Results = Annotated[Path, typer.Option("--results", help="Folder of records.", show_default=True)]
@@ -116,7 +117,6 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Train a record's student again and compare: same, within interval, or different. The record stays as it is."""
-    from bench.base.console import Console
     from bench.runs.verify import verify as carry_out_again
 
     found = carry_out_again(results, run, data_dir, device, Console())
@@ -148,7 +148,6 @@ def profile(
     as_json: Json = False,
 ) -> None:
     """Size and speed of architectures beside a teacher's. Trains nothing; weights are random where it says so."""
-    from bench.base.console import Console
     from bench.runs import profile as profiling
     from bench.runs.sweep import choose_device
 
@@ -173,6 +172,6 @@ def schema() -> None:
 
 def record_schema() -> dict[str, Any]:
     """What docs/record.schema.json holds."""
-    from bench.records.disk import Record
+    from bench.records.schemas import Record
 
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Record.model_json_schema()

@@ -2,7 +2,7 @@
 
     teachers are taught, side by side
     networks of each shape are timed, one session at a time on a machine where nothing else of the command goes on
-    runs are carried out side by side, each after its assistants
+    runs are carried out side by side, each after those that it wants
 
 Ray moves calls to machines and tries again where a worker died; the run then resumes from its checkpoint in the store.
 Where Ray is and how much of it a run gets: `ray_cluster.py`. What a worker does: `worker.py`.
@@ -73,7 +73,7 @@ def carry_out(
         share = cluster.share(device, jobs)
         console(f"Ray: {cluster.describe()}; {share.describe()}")
         told = worker.order(request, results, share.device, share.threads)
-        runs = [s for s in {s.run_id: s for s in worker.with_assistants(specs)}.values() if not is_finished(s, results)]
+        runs = [s for s in {s.run_id: s for s in worker.with_wanted(specs)}.values() if not is_finished(s, results)]
         finish = partial(carry_out_calls, cluster, told, console)
         finish(teach_calls(runs, share))
         finish(time_calls(runs, cluster, share))
@@ -94,7 +94,7 @@ def time_calls(runs: Iterable[Spec], cluster: Cluster, share: Share) -> list[Cal
     timings in the store. Left out: shapes taught by a run of this command, which are timed beside others and marked as
     noisy.
     """
-    shapes = {shape(s): s for s in runs if not s.place.identity.startswith("run ")}
+    shapes = {shape(s): s for s in runs if not isinstance(s.place.origin, Spec)}
     return [
         Call(worker.time, s.run_id, f"[timing {s.values['student']}]", whole)
         for s in shapes.values()
@@ -125,7 +125,7 @@ def run_calls(runs: Sequence[Spec], share: Share, prefixes: dict[str, str]) -> l
             s.run_id,
             prefixes.get(s.run_id, f"[assistant {s.run_id}]"),
             share.of(share.jobs),
-            frozenset(a.run_id for a in s.assistants) & ours,
+            frozenset(other.run_id for _, other in s.wanted) & ours,
         )
         for s in sorted(runs, key=lambda s: turns[s.run_id])
     ]

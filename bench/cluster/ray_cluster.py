@@ -114,7 +114,7 @@ class Cluster:
 
 
 def attempt(work: Work, lines: Any, told: str, run_id: str, prefix: str) -> tuple[dict[str, Any], int]:
-    """In the worker."""
+    """In the worker. What it needs is imported here, so that a worker that lacks it says so."""
     from bench.cluster import worker
     from bench.runs import sweep
 

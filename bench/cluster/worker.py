@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +14,11 @@ from typing import Any
 
 from bench.base.console import Console
 from bench.errors import RequestError
+from bench.measuring.machine import threads
 from bench.runs import sweep
+from bench.runs.protocol import time_ahead
 from bench.runs.spec import Request, Spec, resolve
+from bench.runs.teach import ensure
 from bench.store import folders
 
 
@@ -51,16 +54,12 @@ def run(told: str, run_id: str, console: Console) -> dict[str, Any]:
 def teach(told: str, run_id: str, console: Console) -> dict[str, Any]:
     """Teach the run's teacher."""
     _, spec, device = begin(told, run_id)
-    assert spec.place.make is not None
-    spec.place.make(device, console)
+    ensure(spec.place.origin, device, console)
     return {}
 
 
 def time(told: str, run_id: str, console: Console) -> dict[str, Any]:
     """Time networks of the run's shapes, with the machine to itself."""
-    from bench.measuring.machine import threads
-    from bench.runs.protocol import time_ahead
-
     values, spec, device = begin(told, run_id)
     with threads(values["threads"]):
         time_ahead(spec, device, console)
@@ -100,14 +99,14 @@ def cpus() -> int:
 
 @lru_cache(maxsize=1)
 def resolved(told: str) -> dict[str, Spec]:
-    """The runs of the command and their assistants, by id; worked out once for all parts that this worker gets."""
+    """The runs of the command and those that they want, by id; worked out once for all parts that this worker gets."""
     request = json.loads(told)["request"]
     data_dir = request["data_dir"] and Path(request["data_dir"])
-    return {s.run_id: s for s in with_assistants(resolve(Request(**request | {"data_dir": data_dir})))}
+    return {s.run_id: s for s in with_wanted(resolve(Request(**request | {"data_dir": data_dir})))}
 
 
-def with_assistants(specs: Sequence[Spec]) -> Iterator[Spec]:
-    """Every run after its assistants, which may have their own; one may come several times."""
+def with_wanted(specs: Iterable[Spec]) -> Iterator[Spec]:
+    """Every run after those that it wants, which may want others; one may come several times."""
     for spec in specs:
-        yield from with_assistants(spec.assistants)
+        yield from with_wanted(other for _, other in spec.wanted)
         yield spec

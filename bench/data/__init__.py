@@ -1,1 +1,1 @@
-"""Where inputs come from: sources, labelled sets, images, tokenised text, augmentation."""
+"""What inputs are read into: labelled sets, images, tokenised text."""

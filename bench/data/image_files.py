@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from bench.data.images import Images
-from bench.data.sources import DataError, find_columns
 from bench.errors import RequestError
+from bench.sources import DataError, find_columns
 
 
 @dataclass(frozen=True)

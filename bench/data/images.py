@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bench.errors import BenchError, RequestError
+from bench.inputs import Pool, flat
 from bench.network import Network
 from bench.task import Task
 
@@ -32,7 +33,7 @@ RESIDENT = 8 * 2**30  # bytes of images that are moved to the network's device a
 SAMPLE = 10_000  # images that mean and deviation are taken from
 
 
-class Images(Sequence[np.ndarray]):
+class Images(Pool):
     """N images of one size in one array, uint8 (N, 3, H, W). A number gives an image, a slice or an array Images."""
 
     def __init__(self, pixels: np.ndarray) -> None:
@@ -62,8 +63,15 @@ class Images(Sequence[np.ndarray]):
         """(H, W)"""
         return self.pixels.shape[2], self.pixels.shape[3]
 
+    def take(self, rows: Sequence[int] | np.ndarray) -> Images:
+        return self[np.asarray(rows, np.int64)]
+
+    def sizes(self) -> np.ndarray:
+        """All images are of one size."""
+        return np.ones(len(self), np.int64)
+
     @cached_property
-    def digest(self) -> str:
+    def digest(self) -> str:  # type: ignore[override]
         """Content key: sha256 over the shape and every byte."""
         digest = hashlib.sha256(f"images {self.pixels.shape} ".encode())
         digest.update(self.pixels.data)
@@ -131,25 +139,30 @@ class ImageArrays:
         height, width = images.size
         # All alike, so that no bucketing takes place; in proportion to the size, so that batches fit into memory.
         self.lengths = np.full(len(images), max(1, height * width // WORK))
+        self.axes: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def batch(self, rows: np.ndarray) -> dict[str, Tensor]:
         """`pixels`, float32 (B, 3, H, W) = (byte / 255 - mean) / deviation, of these virtual rows."""
-        found = gather(self.pixels, torch.from_numpy(np.asarray(rows, np.int64)))
+        found = gather(self.pixels, torch.from_numpy(np.asarray(flat(rows), np.int64)))
         found = found.to(self.scale.device).contiguous()
         return {"pixels": torch.addcmul(self.shift, found.float(), self.scale)}
 
 
 class ImageNetwork(Network):
-    """A network that reads images, and keeps the mean and deviation that it was made for among its weights."""
+    """A network that reads images, and keeps the mean and deviation that it was made for among its weights.
+
+    What it exposes is what its body gives, and the logits of the head that the task's kind puts on it.
+    """
 
     mean: Tensor
     deviation: Tensor
 
     def __init__(self, task: Task) -> None:
         super().__init__()
+        self.goal = task.goal
         mean, deviation = training_images(task).statistics()
         self.register_buffer("mean", torch.from_numpy(mean).float())
         self.register_buffer("deviation", torch.from_numpy(np.maximum(deviation, 1 / 255)).float())

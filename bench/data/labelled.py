@@ -10,28 +10,31 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from torch import nn
 
-from bench.data.sources import DataError
-from bench.errors import BenchError, unknown
-from bench.inputs import Examples, digest_inputs, digest_texts, single
-from bench.losses import CrossEntropy, SquaredError
+from bench.errors import unknown
+from bench.inputs import Examples, Pool, digest_texts, pool, single, texts
 from bench.scoring.metrics import METRICS
-from bench.task import Predictions, Scores, Task
+from bench.sources import DataError
+from bench.task import Outputs, Predictions, Scores, Task
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """N inputs (texts, pairs of texts) and their labels (N,): class numbers, int64, or values, float32."""
+    """N inputs (a pool, or a list of texts or pairs) and their labels: class numbers (N,), int64, values (N,), float32,
+    or `Ragged` rows of class numbers, one a word."""
 
     inputs: Sequence[Any]
-    labels: np.ndarray
+    labels: Any
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", pool(self.inputs))
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def rows(self, chosen: Sequence[int] | np.ndarray) -> Labelled:
-        return Labelled([self.inputs[i] for i in chosen], self.labels[np.asarray(chosen, np.int64)])
+        chosen = np.asarray(chosen, np.int64)
+        return Labelled(self.inputs.take(chosen), self.labels[chosen])  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Splits:
 
 def by_hash(data: Labelled) -> Labelled:
     """In the order of their sha256: the same for every source, and unlike any file's. Equal inputs keep theirs."""
-    keys = [hashlib.sha256("\t".join([x] if isinstance(x, str) else x).encode()).digest() for x in data.inputs]
+    keys = [hashlib.sha256(line.encode()).digest() for line in texts(data.inputs).lines()]
     return data.rows(sorted(range(len(keys)), key=keys.__getitem__))
 
 
@@ -109,23 +112,15 @@ class LabelledTask(Task):
     def _examples(self) -> Examples:
         return single(self.splits.train.inputs, self.splits.train.labels)
 
-    def objective(self) -> nn.Module:
-        return SquaredError() if self.kind == "regress" else CrossEntropy()
+    def inputs(self, split: str) -> Pool:
+        return pool([x for data in self.part(split).values() for x in data.inputs])
 
-    def inputs(self, split: str) -> Sequence[Any]:
-        return [x for data in self.part(split).values() for x in data.inputs]
-
-    def predict(self, outputs: np.ndarray, split: str) -> Predictions:
-        """Logits (N, C), of a regression (N, 1), beside the labels. BenchError: another shape, or not finite."""
-        found, start = {}, 0
-        values, expected = np.asarray(outputs, np.float32), (len(self.inputs(split)), self.outputs)
-        if values.shape != expected:
-            raise BenchError(f"expected outputs of shape {expected}, got {values.shape}")
-        if not np.isfinite(values).all():
-            raise BenchError("the network's outputs are not finite: training has diverged, try a lower learning rate")
+    def predict(self, outputs: Outputs, split: str) -> Predictions:
+        """What the kind decoded, beside the labels. BenchError: of another shape, or not finite."""
+        found, start, goal = {}, 0, self.goal
+        outputs = goal.checked(outputs, len(self.inputs(split)))
         for name, data in self.part(split).items():
-            own = values[start : start + len(data)]
-            found[name] = {"prediction": own[:, 0] if self.kind == "regress" else own, "gold": data.labels}
+            found[name] = goal.predictions(outputs[np.arange(start, start + len(data))], data.labels)
             start += len(data)
         return found
 
@@ -133,7 +128,7 @@ class LabelledTask(Task):
         """Hash of all texts and labels, as they are read."""
         parts = []
         for name, data in {"train": self.splits.train, "dev": self.splits.dev, **self.splits.test}.items():
-            parts += [name, digest_inputs(data.inputs), repr(data.labels.tolist())]
+            parts += [name, pool(data.inputs).digest, repr(data.labels.tolist())]
         return digest_texts(parts)
 
     def sizes(self) -> dict[str, int]:

@@ -11,17 +11,16 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from bench.board.differences import in_words
 from bench.network import Network
 from bench.networks.transformer import TransformerNetwork
 from bench.records import disk
-from bench.records.disk import Record
+from bench.records.schemas import Record
+from bench.records.specs import in_words
 from bench.runs import replay
 from bench.runs.spec import Spec
 from bench.web.formats import figures, hundred, whole
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
-PIPELINES = {"embed": "sentence-similarity"}  # kind of task -> the Hub's name of what the model is for
 ACTIVE = re.compile(r"([\\`*_\[\]<>|&~$])")  # characters that begin something in Markdown inside a line
 ON_HUB = re.compile(r"([\w.-]+/[\w.-]+)@")  # owner/name@commit, as models.Place has it
 HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")  # controls, and marks that turn text round
@@ -30,7 +29,7 @@ HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")  # contro
 def write(folder: Path, record: Record, kind: str, network: Network, spec: Spec, siblings: Sequence[Record]) -> None:
     """README.md of an exported folder."""
     text = render(
-        record, siblings, kind=kind, command=shlex.join(replay.command_of(record)), task_kind=spec.task.kind,
+        record, siblings, kind=kind, command=shlex.join(replay.command_of(record)), pipeline=spec.task.goal.pipeline,
         base_models=hub_parents(spec), backbone=isinstance(network, TransformerNetwork), max_length=_limit(network),
         method_title=str(spec.method.declares.get("title", spec.method.summary)),
         method_citation=str(spec.method.declares.get("citation", "")),
@@ -64,7 +63,7 @@ def render(record: Record, siblings: Sequence[Record], **context: Any) -> str:
     environment.filters |= {
         "hundred": hundred, "figures": figures, "whole": whole, "words": in_words, "code": code, "block": block,
     }  # fmt: skip
-    front = Markup(front_matter(record, context["kind"], context["task_kind"], context["base_models"]))
+    front = Markup(front_matter(record, context["kind"], context["pipeline"], context["base_models"]))
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return page.render(run=record, seeds=siblings, front=front, speed=speed(record), loyalty=loyalty(record), **context)
 
@@ -98,17 +97,16 @@ def _fence(text: str, least: int) -> str:
     return "`" * (longest + 1 if longest >= least else least)
 
 
-def front_matter(record: Record, kind: str, task_kind: str, base_models: Sequence[str]) -> str:
+def front_matter(record: Record, kind: str, pipeline: str, base_models: Sequence[str]) -> str:
     """What the Hub reads: licence, parent model, tags, results. YAML without its `---` lines."""
     from huggingface_hub import EvalResult, ModelCardData
 
     task, track = one_line(record.spec["task"]), one_line(record.spec["track"])
-    pipeline = PIPELINES.get(task_kind)
     metric = record.metrics.main.name
     scores = {name: values[metric] for name, values in record.metrics.all.items() if metric in values}
     results = [
         EvalResult(
-            task_type=pipeline or task_kind, dataset_type=task,
+            task_type=pipeline, dataset_type=task,
             dataset_name=one_line(f"{name} ({task}, {track} track)"),
             metric_type=one_line(metric), metric_value=value,
         )

@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from bench.base.console import Console
 from bench.errors import BenchError, RequestError, unknown
+from bench.export import card, hf, onnx
 from bench.network import Network
+from bench.networks.inference import outputs
 from bench.records import disk
-from bench.records.disk import Record
+from bench.records.schemas import Record
 from bench.runs import replay
+from bench.runs.protocol import build_student, make_teacher
 from bench.runs.spec import Spec
-from bench.signals import OUTPUT
 from bench.store import folders
 from bench.training import checkpoint
 
@@ -37,8 +40,6 @@ def export(
     if kind not in FORMATS:
         raise unknown("format", kind, FORMATS)
     if kind == "onnx":
-        from bench.export import onnx
-
         onnx.check_installed()
     check_place(out, results, force)
     path = replay.find_record(results, run)
@@ -50,8 +51,6 @@ def export(
     with temporary(out) as folder, redirect_stdout(sys.stderr):  # the libraries may talk; --json must not
         difference = write(kind, network, spec, folder)
         console(f"  read back: {len(samples(spec))} inputs, largest difference {difference:.1e}")
-        from bench.export import card
-
         card.write(folder, record, kind, network, spec, card.siblings(path, record))
         files = publish(folder, out)
     return {
@@ -94,11 +93,7 @@ def check_kept(record: Record) -> None:
 
 def rebuild(spec: Spec) -> Network:
     """The student of a finished run, on the CPU, ready to predict."""
-    import torch
-
-    from bench.runs.protocol import build_student, make_teacher
-
-    if spec.task.kind != "embed":
+    if spec.task.goal.outputs:
         raise RequestError(f"bench export writes sentence encoders; {spec.task.name} has a '{spec.task.kind}' student")
     with folders.locked(f"run-{spec.run_id}"):
         kept = checkpoint.load(weights_of(spec.run_id))
@@ -114,10 +109,8 @@ def rebuild(spec: Spec) -> Network:
 
 def write(kind: str, network: Network, spec: Spec, folder: Path) -> float:
     """Put the student into the folder, read it back; the largest difference of an output. BenchError: too large."""
-    from bench.export import hf, onnx
-
     form = {"hf": hf, "onnx": onnx}[kind]
-    output = OUTPUT[spec.task.kind]
+    output = spec.task.goal.output
     try:
         form.write(network, output, folder)
         difference = largest_difference(network, output, form.read(folder), samples(spec))
@@ -143,8 +136,6 @@ def largest_difference(
     network: Network, output: str, read: Callable[[Sequence[str]], np.ndarray], texts: Sequence[str]
 ) -> float:
     """max |found - expected| / max(1, max |expected|), with all inputs in one batch, and some of them alone."""
-    from bench.networks.inference import outputs
-
     expected = outputs(network, network.encode(texts), frozenset({output}))[output]
     alone = [0, *range(len(texts) - len(ODD) - 1, len(texts))]
     together = np.abs(read(texts) - expected).max()

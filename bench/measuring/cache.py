@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.base.archive import load_arrays
+from bench.base import files, provenance
+from bench.base.archive import load_arrays, pack
 from bench.inputs import digest_inputs
 from bench.measuring import machine
 from bench.measuring.clock import Effort
 from bench.measuring.counting import parameters
 from bench.network import Network
-from bench.records import disk
-from bench.runs import recording
+from bench.records.arrays import flatten_samples, unflatten_samples
 from bench.store import folders
 
 NOTE = "timed in an earlier run with networks of the same shapes, on the same inputs and machine"
@@ -42,8 +42,7 @@ def key_of(networks: Mapping[str, Network], inputs: Sequence[Any], effort: Effor
 def code() -> list[str]:
     """What the timing code is: another way of timing gives other times."""
     names = ("clock", "session", "counting", "noise", "energy")
-    files = [Path(__file__).with_name(f"{name}.py") for name in names]
-    return [disk.sha256(path.read_bytes()) for path in files]
+    return [files.sha256(Path(__file__).with_name(f"{name}.py").read_bytes()) for name in names]
 
 
 def once(key: str, measure: Callable[[], dict[str, Any]], anew: bool = False) -> dict[str, Any]:
@@ -53,8 +52,8 @@ def once(key: str, measure: Callable[[], dict[str, Any]], anew: bool = False) ->
         kept = None if anew else read(folder)
         if kept is not None:
             return kept | {"notes": [*kept["notes"], NOTE]}
-        commit, dirty = machine.commit()
-        found = measure() | {"measured": recording.now(), "commit": commit, "dirty": dirty}
+        commit, dirty = provenance.commit()
+        found = measure() | {"measured": provenance.now(), "commit": commit, "dirty": dirty}
         write(folder, found)
         return found
 
@@ -64,7 +63,7 @@ def read(folder: Path) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = json.loads((folder / "measured.json").read_text(encoding="utf-8"))
         arrays = load_arrays((folder / "samples.npz").read_bytes())
-        return found | {"samples": disk.unflatten_samples(arrays)}
+        return found | {"samples": unflatten_samples(arrays)}
     except Exception:  # an interrupted write, another version: all mean to time again
         return None
 
@@ -73,9 +72,9 @@ def write(folder: Path, found: dict[str, Any]) -> None:
     """Samples first, the rest last: a session that is there is complete."""
     shutil.rmtree(folder, ignore_errors=True)
     folders.make_folder(folder)
-    disk.replace(folder / "samples.npz", disk.pack(disk.flatten_samples(found["samples"])))
+    files.replace(folder / "samples.npz", pack(flatten_samples(found["samples"])))
     rest = {name: value for name, value in found.items() if name != "samples"}
-    disk.replace(folder / "measured.json", json.dumps(rest, default=plain).encode())
+    files.replace(folder / "measured.json", json.dumps(rest, default=plain).encode())
 
 
 def plain(value: Any) -> Any:

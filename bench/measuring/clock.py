@@ -17,12 +17,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from bench.inputs import Pool
 from bench.measuring.counting import flops, peak_memory
 from bench.measuring.energy import Meter, meter
 from bench.measuring.noise import Watch
 from bench.network import Encoded, Network
 from bench.networks.inference import length_batches, to_device
-from bench.records.disk import Samples
+from bench.records.arrays import Samples
 
 STABLE = 0.02  # the median of the last calls is this near to that of the calls before
 FEWEST = 5  # rounds
@@ -65,7 +66,7 @@ class Job:
     """What the process is given."""
 
     networks: dict[str, Network]  # on the CPU
-    inputs: Sequence[Any]
+    inputs: Pool
     want: frozenset[str]
     points: Sequence[Point]
     effort: Effort
@@ -83,7 +84,7 @@ def carry_out(job: Job, report: Report) -> dict[str, Any]:
     networks = {name: n.eval().to(device) for name, n in job.networks.items()}
     encoded = {name: n.encode(job.inputs) for name, n in networks.items()}
     torch.set_num_threads(max(p.threads for p in job.points))
-    points = [p for p in job.points if not p.length or all(reads(n, job, p.length) for n in networks.values())]
+    points = [p for p in job.points if not p.length or all(fixed(n, job, p.length) for n in networks.values())]
     report("memory and operations", 0, 1)
     counts = {name: count(n, encoded[name], job, points) for name, n in networks.items()}
     power, samples, unsteady = meter(device), Samples(), []
@@ -117,51 +118,38 @@ def count(network: Network, encoded: Encoded, job: Job, points: Sequence[Point])
     return {
         "memory_bytes": peak_memory(network, call),
         "flops": {"mean": flops(network, encoded, job.want)}
-        | {str(n): flops(network, fixed(network, job, n), job.want) for n in lengths},
+        | {str(n): flops(network, read, job.want) for n in lengths if (read := fixed(network, job, n))},
         "tokens": {"mean": float(encoded.lengths.mean()), "padding": 1 - float(encoded.lengths.sum()) / padded},
     }
 
 
-def fixed(network: Network, job: Job, length: int) -> Encoded:
-    """One input of this many tokens: test inputs joined and cut; of fewer where the network reads no more.
+def fixed(network: Network, job: Job, length: int) -> Encoded | None:
+    """One input of this many tokens: test inputs joined and cut; None: the network reads none of that length.
 
     Where inputs are pairs it is a pair: of so many tokens together, or for a network that cuts each text by itself, of
     half as many each.
     """
-    texts = [text if isinstance(text, str) else " ".join(text) for text in job.inputs]
-    long = " ".join(texts * (1 + 20 * length // len("".join(texts))))
-    if isinstance(job.inputs[0], str):
-        return network.encode([long], length)
-    together = network.encode([(long, long)], length)
-    return together if together.lengths[0] == length else network.encode([(long, long)], length // 2)
-
-
-def reads(network: Network, job: Job, length: int) -> bool:
-    """Whether the network reads inputs of this many tokens."""
-    return int(fixed(network, job, length).lengths[0]) == length
+    long = job.inputs.of_length(length)
+    tried = (network.encode(long, limit) for limit in (length, length // 2)) if long is not None else ()
+    return next((encoded for encoded in tried if int(encoded.lengths[0]) == length), None)
 
 
 def make_calls(point: Point, network: Network, encoded: Encoded, job: Job) -> list[Call]:
     """What a pass of this point calls, one sample each."""
     if point.length:
-        encoded = fixed(network, job, point.length)
+        encoded = fixed(network, job, point.length) or encoded
     if point.scenario == "offline":
         return [_raw(network, job.inputs, job.want) if point.end_to_end else _ready(network, encoded, job.want)]
     order = np.argsort(encoded.lengths, kind="stable") if len(encoded.lengths) <= ALIKE else _even(job)
     if point.end_to_end:
-        return [_raw(network, job.inputs[i : i + 1], job.want) for i in order]
+        return [_raw(network, job.inputs.take([i]), job.want) for i in order]
     return [_ready(network, encoded, job.want, np.array([i])) for i in order]
 
 
 def _even(job: Job) -> np.ndarray:
     """Rows of even ranks in length, the same for every network."""
-    order = np.argsort([size(x) for x in job.inputs], kind="stable")
+    order = np.argsort(job.inputs.sizes(), kind="stable")
     return order[((np.arange(ALIKE) + 0.5) * len(order) / ALIKE).astype(int)]
-
-
-def size(x: Any) -> int:
-    """Characters of a text or of both texts of a pair; images are all of one size."""
-    return sum(map(len, x)) if isinstance(x, tuple) else len(x)
 
 
 def _ready(network: Network, encoded: Encoded, want: frozenset[str], rows: np.ndarray | None = None) -> Call:
@@ -170,13 +158,13 @@ def _ready(network: Network, encoded: Encoded, want: frozenset[str], rows: np.nd
     return lambda: [network(batch, want) for batch in batches]
 
 
-def _raw(network: Network, inputs: Sequence[Any], want: frozenset[str]) -> Call:
+def _raw(network: Network, inputs: Pool, want: frozenset[str]) -> Call:
     def call() -> list[Any]:
         encoded = network.encode(inputs)
         found = []
         for rows in length_batches(encoded.lengths):
             signals = network(to_device(encoded.batch(rows), network.device), want)
-            found.append([getattr(signals, name).cpu() for name in want])
+            found.append([signals[name].cpu() for name in want])
         return found
 
     return call

@@ -1,15 +1,16 @@
-"""Where a run took place: hardware, versions, the commit of the code."""
+"""Where a run took place: hardware and versions."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
 import platform
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from bench.measuring.noise import cores
 
 LIBRARIES = ("torch", "transformers", "sentence-transformers", "accelerate", "tokenizers", "numpy", "scipy")
 
@@ -17,8 +18,6 @@ LIBRARIES = ("torch", "transformers", "sentence-transformers", "accelerate", "to
 def describe(device: Any, processes: int = 1) -> dict[str, Any]:
     """Hardware and versions, as kept in the record; of several processes how many, and the main one's machine."""
     import torch
-
-    from bench.measuring.session import cpu_name, device_name
 
     return {
         "device": device_name(device),
@@ -55,19 +54,22 @@ def versions() -> dict[str, str]:
     return found
 
 
-def commit() -> tuple[str | None, bool | None]:
-    """(commit, whether files differ from it) of the checkout that holds this package; (None, None) in a wheel."""
-    folder = Path(__file__).resolve().parents[2]
-    if not (folder / ".git").exists():
-        return None, None
-    head = _git(folder, "rev-parse", "HEAD")
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    return head, None if changes is None else bool(changes)
+def device_name(device: Any) -> str:
+    """The hardware that ran, as its maker calls it."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU: {cpu_name()}, {len(cores())} cores"
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def cpu_name() -> str:
+    """The processor's model name where the system tells it."""
     try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as handle:
+            for line in handle:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,4 +1,4 @@
-"""Was the machine quiet? What other processes took while something was timed, and how much the rounds differ."""
+"""Was the machine quiet? What other processes took while something was timed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-SPREAD = 0.05  # coefficient of variation between rounds that is still quiet
-FOREIGN = 0.05  # share of the machine's cores that others may use
-CLOCKS = 0.05  # change of a GPU's clock
 
 
 class Watch:
@@ -33,22 +29,6 @@ class Watch:
         if self.clock:
             seen["clock"] = abs(gpu_clock(self.device) / self.clock - 1)
         return seen
-
-
-def spread(medians: np.ndarray) -> float:
-    """Coefficient of variation of the rounds' medians."""
-    return float(medians.std(ddof=1) / medians.mean()) if len(medians) > 1 else 0.0
-
-
-def reasons(seen: dict[str, float]) -> list[str]:
-    """Why a measurement is noisy, in words; empty: it is not."""
-    limits = {"spread": SPREAD, "foreign": FOREIGN, "clock": CLOCKS}
-    words = {
-        "spread": "rounds differ by {:.1%} (standard deviation / mean)",
-        "foreign": "other processes used {:.1%} of the cores",
-        "clock": "the GPU's clock changed by {:.1%}",
-    }
-    return [words[key].format(seen[key]) for key, most in limits.items() if seen.get(key, 0.0) > most]
 
 
 def cores() -> set[int]:

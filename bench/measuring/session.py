@@ -11,10 +11,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
-import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,12 +21,14 @@ import torch
 from bench.base import waiting
 from bench.base.console import Console
 from bench.errors import BenchError
+from bench.inputs import pool
 from bench.measuring import noise
 from bench.measuring.clock import FEWEST, Effort, Job, Point, carry_out
+from bench.measuring.machine import device_name
 from bench.network import Network
 from bench.plugins import registry
-from bench.records.disk import Samples
-from bench.scoring.bootstrap import median_interval
+from bench.records.arrays import Samples
+from bench.records.derived import reasons, speeds, speedups, spread
 from bench.store import folders
 
 SCOPE = "model only: token ids on the device -> outputs ready; real test inputs, fp32"
@@ -58,7 +58,7 @@ def measure(
     drawn = np.random.default_rng(seed).permutation(len(inputs))[: effort.inputs]
     threads = torch.get_num_threads()
     job = Job(
-        {name: n.to("cpu") for name, n in networks.items()}, choose(inputs, drawn), want,
+        {name: n.to("cpu") for name, n in networks.items()}, pool(inputs).take(drawn), want,
         points(device, threads, lengths), effort, str(device), frozenset(noise.cores()),
     )  # fmt: skip
     try:
@@ -74,11 +74,6 @@ def measure(
         "notes": notes(found, effort, seed),
         "samples": found["samples"],
     }
-
-
-def choose(inputs: Sequence[Any], rows: np.ndarray) -> Sequence[Any]:
-    """These inputs, in their own kind of sequence: images stay one array."""
-    return inputs[rows] if hasattr(inputs, "digest") else [inputs[i] for i in rows]  # type: ignore[call-overload]
 
 
 def points(device: torch.device, threads: int, lengths: Sequence[int]) -> list[Point]:
@@ -136,7 +131,7 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
     samples: Samples = found["samples"]
     models = {}
     for name, counts in found["counts"].items():
-        models[name] = counts | derived(samples, name, found["inputs"])
+        models[name] = counts | speeds(samples, name, found["inputs"])
         energy = found["energy"]
         models[name]["energy"] = energy and {
             "joules_per_1000": energy["joules_per_1000"][name], "source": energy["source"],
@@ -144,49 +139,8 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
     seen = found["seen"] | {"spread": spread(samples)}
     return {
         "models": models, "speedups": speedups(samples, next(iter(models))), "inputs": found["inputs"],
-        "seen": seen, "noise": noise.reasons(seen),
+        "seen": seen, "noise": reasons(seen),
     }  # fmt: skip
-
-
-def derived(samples: Samples, name: str, inputs: int) -> dict[str, dict[str, Any]]:
-    """Latency of every `single` point and throughput of every `offline` point of one network."""
-    return {
-        "latency": {p: percentiles(by[name]) for p, by in samples.items() if p.startswith("single")},
-        "throughput": {
-            f"{p}_per_s": inputs / (float(np.median(np.concatenate(by[name]))) / 1e9)
-            for p, by in samples.items()
-            if p.startswith("offline")
-        },
-    }
-
-
-def speedups(samples: Samples, reference: str) -> dict[str, dict[str, dict[str, Any]]]:
-    """{network: {point: {value, ci95}}}: median over rounds of the reference's median over this network's."""
-    result: dict[str, dict[str, dict[str, Any]]] = {}
-    for point, by in samples.items():
-        for name in by:
-            if name != reference:
-                value, ci95 = median_interval(round_medians(by[reference]) / round_medians(by[name]))
-                result.setdefault(name, {})[point] = {"value": value, "ci95": ci95}
-    return result
-
-
-def round_medians(rounds: Sequence[Sequence[int]]) -> np.ndarray:
-    return np.array([np.median(r) for r in rounds])
-
-
-def spread(samples: Samples) -> float:
-    """The spread between rounds of the network that spreads most, in the two scenarios."""
-    both = [samples[point] for point in ("single", "offline") if point in samples]
-    return max(noise.spread(round_medians(rounds)) for by in both for rounds in by.values())
-
-
-def percentiles(rounds: Sequence[Sequence[int]]) -> dict[str, float]:
-    """p50 in ms with its interval over rounds, p90, and p99 from 1,000 samples on."""
-    flat = np.concatenate([np.asarray(r) for r in rounds]) / 1e6
-    low, high = median_interval(round_medians(rounds) / 1e6)[1]
-    shown = (50, 90, 99) if len(flat) >= 1000 else (50, 90)
-    return {f"p{p}_ms": float(np.percentile(flat, p)) for p in shown} | {"p50_low_ms": low, "p50_high_ms": high}
 
 
 def notes(found: dict[str, Any], effort: Effort, seed: int) -> list[str]:
@@ -201,22 +155,3 @@ def notes(found: dict[str, Any], effort: Effort, seed: int) -> list[str]:
     if found["left_out"]:
         said.append(f"not timed, a network reads no inputs of that length: {', '.join(found['left_out'])}")
     return said
-
-
-def device_name(device: torch.device) -> str:
-    """The hardware that ran, as its maker calls it."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU: {cpu_name()}, {len(noise.cores())} cores"
-
-
-def cpu_name() -> str:
-    """The processor's model name where the system tells it."""
-    try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8") as handle:
-            for line in handle:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bench.base.console import Console
+from bench.kind import Kind, Outputs
 from bench.network import Encoded, Network
+from bench.scoring.scores import Ragged
+from bench.signals import Signals
 
 TOKENS = 8192  # padded tokens in one batch: bounded memory whatever the lengths
 
@@ -30,23 +33,53 @@ def length_batches(lengths: np.ndarray, tokens: int = TOKENS) -> Iterable[np.nda
 
 
 @torch.no_grad()
-def outputs(
+def passes(
     network: Network, encoded: Encoded, names: frozenset[str], console: Console | None = None
-) -> dict[str, np.ndarray]:
-    """Per-input signals of every input, in input order, as float32 arrays (N, ...)."""
+) -> Iterator[tuple[np.ndarray, Signals]]:
+    """(row numbers, their signals), batch by batch, without dropout."""
     was_training = network.training
     network.eval()
-    collected: dict[str, list[Tensor]] = {name: [] for name in names}
-    order: list[np.ndarray] = []
     done = 0
     for rows in length_batches(encoded.lengths):
-        signals = network(to_device(encoded.batch(rows), network.device), names)
-        for name in names:
-            collected[name].append(getattr(signals, name).float().cpu())
-        order.append(rows)
+        yield rows, network(to_device(encoded.batch(rows), network.device), names)
         done += len(rows)
         if console:
             console.progress("inputs", done, len(encoded.lengths))
     network.train(was_training)
+
+
+def outputs(
+    network: Network, encoded: Encoded, names: frozenset[str], console: Console | None = None
+) -> dict[str, np.ndarray]:
+    """Per-input signals of every input, in input order, as float32 arrays (N, ...)."""
+    collected: dict[str, list[Tensor]] = {name: [] for name in names}
+    order = []
+    for rows, signals in passes(network, encoded, names, console):
+        order.append(rows)
+        for name in names:
+            collected[name].append(signals[name].float().cpu())
+    return {name: collect(parts, order) for name, parts in collected.items()}
+
+
+def decoded(network: Network, encoded: Encoded, goal: Kind) -> Outputs:
+    """What the kind keeps of every input, in input order; no more than one batch of signals is held."""
+    parts, order = [], []
+    for rows, signals in passes(network, encoded, frozenset({goal.output})):
+        order.append(rows)
+        parts.append(kept(goal.decode(signals)))
+    return collect(parts, order)
+
+
+def kept(part: Tensor | list[np.ndarray]) -> Tensor | list[np.ndarray]:
+    return part.cpu() if isinstance(part, Tensor) else part
+
+
+def collect(parts: Sequence[Tensor | list[np.ndarray]], order: Sequence[np.ndarray]) -> Outputs:
+    """Batches of decoded inputs, and which inputs they are -> all in input order."""
     back = np.argsort(np.concatenate(order), kind="stable")
-    return {name: torch.cat(parts).numpy()[back] for name, parts in collected.items()}
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    if tensors:
+        found: np.ndarray = torch.cat(tensors).numpy()[back]
+        return found
+    rows = [row for part in parts for row in part]
+    return Ragged.of([rows[place] for place in back])

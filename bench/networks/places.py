@@ -5,18 +5,15 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench.data.sources import package_file
 from bench.errors import RequestError
+from bench.kind import Kind
+from bench.sources import package_file
 from bench.task import Task
-
-if TYPE_CHECKING:
-    from bench.network import Network
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")  # weights as safetensors alone, and the tokenizer
 DOWNLOAD: dict[str, Any] = {"allow_patterns": list(MODEL_FILES), "ignore_patterns": ["onnx/*"]}
@@ -33,8 +30,8 @@ class Place:
     repo: str = ""
     revision: str = ""  # as it was asked for; empty: the main branch
     commit: str = ""  # what it means
-    # builds the network where it is not simply read from the folder: a taught teacher, an assistant
-    make: Callable[[Any, Any], Network] | None = field(default=None, compare=False)  # (device, console)
+    # what makes it where it is not simply read from the folder: the plan of a taught teacher, the spec of a run
+    origin: Any = field(default=None, compare=False)
 
     @cached_property
     def path(self) -> Path:
@@ -71,14 +68,15 @@ def locate(reference: str, task: Task) -> Place:
     return Place(reference, f"{repo}@{commit}#{pooling}", pooling, repo=repo, revision=revision, commit=commit)
 
 
-def has_head(place: Place) -> bool:
-    """Whether a model solves a classification or regression as it is; an encoder has to be fine-tuned first."""
+def has_head(place: Place, goal: Kind) -> bool:
+    """Whether a model has the head of this kind; an encoder has to be fine-tuned first."""
     path = place.folder or config_of(place)
     try:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return any(str(name).endswith("ForSequenceClassification") for name in config.get("architectures") or ())
+    head = goal.auto.removeprefix("AutoModel")
+    return bool(head) and any(str(name).endswith(head) for name in config.get("architectures") or ())
 
 
 def config_of(place: Place) -> Path:

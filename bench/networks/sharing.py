@@ -3,7 +3,7 @@
     rows of process r of P     from floor(r n / P) to floor((r + 1) n / P), of n in order
     signals                    gathered from all processes; the gradient goes to the rows that a process ran itself
     losses                     of the whole batch, the same in every process
-    gradients                  the student's are summed over processes; the method's own are equal, and averaged
+    gradients                  those of networks are summed over processes; the method's own are equal, and averaged
 
 So the update is that of one process, up to rounding, whatever the loss does with a batch: contrast, relations, queues.
 No method knows of it. Batch normalisation takes its statistics over all processes (`batchnorm`). What a method
@@ -12,8 +12,7 @@ runs itself, as a peer of the student, every process runs on the whole batch. Dr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,11 +22,10 @@ from bench.base import processes
 from bench.errors import RequestError
 from bench.network import Network
 from bench.networks import batchnorm
-from bench.networks.precision import Forward
 from bench.signals import Signals
 
 
-def forward(network: Network | Forward, inputs: Mapping[str, Tensor], want: frozenset[str]) -> Signals:
+def forward(network: Network, inputs: Mapping[str, Tensor], want: frozenset[str]) -> Signals:
     """The signals of all rows; each process has run the network on its own. RequestError: some would have none."""
     if processes.count() == 1:
         return network(dict(inputs), want)
@@ -51,12 +49,7 @@ def share(rows: int) -> slice:
 def gathered(own: Signals, mine: slice, rows: int) -> Signals:
     """Signals of these rows -> signals of all rows."""
 
-    def whole(value: Any) -> Any:
-        if value is None:
-            return None
-        return Gathered.apply(value, mine, rows) if isinstance(value, Tensor) else tuple(map(whole, value))
-
-    return replace(own, **{f.name: whole(getattr(own, f.name)) for f in fields(own)})
+    return own.map(lambda value: Gathered.apply(value, mine, rows))
 
 
 class Gathered(torch.autograd.Function):
@@ -76,23 +69,21 @@ class Gathered(torch.autograd.Function):
         return gradients[0][context.mine], None, None
 
 
-def share_gradients(student: nn.Module, method: nn.Module) -> None:
-    """Make the gradients of all processes those of the whole batch, in one exchange.
+def share_gradients(moving: Sequence[Tensor], method: nn.Module) -> None:
+    """Make the gradients of all processes those of the whole batch, in one exchange, of parameters that move now.
 
     A parameter that no process has a gradient of keeps none: the optimiser would decay it otherwise.
     """
-    if processes.count() == 1:
+    if processes.count() == 1 or not moving:
         return
-    ours = list(student.parameters())
-    parameters = list(dict.fromkeys([*ours, *method.parameters()]))
-    there = torch.tensor([p.grad is not None for p in parameters], dtype=torch.int32)
+    there = torch.tensor([p.grad is not None for p in moving], dtype=torch.int32)
     distributed.all_reduce(there)  # on the CPU: no GPU is waited for
-    moved = [p for p, processes_ in zip(parameters, there.tolist(), strict=True) if processes_]
+    moved = [p for p, processes_ in zip(moving, there.tolist(), strict=True) if processes_]
     flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in moved])
     distributed.all_reduce(flat)
-    of_student = set(ours)
+    of_method = set(method.parameters())
     for p, part in zip(moved, flat.split([p.numel() for p in moved]), strict=True):
-        p.grad = (part if p in of_student else part / processes.count()).view_as(p).to(p.dtype)
+        p.grad = (part / processes.count() if p in of_method else part).view_as(p).to(p.dtype)
 
 
 def align(*modules: nn.Module) -> None:

@@ -12,16 +12,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.data.tokens import Lists, tokens
+from bench.data.tokens import Lists, TokenArrays, first_pieces, tokens
 from bench.errors import RequestError
-from bench.inputs import TokenArrays
+from bench.inputs import Texts, texts
+from bench.kind import Kind
 from bench.network import Network, Shape
 from bench.networks import attention
 from bench.networks.attention import WANTED, tapped
-from bench.networks.places import check
-from bench.signals import TRANSFORMER, Signals
+from bench.networks.places import Place, check
+from bench.signals import Signals
 
 POOLINGS = ("mean", "cls", "max", "pooler")
+READ = ("input_ids", "attention_mask", "token_type_ids")  # of a batch, by the models of the library
+TRANSFORMER = frozenset({"states", "hidden", "attention_scores", "queries", "keys", "values"})
 
 
 class Pooler(nn.Module):
@@ -53,7 +56,7 @@ class TransformerNetwork(Network):
         return self.__dict__.copy()
 
     def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> TokenArrays:
-        return tokenise(self.tokenizer, inputs, min(max_length or self.max_length, self.max_length))
+        return tokenise(self.tokenizer, texts(inputs), min(max_length or self.max_length, self.max_length))
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
         out, found = run(self.backbone, batch, want)
@@ -63,20 +66,20 @@ class TransformerNetwork(Network):
         if "embedding" in want:
             for module in self.head:
                 features = module(features)
-        return Signals(embedding=features.get("sentence_embedding"), mask=batch["attention_mask"], **found)
+        states = out.last_hidden_state if "states" in want else None
+        return Signals(found, embedding=features.get("sentence_embedding"), states=states)
 
 
 class TransformerClassifier(Network):
-    """A transformers model for sequence classification or regression, with its own head.
+    """A transformers model with the head that the library has for this kind of task.
 
-    `embedding` is what the head's last linear layer reads. Logits are (B, C), of a regression (B, 1).
+    The kind's feature is what the head's last linear layer reads.
     """
 
-    offers = TRANSFORMER | {"logits", "embedding"}
-
-    def __init__(self, model: Any, tokenizer: Any, max_length: int) -> None:
+    def __init__(self, model: Any, tokenizer: Any, max_length: int, goal: Kind) -> None:
         super().__init__()
-        self.model, self.tokenizer, self.max_length = model, tokenizer, max_length
+        self.model, self.tokenizer, self.max_length, self.goal = model, tokenizer, max_length, goal
+        self.offers = TRANSFORMER | {goal.output, goal.feature}
         self.shape = shape_of(model.config)
         self.width = last_linear(model).in_features
 
@@ -93,28 +96,32 @@ class TransformerClassifier(Network):
         return self.__dict__.copy()
 
     def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> TokenArrays:
-        return tokenise(self.tokenizer, inputs, min(max_length or self.max_length, self.max_length))
+        return tokenise(self.tokenizer, texts(inputs), min(max_length or self.max_length, self.max_length))
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
         read: list[Tensor] = []
         hook = None
-        if "embedding" in want:
+        if self.goal.feature in want:
             hook = last_linear(self.model).register_forward_pre_hook(lambda _, given: read.append(given[0]))
         try:
             out, found = run(self.model, batch, want)
         finally:
             if hook:
                 hook.remove()
-        return Signals(logits=out.logits, embedding=read[0] if read else None, mask=batch["attention_mask"], **found)
+        if read:
+            found[self.goal.feature] = read[0]
+        return self.goal.complete(Signals(found, logits=self.goal.select(out.logits, batch)), None, batch)
 
 
 def run(model: Any, batch: dict[str, Tensor], want: frozenset[str]) -> tuple[Any, dict[str, Any]]:
-    """(the model's output, the wanted token-level signals)."""
+    """(the model's output, the wanted token-level signals and their mask)."""
     taps: AbstractContextManager[list[attention.Tap]] = tapped(model) if want & WANTED else nullcontext([])
-    inputs = prepared(model, batch) if torch.is_grad_enabled() else batch
+    read = {name: batch[name] for name in READ if name in batch}
+    inputs = prepared(model, read) if torch.is_grad_enabled() else read
     with taps as noted:
         out = model(**inputs, output_hidden_states="hidden" in want)
     found: dict[str, Any] = attention.signals(noted, want, batch["attention_mask"])
+    found["mask"] = batch["attention_mask"]
     if "hidden" in want:
         found["hidden"] = tuple(out.hidden_states)
     return out, found
@@ -123,8 +130,7 @@ def run(model: Any, batch: dict[str, Tensor], want: frozenset[str]) -> tuple[Any
 def prepared(model: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """The batch with its mask as fused attention reads it, (B, 1, L, L), which the library hands on as it is.
 
-    Of a mask (B, L) it asks whether all is true, to leave it out: a sync of the device in every step, and a question
-    that torch.func.vmap cannot answer.
+    Of a mask (B, L) it asks whether all is true, to leave it out: a sync of the device in every step.
     """
     if model.config._attn_implementation not in ("sdpa", attention.NAME):
         return batch
@@ -132,15 +138,19 @@ def prepared(model: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     return batch | {"attention_mask": mask[:, None, None, :].bool().expand(-1, -1, mask.shape[1], -1)}
 
 
-def tokenise(tokenizer: Any, inputs: Sequence[Any], limit: int) -> TokenArrays:
+def tokenise(tokenizer: Any, inputs: Texts, limit: int) -> TokenArrays:
     """Texts or pairs of texts as the model's own tokenizer reads them; the longer text of a pair is cut first."""
-    pairs = bool(len(inputs)) and not isinstance(inputs[0], str)
+    pairs = len(inputs.columns) > 1
 
-    def read(chunk: Sequence[Any]) -> tuple[Lists, Lists | None]:
-        given = [list(part) for part in zip(*chunk, strict=True)] if pairs else [list(chunk)]
-        found = tokenizer(*given, truncation=True, max_length=limit, padding=False)
-        # of single texts all segments are 0, which is the default
-        return found["input_ids"], found.get("token_type_ids") if pairs else None
+    def read(chunk: Texts) -> dict[str, Lists]:
+        given = [list(column) for column in chunk.columns]
+        found = tokenizer(*given, truncation=True, max_length=limit, padding=False, is_split_into_words=chunk.split)
+        lists = {"ids": found["input_ids"]}
+        if pairs and "token_type_ids" in found:  # of single texts all segments are 0, which is the default
+            lists["segments"] = found["token_type_ids"]
+        if chunk.split:
+            lists["starts"] = [first_pieces(found.word_ids(n), len(words)) for n, words in enumerate(given[0])]
+        return lists
 
     return tokens(read, inputs, tokenizer.pad_token_id or 0, lambda: rules_of(tokenizer), limit)
 
@@ -190,37 +200,48 @@ def load(path: Path, pooling: str = "") -> TransformerNetwork:
     logging.disable_progress_bar()
     try:
         model = SentenceTransformer(
-            str(path), device="cpu", model_kwargs={"use_safetensors": True}, local_files_only=True
+            str(path),
+            device="cpu",
+            model_kwargs={"use_safetensors": True},
+            local_files_only=True,
+            trust_remote_code=False,
         )
     except Exception as error:  # a broken folder fails in many ways inside the libraries
         raise RequestError(f"cannot load a model from {path}: {type(error).__name__}: {str(error)[:200]}") from error
     return _from_modules(model, pooling, path)
 
 
-def load_classifier(path: Path, outputs: int, new_head: bool = False) -> TransformerClassifier:
-    """A transformers model with a head of this many outputs; `new_head`: on top of an encoder that has none.
+def load_classifier(path: Path, goal: Kind, new_head: bool = False) -> TransformerClassifier:
+    """A transformers model with the head of this kind; `new_head`: on top of an encoder that has none.
 
     RequestError: it cannot be loaded, or its head has another number of outputs.
     """
     check(path)
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    import transformers
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # that a new head is new is what was asked for
-    size = {"num_labels": outputs} if new_head else {}
+    size = {"num_labels": goal.outputs} if new_head else {}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            path, use_safetensors=True, local_files_only=True, dtype=torch.float32, **size
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        model = getattr(transformers, goal.auto).from_pretrained(
+            path, use_safetensors=True, local_files_only=True, trust_remote_code=False, dtype=torch.float32, **size
         )
     except Exception as error:  # as above
         reason = f"{type(error).__name__}: {str(error)[:200]}"
         raise RequestError(f"cannot load a classifier from {path}: {reason}") from error
-    if model.config.num_labels != outputs:
-        raise RequestError(f"{path} gives {model.config.num_labels} outputs and the task has {outputs}")
+    if model.config.num_labels != goal.outputs:
+        raise RequestError(f"{path} gives {model.config.num_labels} outputs and the task has {goal.outputs}")
     limit = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512), 512)
-    return TransformerClassifier(model, tokenizer, limit)
+    return TransformerClassifier(model, tokenizer, limit, goal)
+
+
+def load_model(place: Place, goal: Kind, new_head: bool = False) -> Network:
+    """The model at a place, with the head that the kind has in the library, or as an encoder."""
+    if goal.auto:
+        return load_classifier(place.path, goal, new_head)
+    return load(place.path, place.pooling)
 
 
 def _from_modules(model: Any, pooling: str, path: Path) -> TransformerNetwork:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,9 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 
-from bench.data.tokens import Lists, tokens
+from bench.data.tokens import Lists, TokenArrays, first_pieces, tokens
 from bench.errors import RequestError, unknown
-from bench.inputs import TokenArrays
+from bench.inputs import Texts, texts
 from bench.network import Network
 from bench.optimiser import Optimiser
 from bench.signals import Signals
@@ -63,20 +62,24 @@ class Tokens:
         """Rows that a table of vectors needs; ids may have gaps."""
         return max(self.tokenizer.get_vocab().values()) + 1
 
-    def read(self, texts: Sequence[str], max_length: int) -> TokenArrays:
+    def read(self, inputs: Texts, max_length: int) -> TokenArrays:
         """Token ids without special tokens: to a reader of words they are the same constant in every input.
 
         An empty input reads as one unknown word, so that no pooling divides by 0.
         """
 
-        def chunk(part: Sequence[str]) -> tuple[Lists, None]:
-            encodings = self.tokenizer.encode_batch_fast(list(part), add_special_tokens=False)
-            return [e.ids[:max_length] or [self.unk] for e in encodings], None
+        def chunk(part: Texts) -> dict[str, Lists]:
+            (column,) = part.columns
+            encodings = self.tokenizer.encode_batch_fast(
+                list(column), add_special_tokens=False, is_pretokenized=part.split
+            )
+            found: dict[str, Lists] = {"ids": [e.ids[:max_length] or [self.unk] for e in encodings]}
+            return found | ({"starts": starts(encodings, column, max_length)} if part.split else {})
 
         def rules() -> str:  # whether special tokens are text like any other is a switch that to_str leaves out
             return f"{self.tokenizer.to_str()} {self.unk} {self.tokenizer.encode_special_tokens}"
 
-        return tokens(chunk, texts, self.pad, rules, max_length)
+        return tokens(chunk, inputs, self.pad, rules, max_length)
 
     def portable(self, max_length: int) -> Tokenizer:
         """A copy whose tokenizer.json reads as `read` does, but for the empty input, which has no token there.
@@ -100,9 +103,9 @@ def task_tokens(task: Task, vocabulary: int) -> Tokens:
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     special = [PAD, UNK]  # first, hence ids 0 and 1
     trainer = trainers.WordLevelTrainer(vocab_size=vocabulary + 2, special_tokens=special, show_progress=False)
-    inputs = chain.from_iterable(task.examples(purpose).inputs for purpose in ("distil", "supervised"))
-    texts = (text for given in inputs for text in ([given] if isinstance(given, str) else given))
-    tokenizer.train_from_iterator(texts, trainer)
+    pools = [texts(task.examples(name).inputs) for name in task.training_sets]
+    lines = (" ".join(text) if p.split else text for p in pools for column in p.columns for text in column)
+    tokenizer.train_from_iterator(lines, trainer)
     tokenizer.encode_special_tokens = True  # "[PAD]" in an input is text like any other
     return Tokens(tokenizer, pad=0, unk=1)
 
@@ -138,33 +141,45 @@ def teacher_vectors(teacher: Network | None, size: int, width: int) -> Tensor:
 class Body(nn.Module):
     """What differs between the families: word vectors (B, L, W), mask (B, L) bool -> embedding (B, D).
 
-    Vectors of padding arrive as 0; the body sees to it that padding changes nothing.
+    Vectors of padding arrive as 0; the body sees to it that padding changes nothing. One that makes a state of every
+    token says how wide it is, and gives `states` and `pool` in the place of `forward`.
     """
 
     word_width: int  # W
     width: int  # D
+    state_width: int = 0  # S; 0: there are no states
     is_mean: bool = False  # nothing but the mean of the word vectors, for which other libraries have a module
+
+    def states(self, words: Tensor, mask: Tensor) -> Tensor:
+        """(B, L, S)"""
+        raise TypeError(f"{type(self).__name__} makes no states")
+
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        """States -> embedding."""
+        raise TypeError(f"{type(self).__name__} makes no states")
+
+    def forward(self, words: Tensor, mask: Tensor) -> Tensor:
+        return self.pool(self.states(words, mask), mask)
 
 
 class WordNetwork(Network):
-    """token ids (B, L) -> word vectors (B, L, W), dropout -> body -> embedding (B, D)."""
+    """token ids (B, L) -> word vectors (B, L, W), dropout -> body -> embedding (B, D), and states where asked for."""
 
-    offers = frozenset({"embedding", "logits"})
     optimiser = Optimiser(lr=1e-3, weight_decay=0.0)  # Adam's own default (Kingma & Ba 2015); our choice
 
     def __init__(self, body: Body, settings: WordSettings, task: Task, teacher: Network | None) -> None:
         super().__init__()
+        self.goal = task.goal
         self.tokens = (
             teacher_tokens(teacher) if settings.tokens == "teacher" else task_tokens(task, settings.vocabulary)
         )
-        self.max_length, self.width = settings.max_length, body.width
+        self.max_length = settings.max_length
         self.table = nn.Embedding(self.tokens.size, body.word_width, padding_idx=self.tokens.pad)
         self.dropout = nn.Dropout(settings.dropout)
         self.body = body
-        self.classify: nn.Linear | None = None
-        if task.kind != "embed":
-            self.width = body.width * (4 if paired(task) else 1)
-            self.classify = nn.Linear(self.width, task.outputs)
+        self.width = body.width * (4 if self.goal.outputs and paired(task) else 1)
+        self.classify = self.goal.head(body.state_width if self.goal.feature == "states" else self.width)
+        self.offers = frozenset({"embedding", self.goal.output} | ({"states"} if body.state_width else set()))
         if settings.embeddings == "teacher":
             self.origin = "teacher word embeddings"
         self._start(teacher)
@@ -177,23 +192,23 @@ class WordNetwork(Network):
             self.table.weight.copy_(teacher_vectors(teacher, *self.table.weight.shape))
 
     def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> TokenArrays | PairArrays:
-        limit = min(max_length or self.max_length, self.max_length)
-        if not len(inputs) or isinstance(inputs[0], str):
-            return self.tokens.read(inputs, limit)
-        return PairArrays(*(self.tokens.read(texts, limit) for texts in zip(*inputs, strict=True)))
+        limit, given = min(max_length or self.max_length, self.max_length), texts(inputs)
+        parts = [self.tokens.read(type(given)(column), limit) for column in given.columns]
+        return PairArrays(*parts) if len(parts) > 1 else parts[0]
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
-        found = self._read(batch["input_ids"], batch["attention_mask"])
+        found = self._read(batch["input_ids"], batch["attention_mask"], want)
         if "second_ids" in batch:
-            other = self._read(batch["second_ids"], batch["second_mask"])
-            found = torch.cat([found, other, (found - other).abs(), found * other], 1)
-        logits = self.classify(found) if self.classify is not None else None
-        return Signals(logits, found, mask=batch["attention_mask"])
+            one, other = found.embedding, self._read(batch["second_ids"], batch["second_mask"], want).embedding
+            found["embedding"] = torch.cat([one, other, (one - other).abs(), one * other], 1)
+        return self.goal.complete(found, self.classify, batch)
 
-    def _read(self, ids: Tensor, mask: Tensor) -> Tensor:
-        words = self.dropout(self.table(ids)) * mask[..., None]
-        result: Tensor = self.body(words, mask.bool())
-        return result
+    def _read(self, ids: Tensor, mask: Tensor, want: frozenset[str]) -> Signals:
+        words, real = self.dropout(self.table(ids)) * mask[..., None], mask.bool()
+        if not want & {"states"} and self.goal.feature != "states":
+            return Signals(embedding=self.body(words, real), mask=mask)
+        states = self.body.states(words, real)
+        return Signals(embedding=self.body.pool(states, real), states=states, mask=mask)
 
 
 class PairArrays:
@@ -203,6 +218,7 @@ class PairArrays:
     def __init__(self, first: TokenArrays, second: TokenArrays) -> None:
         self.first, self.second = first, second
         self.lengths = first.lengths + second.lengths
+        self.axes: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -216,7 +232,12 @@ class PairArrays:
 
 def paired(task: Task) -> bool:
     """Whether an input is two texts."""
-    return not isinstance(task.examples("supervised").inputs[0], str)
+    return len(texts(task.examples(task.training_sets[-1]).inputs).columns) > 1
+
+
+def starts(encodings: Sequence[Any], sentences: Sequence[Sequence[str]], limit: int) -> list[list[int]]:
+    """Where the first piece of each word stands in what was read, as far as that reaches."""
+    return [first_pieces(e.word_ids[:limit], len(words)) for e, words in zip(encodings, sentences, strict=True)]
 
 
 def max_over_time(x: Tensor, mask: Tensor) -> Tensor:

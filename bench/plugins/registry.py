@@ -1,4 +1,4 @@
-"""Plug-ins: every file in `tasks/`, `baselines/` and `students/`, entry points, and files given by path.
+"""Plug-ins: the files in `tasks/`, `baselines/`, `students/` and `bench/kinds/`, entry points, files given by path.
 
 What a plug-in declares is read from its source without importing it, so that listing needs no torch.
 """
@@ -18,11 +18,10 @@ from types import ModuleType
 from typing import Any
 
 from bench.errors import BenchError, RequestError, unknown
-from bench.signals import OUTPUT
 
-ROOMS = {"task": "tasks", "method": "baselines", "student": "students"}
-GROUPS = {"task": "bench.tasks", "method": "bench.methods", "student": "bench.students"}
-CONTRACTS = {"task": "Task", "method": "Method", "student": "Student"}
+ROOMS = {"task": "tasks", "method": "baselines", "student": "students", "kind": "kinds"}
+GROUPS = {"task": "bench.tasks", "method": "bench.methods", "student": "bench.students", "kind": "bench.kinds"}
+CONTRACTS = {"task": "Task", "method": "Method", "student": "Student", "kind": "Kind"}
 NAME = re.compile(r"\w[\w-]{0,99}")  # what a file given by path may be called: a folder of records gets its name
 
 
@@ -30,7 +29,7 @@ NAME = re.compile(r"\w[\w-]{0,99}")  # what a file given by path may be called: 
 class Plugin:
     """One plug-in file: how to import it, and what its class declares."""
 
-    kind: str  # task | method | student
+    kind: str  # task | method | student | kind
     name: str  # of the module, which is its name on the command line
     path: Path
     module: str  # import name; empty for a file given by path
@@ -150,8 +149,9 @@ def _load_file(plugin: Plugin) -> ModuleType:
 
 def _plugin(kind: str, name: str, path: Path, module: str) -> Plugin:
     declares = declared(path, CONTRACTS[kind])
-    if kind == "task" and declares.get("kind") not in OUTPUT:
-        raise RequestError(f"{path} must define a subclass of Task with a literal kind: one of {', '.join(OUTPUT)}")
+    if kind == "task" and declares.get("kind") not in found("kind"):
+        known = ", ".join(found("kind"))
+        raise RequestError(f"{path} must define a subclass of Task with a literal kind: one of {known}")
     return Plugin(kind, name, path, module, declares)
 
 

@@ -1,1 +1,1 @@
-"""The file that a run leaves: its form, its place, and the check of a folder of them. No torch."""
+"""The files that runs leave: their forms, their places, what follows from them, and their check. No torch."""

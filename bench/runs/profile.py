@@ -5,51 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import ConfigDict, Field, ValidationError
 
+from bench.base import files
+from bench.base.archive import pack
 from bench.base.console import Console
+from bench.base.provenance import now, provenance
 from bench.errors import RequestError
 from bench.measuring import machine, session
 from bench.measuring.counting import parameters
 from bench.network import Network
 from bench.networks import places
+from bench.networks.transformer import load_model
 from bench.plugins import registry
-from bench.records import disk
-from bench.runs import recording
+from bench.records.arrays import Samples, flatten_samples
+from bench.records.schemas import Profile
 from bench.runs.spec import Request, defaults, open_tasks, override, parse_settings
-from bench.signals import OUTPUT
 from bench.task import Task
 from bench.teachers.plans import is_shape
-
-
-class Profiled(disk.Size):
-    origin: str = Field(description="where its weights came from; speed does not depend on what they are")
-
-
-class Profile(disk.Part):
-    """One session: networks timed in turn, the first of them the reference of every speed-up."""
-
-    schema_: Literal[1] = Field(alias="schema")
-    task: str
-    track: str
-    reference: str
-    models: dict[str, Profiled]
-    speedups: dict[str, dict[str, disk.Interval]]
-    scope: str
-    device: str
-    threads: int
-    inputs: int
-    noise: list[str]
-    seen: dict[str, float]
-    notes: list[str]
-    environment: dict[str, Any]
-    provenance: disk.Provenance
-    samples: disk.StoredFile
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
 
 @dataclass(frozen=True)
@@ -65,17 +40,15 @@ class ProfileRequest:
     quick: bool = False
 
 
-def profile(request: ProfileRequest, device: torch.device, console: Console) -> tuple[dict[str, Any], disk.Samples]:
+def profile(request: ProfileRequest, device: torch.device, console: Console) -> tuple[dict[str, Any], Samples]:
     """The profile without its samples, and the samples. RequestError: an unknown or impossible architecture."""
-    started = recording.now()
+    started = now()
     named = request.task or first_task(request.students)
     task = open_tasks(Request([named], [], [], track=request.track, data_dir=request.data_dir))[0]
     networks = build(request, task, device)
     task.unseal()  # inputs alone: nothing is trained, chosen or scored
     effort = session.QUICK if request.quick else session.STANDARD
-    found = session.measure(
-        networks, task.inputs("test"), frozenset({OUTPUT[task.kind]}), effort, console, task.lengths
-    )
+    found = session.measure(networks, task.inputs("test"), frozenset({task.goal.output}), effort, console, task.lengths)
     sizes = {
         name: found["models"][name] | {"parameters": parameters(n), "disk_bytes": 0, "origin": n.origin}
         for name, n in networks.items()
@@ -83,7 +56,7 @@ def profile(request: ProfileRequest, device: torch.device, console: Console) -> 
     kept = {key: found[key] for key in ("speedups", "scope", "device", "threads", "inputs", "noise", "seen", "notes")}
     return kept | {
         "schema": 1, "task": task.name, "track": request.track, "reference": next(iter(networks)), "models": sizes,
-        "environment": machine.describe(device), "provenance": recording.provenance(started),
+        "environment": machine.describe(device), "provenance": provenance(started),
     }, found["samples"]  # fmt: skip
 
 
@@ -114,16 +87,10 @@ def build(request: ProfileRequest, task: Task, device: torch.device) -> dict[str
 
 def ready(reference: str, task: Task) -> Network | None:
     """A model as it is, with a new head where the task asks for one; None: the reference is a student's shape."""
-    from bench.networks.transformer import load, load_classifier
-
     if is_shape(reference):
         return None
     place = places.locate(reference, task)
-    network: Network
-    if task.kind == "embed":
-        network = load(place.path, place.pooling)
-    else:
-        network = load_classifier(place.path, task.outputs, new_head=not places.has_head(place))
+    network = load_model(place, task.goal, new_head=not places.has_head(place, task.goal))
     network.origin = place.identity
     return network
 
@@ -140,23 +107,11 @@ def shaped(name: str, task: Task, base: Network | None, given: dict[str, str], u
     return cls(settings).build(cls.check(size or cls.default), task, base)
 
 
-def write(path: Path, profile: dict[str, Any], samples: disk.Samples) -> None:
+def write(path: Path, profile: dict[str, Any], samples: Samples) -> None:
     """The profile and its samples beside it, each whole or not at all."""
-    packed = disk.pack(disk.flatten_samples(samples))
-    stored = {"file": f"{path.stem}.samples.npz", "sha256": disk.sha256(packed)}
+    packed = pack(flatten_samples(samples))
+    stored = {"file": f"{path.stem}.samples.npz", "sha256": files.sha256(packed)}
     text = Profile(**profile, samples=stored).model_dump_json(by_alias=True, indent=1) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    disk.replace(path.with_name(stored["file"]), packed)
-    disk.replace(path, text.encode())
-
-
-def read(path: Path) -> Profile:
-    """A stored profile. RequestError: broken."""
-    try:
-        return Profile.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise RequestError(f"{path} is not a valid profile: {where}: {first['msg']}") from None
-    except OSError as error:
-        raise RequestError(f"cannot read {path}: {error.strerror}") from None
+    files.replace(path.with_name(stored["file"]), packed)
+    files.replace(path, text.encode())

@@ -6,34 +6,36 @@ made on dev; test is opened once, after training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from bench.base import processes
 from bench.base.console import Console
+from bench.base.provenance import now
+from bench.base.seeds import derived_seed
 from bench.errors import RequestError
-from bench.inputs import Examples
 from bench.measuring import cache, machine, session
 from bench.method import Method, Run
 from bench.network import Network
-from bench.networks.inference import outputs
+from bench.networks.places import Place
+from bench.networks.transformer import load_model
 from bench.plugins import registry
 from bench.records import disk
+from bench.records.arrays import flatten
+from bench.records.schemas import Efficiency, Size
 from bench.runs import recording, teach
 from bench.runs.spec import Spec, run_place
-from bench.signals import OUTPUT
 from bench.store import folders
-from bench.task import Predictions, Task
+from bench.task import Predictions
+from bench.teachers.plans import Plan
 from bench.teachers.teacher import Teacher
 from bench.training import checkpoint
-from bench.training.loop import Dev, Trainer, derived_seed
-
-SWAPPED = 0.2  # mean recall on dev that another order of the classes must add before we call it swapped
+from bench.training.evaluation import Evaluation
+from bench.training.loop import Trainer
 
 
 @dataclass
@@ -49,9 +51,9 @@ class Distilled:
 def carry_out(spec: Spec, results: Path, device: torch.device, console: Console, cores: int | None = None) -> Path:
     """Distil, evaluate, measure, and leave a record. Resumes an interrupted run. Returns the record's path.
 
-    The run's assistants have been carried out. `cores`: threads to time with, where the run itself has fewer.
+    The runs that it wants have been carried out. `cores`: threads to time with, where the run itself has fewer.
     """
-    started = recording.now()
+    started = now()
     folder = folders.make_folder(folders.root() / "runs" / spec.run_id)
     d = distil(spec, folder, device, console)
     path = processes.from_main(lambda: leave_record(spec, d, results, console, started, cores))
@@ -64,32 +66,35 @@ def leave_record(
 ) -> Path:
     """Keep the student, evaluate it on test, measure it, and write the record; returns its path."""
     teach.publish(spec.place, results)
-    weights = folders.root() / "runs" / spec.run_id / "student.safetensors"
-    checkpoint.save(weights, d.student.state_dict(), {"spec": dict(spec.values)})
+    weights = weights_of(spec)
+    checkpoint.save(
+        weights, d.student.state_dict(), {"spec": dict(spec.values), "blueprint": d.student.blueprint()}
+    )  # fmt: skip
 
     spec.task.unseal()  # training has ended and every choice is made: test is read now, once
     console("  test")
-    predictions = predict(spec.task, d.student, d.teacher)
+    predictions = predict(spec, d.student, d.teacher)
     with machine.threads(cores):
         measured = measure(spec, d.student, d.teacher, console)
     record = recording.make_record(
         spec, d.student, d.teacher, d.trainer, predictions, d.dev, measured, weights, started
     )
-    return disk.write(results, record, disk.flatten(predictions), measured["samples"])
+    return disk.write(results, record, flatten(predictions), measured["samples"])
 
 
 def distil(spec: Spec, folder: Path, device: torch.device, console: Console) -> Distilled:
     """Train the student; the test split is sealed. The folder holds the checkpoint of an interrupted run."""
     spec.task.seal()
-    teacher = make_teacher(spec, device, console)
-    assistants = [Teacher(run_place(a), device, console) for a in spec.assistants]
-    check_classes(spec.task, teacher)
-    student = build_student(spec, teacher)
-    dev = Dev(spec.task, student)
-    method = build_method(spec, student, teacher, assistants, dev)
-    trainer = Trainer(student, method, teacher, dev.score, folder / "checkpoint.safetensors", console, assistants)
+    teachers = make_teachers(spec, device, console)
+    teacher = teachers["teacher"]
+    dev = Evaluation(spec.task, "dev")
+    check_teacher(spec, teacher, dev)
+    student = from_starts(spec, build_student(spec, teacher), device, console)
+    method = build_method(spec, student, teachers, dev)
+    path = folder / "checkpoint.safetensors"
+    trainer = Trainer(student, method, teachers, lambda n: dev.score(dev.outputs(n)), path, console, device)
     trainer.fit()
-    return Distilled(student, teacher, dev.score(student), trainer)
+    return Distilled(trainer.student, teacher, dev.score(dev.outputs(trainer.student)), trainer)
 
 
 def measure_again(spec: Spec, results: Path, device: torch.device, console: Console) -> Path:
@@ -99,11 +104,11 @@ def measure_again(spec: Spec, results: Path, device: torch.device, console: Cons
     """
     path = disk.path_of(results, spec.values, spec.run_id)
     record = disk.read(path)
-    student, teacher, weights = restore(spec, device, console)
+    student, teacher = restore(spec, device, console)
     spec.task.unseal()
     measured = measure(spec, student, teacher, console, anew=True)
-    record.efficiency = disk.Efficiency(**recording.efficiency(spec, student, measured, weights))
-    record.teacher.efficiency = disk.Size(**recording.size(teacher.network, measured, spec.place.disk_bytes, "teacher"))
+    record.efficiency = Efficiency(**recording.efficiency(spec, student, measured, weights_of(spec)))
+    record.teacher.efficiency = Size(**recording.size(teacher.network, measured, spec.place.disk_bytes, "teacher"))
     return disk.rewrite(path, record, measured["samples"])
 
 
@@ -119,82 +124,103 @@ def time_ahead(spec: Spec, device: torch.device, console: Console) -> None:
     spec.task.seal()
 
 
-def restore(spec: Spec, device: torch.device, console: Console) -> tuple[Network, Teacher, Path]:
+def weights_of(spec: Spec) -> Path:
+    """Where a run's student is kept."""
+    return folders.root() / "runs" / spec.run_id / "student.safetensors"
+
+
+def restore(spec: Spec, device: torch.device, console: Console) -> tuple[Network, Teacher]:
     """A finished run's student as it was kept, with its teacher. RequestError: it is no longer in the store."""
-    weights = folders.root() / "runs" / spec.run_id / "student.safetensors"
-    kept = checkpoint.load(weights)
+    kept = checkpoint.load(weights_of(spec))
     if kept is None:
         raise RequestError(
-            f"the student of {spec.run_id} is no longer in the store ({weights}): run it again with --results elsewhere"
+            f"the student of {spec.run_id} is no longer in the store ({weights_of(spec)}): run it again with --results "
+            "elsewhere"
         )
     teacher = make_teacher(spec, device, console)
-    student = build_student(spec, teacher)
-    student.load_state_dict(kept[0])
-    return student, teacher, weights
+    tensors, state = kept
+    student = build_student(spec, teacher, blueprint=state.get("blueprint"))
+    student.load_state_dict(tensors)
+    return student, teacher
 
 
-def make_teacher(spec: Spec, device: torch.device, console: Console) -> Teacher:
-    """The run's teacher, not yet loaded (or taught)."""
-    outputs = 0 if spec.task.kind == "embed" else spec.task.outputs
-    return Teacher(spec.place, device, console, outputs)
+def opened(spec: Spec, place: Place, device: torch.device, console: Console) -> Network:
+    """The network at a place: another run's student, a taught teacher, or a model as it is."""
+    if isinstance(place.origin, Spec):
+        return restore(place.origin, device, console)[0]
+    if isinstance(place.origin, Plan):
+        return teach.ensure(place.origin, device, console)
+    return load_model(place, spec.task.goal)
 
 
-def check_classes(task: Task, teacher: Teacher) -> None:
-    """RequestError: the teacher numbers the classes in another order than the data, as dev shows."""
-    if task.kind != "classify":
+def make_teacher(spec: Spec, device: torch.device, console: Console, place: Place | None = None) -> Teacher:
+    """The run's teacher (or another one, at `place`), not yet loaded (or taught)."""
+    goal = spec.task.goal
+    return Teacher(
+        place or spec.place, device, console, goal, lambda place, device, console: opened(spec, place, device, console)
+    )
+
+
+def make_teachers(spec: Spec, device: torch.device, console: Console) -> dict[str, Teacher]:
+    """Who may teach, by name: the run's own teacher, and the runs that it wants as teachers."""
+    own = {"teacher": make_teacher(spec, device, console)}
+    wanted = {w.name: run_place(s) for w, s in spec.wanted if w.use == "teaches"}
+    return own | {name: make_teacher(spec, device, console, place) for name, place in wanted.items()}
+
+
+def check_teacher(spec: Spec, teacher: Teacher, dev: Evaluation) -> None:
+    """RequestError: what the teacher says of dev speaks against it, as classes in another order do."""
+    outputs = dev.of_teacher(teacher)
+    if outputs is None:
         return
-    from scipy.optimize import linear_sum_assignment
-
-    inputs = task.inputs("dev")
-    pool = Examples(inputs, np.arange(len(inputs))[:, None])
-    logits = np.asarray(teacher.signals(pool, frozenset({"logits"}), None, "evaluate").arrays["logits"])
-    for arrays in task.predict(logits, "dev").values():
-        table = np.zeros((logits.shape[1],) * 2)
-        np.add.at(table, (arrays["prediction"].argmax(1), arrays["gold"]), 1)
-        table /= np.maximum(1, table.sum(0))  # recalls: a teacher that always says the same is no better in any order
-        rows, columns = linear_sum_assignment(-table)
-        right, best = table.trace() / len(table), table[rows, columns].sum() / len(table)
-        if best - right > SWAPPED:
-            order = ", ".join(task.classes[c] for c in columns)
-            raise RequestError(
-                f"the teacher {teacher.place.name} finds {right:.0%} of a class on dev, and {best:.0%} if its classes "
-                f"are {order}: its classes are in another order than the data's ({', '.join(task.classes)})"
-            )
+    doubt = spec.task.goal.doubt(list(dev.predictions(outputs).values()), spec.task.classes)
+    if doubt:
+        raise RequestError(f"the teacher {teacher.place.name} {doubt}")
 
 
-def build_student(spec: Spec, teacher: Teacher, purpose: str = "student") -> Network:
+def build_student(
+    spec: Spec, teacher: Teacher, purpose: str = "student", blueprint: Mapping[str, Any] | None = None
+) -> Network:
     """The student before training: the same for every method with this seed. Another purpose: another one."""
     torch.manual_seed(derived_seed(spec.seed, purpose))
     family = registry.load(spec.student)(spec.student_settings)
-    return family.build(spec.size, spec.task, teacher.network).to(teacher.device)
+    network: Network = family.rebuild(blueprint or {}, spec.size, spec.task, teacher.network)
+    return network.to(teacher.device)
 
 
-def build_method(spec: Spec, student: Network, teacher: Teacher, assistants: Sequence[Teacher], dev: Dev) -> Method:
+def from_starts(spec: Spec, student: Network, device: torch.device, console: Console) -> Network:
+    """The student with the weights of the runs that it starts from, where names and shapes are the same."""
+    for wanted, other in spec.wanted:
+        if wanted.use == "starts":
+            theirs, own = restore(other, device, console)[0].state_dict(), student.state_dict()
+            fitting = {n: t for n, t in theirs.items() if n in own and own[n].shape == t.shape}
+            if not fitting:
+                raise RequestError(f"nothing of {other.label} fits into {spec.values['student']}, which starts from it")
+            student.load_state_dict(own | fitting)
+            student.origin = f"run {other.run_id}"
+    return student
+
+
+def build_method(spec: Spec, student: Network, teachers: Mapping[str, Teacher], dev: Evaluation) -> Method:
     """The method with its own trainable parts."""
     torch.manual_seed(derived_seed(spec.seed, "method"))
-
-    def dev_outputs(number: int) -> np.ndarray:
-        inputs, name = spec.task.inputs("dev"), OUTPUT[spec.task.kind]
-        pool = Examples(inputs, np.arange(len(inputs))[:, None])
-        return np.asarray(assistants[number].signals(pool, frozenset({name}), None, "evaluate").arrays[name])
-
+    teacher = teachers["teacher"]
     run = Run(
         spec.task, spec.track, student.width, teacher.network.width, spec.seed, student.optimiser,
-        student.shape, teacher.network.shape,
-        lambda purpose: build_student(spec, teacher, purpose), dev_outputs, dev.of,
+        student.shape, teacher.network.shape, student,
+        lambda purpose: build_student(spec, teacher, purpose), lambda name: dev.of_teacher(teachers[name]), dev.score,
     )  # fmt: skip
     return registry.load(spec.method)(spec.method_settings, run)
 
 
-def predict(task: Task, student: Network, teacher: Teacher) -> Predictions:
-    """The student's predictions on test, with the teacher's beside them."""
-    name = OUTPUT[task.kind]
-    inputs = task.inputs("test")
-    found = task.predict(outputs(student, student.encode(inputs), frozenset({name}))[name], "test")
-    # the teacher's outputs come from the store after its first run
-    pool = Examples(inputs, np.arange(len(inputs))[:, None])
-    stored = teacher.signals(pool, frozenset({name}), None, "evaluate").arrays[name]
-    reference = task.predict(np.asarray(stored), "test")
+def predict(spec: Spec, student: Network, teacher: Teacher) -> Predictions:
+    """The student's predictions on test, with the teacher's beside them where it has any."""
+    test = Evaluation(spec.task, "test")
+    found = test.predictions(test.outputs(student))
+    theirs = test.of_teacher(teacher)  # from the store after its first run
+    if theirs is None:
+        return found
+    reference = test.predictions(theirs)
     return {data: arrays | {"teacher": reference[data]["prediction"]} for data, arrays in found.items()}
 
 
@@ -204,6 +230,6 @@ def measure(spec: Spec, student: Network, teacher: Teacher, console: Console, an
     networks = {"teacher": teacher.network, "student": student}
     inputs, lengths = spec.task.inputs("test"), spec.task.lengths
     effort = session.EFFORTS.get(spec.values["track"], session.STANDARD)
-    want = frozenset({OUTPUT[spec.task.kind]})
+    want = frozenset({spec.task.goal.output})
     key = cache.key_of(networks, inputs, effort, lengths)
     return cache.once(key, lambda: session.measure(networks, inputs, want, effort, console, lengths), anew)

@@ -12,11 +12,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from bench.board.differences import in_words
-from bench.board.leaderboard import spec_of as checked_spec
 from bench.errors import RequestError
 from bench.plugins import registry
-from bench.records.disk import Record
+from bench.records.schemas import Record
+from bench.records.specs import checked_spec, in_words
 from bench.runs.spec import FIXED, Request, Spec, parse_settings, parse_value, resolve
 
 RUN_ID = re.compile("[0-9a-f]{16}")

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from bench.data.sources import choose
 from bench.errors import RequestError, unknown
 from bench.networks import places
 from bench.plugins import registry
 from bench.plugins.compatible import why_not
+from bench.sources import choose
 from bench.store import folders
 from bench.task import Task, Track
 from bench.teachers import plans
 
 if TYPE_CHECKING:
-    from bench.method import Method
+    from bench.method import Method, Wanted
 
 TRACKS = ("mini", "lite", "full")
 FIXED = ("teacher", "student", "datasets")  # of a track: chosen with their own options
@@ -58,7 +58,7 @@ class Spec:
     size: str
     place: places.Place
     seed: int
-    assistants: tuple[Spec, ...] = ()  # runs that have to be carried out first
+    wanted: Wants = ()  # runs that have to be carried out first
 
     @property
     def run_id(self) -> str:
@@ -69,6 +69,9 @@ class Spec:
     def label(self) -> str:
         v = self.values
         return f"{v['task']} {v['track']}  {v['method']}  {v['student']}  seed {v['seed']}"
+
+
+Wants = tuple[tuple["Wanted", Spec], ...]
 
 
 def resolve(request: Request) -> list[Spec]:
@@ -138,19 +141,20 @@ def _specs(
     family, _, size = student.partition(":") if not student.endswith(".py") else (student, "", "")
     plugin = registry.find("student", family)
     method_class, student_class = registry.load(method), registry.load(plugin)
-    misfit = why_not(declared(method_class), task.kind, declared(student_class), task.reads)
+    settings = override(defaults(method, method_class), method.name, ("",), given, used)
+    misfit = why_not(asked(method_class, settings), task.kind, declared(student_class), task.reads)
     if misfit:
         raise RequestError(
             f"the method '{method.name}' does not fit {task.name} with the student '{student}': {misfit}"
         )
     size = student_class.check(size or student_class.default)
-    settings = override(defaults(method, method_class), method.name, ("",), given, used)
     build = override(defaults(plugin, student_class), plugin.name, (), given, used)
     name = f"{plugin.name}:{size}" if size else plugin.name
     identity = task.identity()
     initial = student_class(build).initial(task)
     for seed in request.seeds:
-        helpers = assistants(request, task, place, method_class, settings, seed)
+        first = wanted_runs(request, task, place, method_class, settings, seed)
+        helpers, starts = ([s.run_id for w, s in first if w.use == use] for use in ("teaches", "starts"))
         values = {
             "task": task.name, "track": request.track, "method": method.name, "student": name,
             "teacher": place.name, "seed": seed,
@@ -163,40 +167,47 @@ def _specs(
                 "teacher": place.identity, "task": task.version,
                 "method": method.digest or method_class.version, "student": plugin.digest or student_class.version,
                 **({"initial": initial} if initial else {}),
-                **({"assistants": [a.run_id for a in helpers]} if helpers else {}),
+                **({"assistants": helpers} if helpers else {}), **({"starts": starts} if starts else {}),
             },
         }  # fmt: skip
-        yield Spec(values, task, task.track, method, settings, plugin, build, size, place, seed, helpers)
+        yield Spec(values, task, task.track, method, settings, plugin, build, size, place, seed, first)
 
 
-def assistants(
+def wanted_runs(
     request: Request, task: Task, place: places.Place, method: type[Method], settings: Any, seed: int
-) -> tuple[Spec, ...]:
-    """The runs whose students will teach: each with its method's defaults, with the teacher that it names."""
-    found: list[Spec] = []
-    for wanted in method.assistants(settings):
-        teacher = place if wanted.teacher is None else run_place(found[wanted.teacher])
+) -> Wants:
+    """The runs that come first: with their methods' defaults but for what is said, and the teachers that they name."""
+    found: dict[str, tuple[Wanted, Spec]] = {}
+    for wanted in method.wanted(settings):
+        teacher = run_place(found[wanted.teacher][1]) if wanted.teacher else place
+        other, where = (task, teacher) if not wanted.task else elsewhere(request, wanted.task)
         single = dataclasses.replace(request, seeds=[seed])
         plugin = registry.find("method", wanted.method)
-        found += _specs(single, task, teacher, plugin, wanted.student, {}, set())
-    return tuple(found)
+        given = {f"{plugin.name}.{key}": str(value) for key, value in wanted.settings.items()}
+        found[wanted.name] = wanted, next(iter(_specs(single, other, where, plugin, wanted.student, given, set())))
+    return tuple(found.values())
+
+
+def elsewhere(request: Request, name: str) -> tuple[Task, places.Place]:
+    """Another task on the same track, with its own default teacher."""
+    (task,) = open_tasks(dataclasses.replace(request, tasks=[name]))
+    return task, plans.locate(task.track.teacher, task)
 
 
 def run_place(spec: Spec) -> places.Place:
     """A run's student in the place of a teacher."""
-
-    def make(device: Any, console: Any) -> Any:
-        from bench.runs.protocol import restore
-
-        return restore(spec, device, console)[0]
-
     name = f"{spec.values['method']}/{spec.values['student']}"
-    return places.Place(name, f"run {spec.run_id}", "", folders.root() / "runs" / spec.run_id, make=make)
+    return places.Place(name, f"run {spec.run_id}", "", folders.root() / "runs" / spec.run_id, origin=spec)
 
 
 def declared(cls: type) -> dict[str, Any]:
     """What the class itself says: inherited and computed attributes too, which its source alone may not show."""
     return {name: getattr(cls, name) for name in ("needs", "wants", "kinds", "offers", "reads") if hasattr(cls, name)}
+
+
+def asked(method: type[Method], settings: Any) -> dict[str, Any]:
+    """What a method declares, with those of its needs that these settings ask for."""
+    return declared(method) | {"needs": method.needed(settings, method.needs)}
 
 
 def defaults(plugin: registry.Plugin, cls: Any) -> Any:

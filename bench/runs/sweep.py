@@ -10,12 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from bench.base import processes
 from bench.base.console import Console
 from bench.errors import BenchError, RequestError
 from bench.records import disk
-from bench.runs.spec import Request, Spec
+from bench.runs import teach
+from bench.runs.protocol import carry_out, measure_again
+from bench.runs.spec import Request, Spec, open_tasks_set
 from bench.store import folders
+from bench.teachers import plans
 
 T = TypeVar("T")
 
@@ -56,21 +61,17 @@ def attempt(name: str, work: Callable[[], T], tell: Console) -> tuple[T | dict[s
 
 def teach_all(request: Request, results: Path, device: str, console: Console) -> list[dict[str, Any]]:
     """Teach, unless they are there, the teachers of the request's tasks. RequestError: one is ready as it is."""
-    from bench.runs import teach
-    from bench.runs.spec import open_tasks_set
-    from bench.teachers import plans
-
     chosen = choose_device(device)
     check_writable(results)
     found = []
     for task in open_tasks_set(request):
         reference = request.teacher or task.track.teacher
         place = plans.locate(reference, task)
-        if place.make is None:
+        if not isinstance(place.origin, plans.Plan):
             raise RequestError(f"{reference} solves {task.name} as it is: there is nothing to teach")
-        place.make(chosen, console)
+        teach.ensure(place.origin, chosen, console)
         path = teach.publish(place, results)
-        record = teach.read(path) if path else None
+        record = disk.read_teacher(path) if path else None
         if record is None:
             raise BenchError(f"the record of {reference} is no longer in the store: bench store rm {place.folder}")
         console(f"  {record.metric} on dev {100 * record.dev:.2f}  {path}")
@@ -88,11 +89,9 @@ def run_one(
     path = disk.path_of(results, spec.values, spec.run_id)
     status = "skipped"
     if processes.from_main(lambda: remeasure or not path.exists()):
-        for helper in spec.assistants:
-            console(f"  assistant: {helper.label}  ({helper.run_id})")
+        for wanted, helper in spec.wanted:
+            console(f"  {wanted.name}: {helper.label}  ({helper.run_id})")
             run_one(helper, results, device, console, cores=cores)
-        from bench.runs.protocol import carry_out, measure_again
-
         with folders.locked(f"run-{spec.run_id}") if processes.main() else nullcontext():
             if processes.from_main(lambda: not path.exists()):
                 path, status = carry_out(spec, results, device, console, cores), "done"
@@ -135,10 +134,8 @@ def check_writable(folder: Path) -> None:
         raise RequestError(f"cannot write into the folder {folder}: {error.strerror}") from None
 
 
-def choose_device(name: str) -> Any:
+def choose_device(name: str) -> torch.device:
     """auto: the GPU where there is one."""
-    import torch
-
     if name == "cuda" and not torch.cuda.is_available():
         raise RequestError("--device cuda: torch sees no CUDA device here; leave it out to run on the CPU")
     if name == "auto":

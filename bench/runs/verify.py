@@ -8,8 +8,11 @@ from typing import Any
 
 from bench.base.console import Console
 from bench.records import disk
+from bench.records.schemas import Record
 from bench.runs import replay
+from bench.runs.protocol import distil, predict
 from bench.runs.sweep import choose_device
+from bench.scoring.scores import headline
 from bench.store import folders
 
 SAME = 1e-6  # of a score: rounding
@@ -21,8 +24,6 @@ def verify(results: Path, run: str, data_dir: Path | None, device: str, console:
     verdict: `same` (every metric to 1e-6), `within interval` (the main one inside the record's 95% interval) or
     `different`. The record stays as it is. RequestError: no such record, its data or plug-ins are not here.
     """
-    from bench.runs.protocol import distil, predict
-
     path = replay.find_record(results, run)
     record = disk.read(path)
     spec = replay.spec_of(record, data_dir)
@@ -31,15 +32,13 @@ def verify(results: Path, run: str, data_dir: Path | None, device: str, console:
     with folders.locked(f"run-{spec.run_id}-verify"):
         found = distil(spec, folder, choose_device(device), console)
         spec.task.unseal()
-        scores = spec.task.score(predict(spec.task, found.student, found.teacher))
+        scores = spec.task.score(predict(spec, found.student, found.teacher))
         shutil.rmtree(folder)
     return judge(record, scores) | {"record": str(path)}
 
 
-def judge(record: disk.Record, again: dict[str, dict[str, float]]) -> dict[str, Any]:
+def judge(record: Record, again: dict[str, dict[str, float]]) -> dict[str, Any]:
     """The verdict, and both values of every metric."""
-    from bench.scoring.scores import headline
-
     main = record.metrics.main
     value = headline(again, main.name)[1]
     pairs = {

@@ -2,12 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
 import numpy as np
 
-# {data set: {"prediction": (N,) or (N, C), "gold": (N,), "units": (N, k) ids of what was sampled, optional}};
-# stored ones hold the teacher's too, as "teacher"
-Predictions = dict[str, dict[str, np.ndarray]]
+from bench.errors import RequestError
+
+
+@dataclass(frozen=True, eq=False)
+class Ragged:
+    """N rows of any length, one after the other: flat (M,) or (M, k), of numbers or text; lengths (N,) of sum M.
+
+    RequestError: lengths that are not those of the rows.
+    """
+
+    flat: np.ndarray
+    lengths: np.ndarray
+
+    def __post_init__(self) -> None:
+        whole = self.lengths.ndim == 1 and self.lengths.dtype.kind in "iu"
+        if not whole or self.lengths.min(initial=0) < 0 or self.lengths.sum() != len(self.flat):
+            raise RequestError(
+                f"the lengths of rows are not whole numbers that add up to their {len(self.flat)} values"
+            )
+
+    @classmethod
+    def of(cls, rows: Sequence[Any], dtype: Any = None) -> Ragged:
+        """From a sequence of rows; the type and columns of rows that are all empty are those of `dtype`, one column."""
+        filled = [np.asarray(row, dtype) for row in rows if len(row)]
+        flat = np.concatenate(filled) if filled else np.empty(0, dtype)
+        return cls(flat, np.array([len(row) for row in rows], np.int32))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(np.split(self.flat, np.cumsum(self.lengths)[:-1])) if len(self) else iter(())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ragged) and all(map(np.array_equal, self.arrays, other.arrays))
+
+    __hash__ = None  # type: ignore[assignment]  # arrays have none either
+
+    def __getitem__(self, rows: np.ndarray) -> Ragged:
+        """Chosen rows, by number or by a mask, as an array gives them."""
+        lengths = self.lengths[rows]
+        shift = self.starts[rows] - np.cumsum(lengths) + lengths  # from where a row's values come to lie
+        return Ragged(self.flat[np.repeat(shift, lengths) + np.arange(lengths.sum())], lengths)
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """Where each row begins in `flat`, (N,)."""
+        return np.cumsum(self.lengths) - self.lengths
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.flat, self.lengths
+
+    @property
+    def owner(self) -> np.ndarray:
+        """The row of each value, (M,)."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+
+Array = np.ndarray | Ragged
+# {data set: {"prediction": N rows, (N,), (N, C) or Ragged, "gold": N rows, "units": (N, k) ids of what was sampled,
+# optional}}; stored ones hold the teacher's too, as "teacher"
+Predictions = dict[str, dict[str, Any]]
 Scores = dict[str, dict[str, float]]  # {data set: {metric: value}}
+
+
+def same(one: Array, two: Array) -> bool:
+    """Whether both hold the same rows."""
+    if isinstance(one, Ragged) or isinstance(two, Ragged):
+        return isinstance(one, Ragged) and one == two
+    return np.array_equal(one, two)
 
 
 def headline(scores: Scores, metric: str) -> tuple[str, float]:

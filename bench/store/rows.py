@@ -28,9 +28,6 @@ from bench.base.processes import main_first
 from bench.errors import BenchError
 from bench.store import folders
 
-# Which dimensions of a row run over its tokens; all others are the same for every row.
-TOKEN_DIMS = {"hidden": (0,), "attention_scores": (1, 2), "queries": (1,), "keys": (1,), "values": (1,)}
-
 Layers = Sequence[np.ndarray]  # of one signal: for each layer (B, ...)
 Compute = Callable[[np.ndarray], Iterable[tuple[np.ndarray, dict[str, Layers]]]]  # rows -> (rows of a batch, signals)
 

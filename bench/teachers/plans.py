@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench.base.console import Console
-from bench.base.processes import main_first
+import torch
+
+from bench.base.seeds import derived_seed
+from bench.network import Network
 from bench.networks import places
 from bench.networks.places import Place
+from bench.networks.transformer import load_model
 from bench.plugins import registry
 from bench.store import folders
 from bench.task import Task
-
-if TYPE_CHECKING:
-    import torch
-
-    from bench.network import Network
 
 VERSION = 1  # raise it when the same teacher would be taught otherwise
 SEED = 0
@@ -47,17 +45,15 @@ class Plan:
     def folder(self) -> Path:
         return folders.root() / "teachers" / self.key
 
+    @property
+    def weights(self) -> Path:
+        return self.folder / "teacher.safetensors"
+
     def network(self) -> Network:
         """The network with its first weights."""
-        import torch
-
-        from bench.training.loop import derived_seed
-
         torch.manual_seed(derived_seed(SEED, "teacher"))
         if self.base:
-            from bench.networks.transformer import load_classifier
-
-            network: Network = load_classifier(self.base.path, self.task.outputs, new_head=True)
+            network: Network = load_model(self.base, self.task.goal, new_head=True)
             network.origin = self.base.identity
             return network
         family, size = student_of(self.model)
@@ -69,7 +65,7 @@ def locate(reference: str, task: Task) -> Place:
     if is_shape(reference):
         return taught(Plan(reference, task, None))
     place = places.locate(reference, task)
-    if task.kind == "embed" or places.has_head(place):
+    if not task.goal.auto or places.has_head(place, task.goal):
         return place
     return taught(Plan(reference, task, place))
 
@@ -89,26 +85,9 @@ def student_of(reference: str) -> tuple[Any, str]:
 
 def taught(plan: Plan) -> Place:
     """Where the teacher is, or will be once it is asked for."""
-    make = lambda device, console: ensure(plan, device, console)  # noqa: E731
-    return Place(plan.model, f"taught {plan.key}", "", plan.folder, make=make)
+    return Place(plan.model, f"taught {plan.key}", "", plan.folder, origin=plan)
 
 
 def untaught(place: Place) -> bool:
     """Whether a teacher has to be taught before it can be asked."""
-    return place.identity.startswith("taught ") and not ((place.folder or Path()) / "teacher.safetensors").exists()
-
-
-@main_first
-def ensure(plan: Plan, device: torch.device, console: Console) -> Network:
-    """The teacher from the store; taught first where it is not there."""
-    from bench.runs.teach import teach
-    from bench.training import checkpoint
-
-    with folders.locked(f"teacher-{plan.key}"):
-        network = plan.network()
-        kept = checkpoint.load(plan.folder / "teacher.safetensors")
-        if kept is None:
-            teach(plan, network, device, console)
-        else:
-            network.load_state_dict(kept[0])
-        return network
+    return isinstance(place.origin, Plan) and not place.origin.weights.exists()

@@ -2,130 +2,139 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from bench.base.console import Console
 from bench.base.processes import from_main
-from bench.inputs import Examples, TokenArrays
+from bench.inputs import Examples, single
+from bench.kind import Kind, Outputs
+from bench.network import Encoded, Network
+from bench.networks import sharing, transformer
+from bench.networks.inference import collect, kept, length_batches, outputs, to_device
 from bench.networks.places import Place
-from bench.signals import PER_INPUT
+from bench.scoring.scores import Ragged
+from bench.signals import MASKS, Signal, Signals, declared
 from bench.store import folders
-from bench.store.rows import TOKEN_DIMS, Layers, Layout, Rows, fill, narrowed
+from bench.store.rows import Layers, Layout, Rows, fill, narrowed
 
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
+WHOLE = 65_536  # inputs; the teacher reads a smaller pool whole, in one order, whatever a run will read of it
 
-    from bench.network import Encoded, Network
-    from bench.signals import Signals
+
+Opener = Callable[[Place, torch.device, Console], Network]
 
 
 class Teacher:
     """A frozen teacher. Loaded when first needed; its signals come from the store when they are there."""
 
-    def __init__(self, place: Place, device: torch.device, console: Console, outputs: int = 0) -> None:
-        self.place, self.device, self.console = place, device, console
-        self.outputs = outputs  # of its head; 0: it embeds
+    def __init__(self, place: Place, device: torch.device, console: Console, goal: Kind, opened: Opener) -> None:
+        self.place, self.device, self.console, self.goal, self.opened = place, device, console, goal, opened
         self.forwards = {"computed": 0, "reused": 0}  # training inputs only
         self.seconds = {"computed": 0.0, "reused": 0.0}
 
     @cached_property
     def network(self) -> Network:
-        network = self.place.make(self.device, self.console) if self.place.make else self._load()
+        network = self.opened(self.place, self.device, self.console)
         return network.requires_grad_(False).eval().to(self.device)
-
-    def _load(self) -> Network:
-        from bench.networks.transformer import load, load_classifier
-
-        if self.outputs:
-            return load_classifier(self.place.path, self.outputs)
-        return load(self.place.path, self.place.pooling)
 
     @cached_property
     def fingerprint(self) -> str:
-        from bench.networks.transformer import fingerprint
+        return transformer.fingerprint(self.network)
 
-        return fingerprint(self.network)
+    def signal(self, name: str) -> Signal:
+        return declared(name, self.goal.axes)
 
-    def signals(
-        self, examples: Examples, names: frozenset[str], max_length: int | None, use: str, dtype: str = "float32"
-    ) -> StoredSignals:
-        """Stored signals of every input of the pool, in its order. `use`: `train` is counted as a cost."""
+    def serve(self, asked: Asked, rows: Callable[[], np.ndarray]) -> Source:
+        """The signals of a pool, from the store where they can be. `rows`: the virtual rows that will be read."""
+        small = all(self.signal(name).small for name in asked.names)
+        if asked.noisy or (asked.reads_padding and not small):
+            return LiveSignals(self, asked)
+        if small and asked.examples.views == 1 and len(asked.examples.inputs) <= WHOLE:
+            return self.whole(asked)
+        return self.by_row(asked, rows())
+
+    def outputs(self, inputs: Any) -> Outputs | None:
+        """What the kind keeps of each of dev's or test's inputs; None: the teacher needs the answers to read them."""
+        if self.network.reads_targets:
+            return None
+        asked = Asked(single(inputs), frozenset({self.goal.output}), None, "evaluate")
+        everything = np.arange(len(inputs))
+        source = self.serve(asked, lambda: everything)
+        if isinstance(source, StoredSignals):
+            return collect([kept(self.goal.decode(source.rows(everything)))], [everything])
+        order = list(length_batches(self.encode(asked).lengths))
+        return collect([kept(self.goal.decode(source.rows(rows))) for rows in order], order)
+
+    def encode(self, asked: Asked) -> Encoded:
+        examples = asked.examples
+        if self.network.reads_targets:
+            return self.network.encode_told(examples.inputs, examples.labels, asked.max_length)
+        return self.network.encode(examples.inputs, asked.max_length)
+
+    def whole(self, asked: Asked) -> StoredSignals:
+        """Stored signals of every input, computed in one go."""
+        names = sorted(asked.names)
         arrays, meta = folders.signals(
-            self._key(examples, sorted(names), max_length, dtype),
-            self._meta(sorted(names), dtype),
-            lambda: self._compute(examples, names, max_length, dtype),
+            self._key(asked, names), self._meta(names, asked.dtype), lambda: self._compute(asked)
         )
-        if use == "train":
+        if asked.use == "train":
             kind = "computed" if meta["fresh"] else "reused"
             self.forwards[kind] += meta["rows"]
             self.seconds[kind] += meta["seconds"]
         return StoredSignals(arrays, self.device)
 
-    def _key(self, examples: Examples, names: list[str], max_length: int | None, dtype: str, **more: Any) -> str:
+    def _key(self, asked: Asked, names: list[str], **more: Any) -> str:
+        told = {"targets": digest(asked.examples.labels)} if self.network.reads_targets else {}
         return folders.content_key(
-            teacher=self.fingerprint, inputs=examples.digest, signals=names, max_length=max_length, dtype=dtype, **more
-        )
+            teacher=self.fingerprint, inputs=asked.examples.digest, signals=names, max_length=asked.max_length,
+            dtype=asked.dtype, **told, **more,
+        )  # fmt: skip
 
     def _meta(self, names: list[str], dtype: str) -> dict[str, Any]:
         return {"teacher": self.place.name, "fingerprint": self.fingerprint, "signals": names, "dtype": dtype}
 
-    def _compute(
-        self, examples: Examples, names: frozenset[str], max_length: int | None, dtype: str
-    ) -> dict[str, np.ndarray]:
-        from bench.networks.inference import outputs
+    def _compute(self, asked: Asked) -> dict[str, np.ndarray]:
+        self.console(f"  teacher {self.place.name} reads {len(asked.examples.inputs)} inputs")
+        found = outputs(self.network, self.encode(asked), asked.names, self.console)
+        return {name: narrowed(values, asked.dtype) for name, values in found.items()}
 
-        self.console(f"  teacher {self.place.name} reads {len(examples.inputs)} inputs")
-        encoded = self.network.encode(examples.inputs, max_length)
-        found = outputs(self.network, encoded, names, self.console)
-        return {name: narrowed(values, dtype) for name, values in found.items()}
-
-    def by_row(
-        self,
-        examples: Examples,
-        names: frozenset[str],
-        max_length: int | None,
-        wanted: np.ndarray,
-        use: str,
-        dtype: str,
-    ) -> RowSignals | LiveSignals:
-        """Stored signals of the virtual rows `wanted`; live ones where they would not fit into the store's quota.
-
-        `use`: of a `resumed` stage what is there already was counted before.
-        """
-        encoded = self.network.encode(examples.inputs, max_length)
-        layouts = self._layouts(encoded, names)
-        count = len(encoded.lengths) * examples.views
-        ragged = any(layout.tokens for layout in layouts.values())
-        lengths = np.tile(encoded.lengths, examples.views) if ragged else np.broadcast_to(np.int64(1), count)
-        stores = {
-            name: Rows(self._key(examples, [name], max_length, dtype, by="row", views=examples.views),
-                       self._meta([name], dtype), layout, lengths, dtype)
-            for name, layout in layouts.items()
-        }  # fmt: skip
-        if not names <= PER_INPUT and not from_main(lambda: self._fits(stores, wanted)):
-            return LiveSignals(self, examples, names, max_length, noisy=False)
-        count, seconds = fill(stores, wanted, lambda rows: self._batches(encoded, names, rows))
-        self.forwards["computed"] += count
-        self.seconds["computed"] += seconds
-        if use == "train":
-            kept = next(iter(stores.values())).meta
+    def by_row(self, asked: Asked, wanted: np.ndarray) -> Source:
+        """Stored signals of the virtual rows `wanted`; live ones where they would not fit into the store's quota."""
+        encoded = self.encode(asked)
+        stores = self._stores(asked, encoded)
+        small = all(self.signal(name).small for name in asked.names)
+        if not small and not from_main(lambda: self._fits(stores, wanted)):
+            return LiveSignals(self, asked)
+        count, seconds = fill(stores, wanted, lambda rows: self._batches(encoded, asked.names, rows))
+        if asked.use != "evaluate":  # a resumed stage has paid for what is there already
+            self.forwards["computed"] += count
+            self.seconds["computed"] += seconds
+        if asked.use == "train":
+            meta = next(iter(stores.values())).meta
             self.forwards["reused"] += len(wanted) - count
-            self.seconds["reused"] += (len(wanted) - count) * kept["seconds"] / max(1, kept["rows"])
-        return RowSignals(stores, self.device)
+            self.seconds["reused"] += (len(wanted) - count) * meta["seconds"] / max(1, meta["rows"])
+        return RowSignals(stores, self)
 
-    def _layouts(self, encoded: Encoded, names: frozenset[str]) -> dict[str, Layout]:
-        """How a row of each signal looks, as one input shows."""
-        ((_, found),) = self._batches(encoded, names, np.array([0]))
-        dims = TOKEN_DIMS if isinstance(encoded, TokenArrays) else {}
-        return {
-            name: Layout(tuple(layer.shape[1:] for layer in layers), dims.get(name, ()))
-            for name, layers in found.items()
-        }
+    def _stores(self, asked: Asked, encoded: Encoded) -> dict[str, Rows]:
+        """Where each signal of the pool is kept; how a row of it looks one input shows."""
+        ((_, found),) = self._batches(encoded, asked.names, np.array([0]))
+        views, stores = asked.examples.views, {}
+        for name, layers in found.items():
+            axis = self.signal(name).axis
+            ragged = axis in encoded.axes
+            layout = Layout(tuple(layer.shape[1:] for layer in layers), self.signal(name).ragged if ragged else ())
+            count = len(encoded.lengths) * views
+            lengths = np.tile(encoded.axes[axis], views) if ragged else np.broadcast_to(np.int64(1), count)
+            key = self._key(asked, [name], by="row", views=views)
+            stores[name] = Rows(key, self._meta([name], asked.dtype), layout, lengths, asked.dtype)
+        return stores
 
     def _fits(self, stores: dict[str, Rows], wanted: np.ndarray) -> bool:
         """Whether all that is to be read has room in the quota; what it will take is said before it is computed."""
@@ -146,25 +155,37 @@ class Teacher:
         self, encoded: Encoded, names: frozenset[str], rows: np.ndarray
     ) -> Iterator[tuple[np.ndarray, dict[str, Layers]]]:
         """Signals of these virtual rows, in batches of like length: (rows, {signal: layers})."""
-        import torch
-
-        from bench.networks.inference import length_batches, to_device
-
         network, done = self.network.eval(), 0
         for batch in length_batches(encoded.lengths[rows % len(encoded.lengths)]):
             with torch.no_grad():
                 found = network(to_device(encoded.batch(rows[batch]), self.device), names)
-            signals = {name: getattr(found, name) for name in names}
-            yield (
-                rows[batch],
-                {
-                    name: [t.float().cpu().numpy() for t in (s if isinstance(s, tuple) else [s])]
-                    for name, s in signals.items()
-                },
-            )
+            yield rows[batch], {name: [t.float().cpu().numpy() for t in layers_of(found[name])] for name in names}
             done += len(batch)
             if len(rows) > 1:
                 self.console.progress("inputs", done, len(rows))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Signals that a teacher is asked for, of a training set or a split, and under which conditions."""
+
+    examples: Examples
+    names: frozenset[str]
+    max_length: int | None
+    use: Literal["train", "resumed", "evaluate"]  # a cost; a cost but for what is there already; none
+    dtype: str = "float32"
+    noisy: bool = False  # the teacher's dropout is on
+    reads_padding: bool = False  # what lies at padding matters, which depends on the batch
+
+
+def layers_of(value: Any) -> Any:
+    return value if isinstance(value, tuple) else [value]
+
+
+def digest(labels: np.ndarray | Ragged | None) -> str:
+    """Content key of labels."""
+    parts = labels.arrays if isinstance(labels, Ragged) else [np.asarray(labels)]
+    return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
 
 class StoredSignals:
@@ -175,69 +196,53 @@ class StoredSignals:
 
     def rows(self, rows: np.ndarray) -> Signals:
         """Signals of these pool rows, float32, on the device."""
-        import torch
-
-        from bench.signals import Signals
-
-        tensors: dict[str, Any] = {
-            name: torch.from_numpy(np.asarray(array[rows], np.float32)).to(self.device, non_blocking=True)
-            for name, array in self.arrays.items()
-        }
-        return Signals(**tensors)
+        return Signals(
+            {
+                name: torch.from_numpy(np.asarray(array[rows], np.float32)).to(self.device, non_blocking=True)
+                for name, array in self.arrays.items()
+            }
+        )
 
 
 class RowSignals:
     """Teacher signals by virtual row, of which some may have several layers, padded to the longest of a batch."""
 
-    def __init__(self, stores: dict[str, Rows], device: torch.device) -> None:
-        self.stores, self.device = stores, device
+    def __init__(self, stores: dict[str, Rows], teacher: Teacher) -> None:
+        self.stores, self.teacher = stores, teacher
 
     def rows(self, rows: np.ndarray) -> Signals:
-        """Signals of these virtual rows, float32, on the device, with the mask of the teacher's tokens."""
-        import torch
-
-        from bench.signals import Signals
-
-        def tensors(arrays: Iterable[np.ndarray]) -> list[Tensor]:
-            return [torch.from_numpy(a).to(self.device, non_blocking=True) for a in arrays]
-
+        """Signals of these virtual rows, float32, on the device, with the masks of what is padded."""
         found: dict[str, Any] = {}
         for name, stored in self.stores.items():
-            layers = tensors(stored.read(rows))
-            found[name] = tuple(layers) if isinstance(getattr(Signals(), name), tuple) else layers[0]
-        ragged = [s for s in self.stores.values() if s.layout.tokens]
-        if ragged:
-            lengths = ragged[0].lengths[rows]
-            mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
-            found["mask"] = tensors([mask.astype(np.int64)])[0]
-        return Signals(**found)
+            layers = tuple(self._tensor(layer) for layer in stored.read(rows))
+            signal = self.teacher.signal(name)
+            found[name] = layers if signal.layers else layers[0]
+            if stored.layout.tokens:
+                lengths = stored.lengths[rows]
+                mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
+                found[MASKS[signal.axis]] = self._tensor(mask.astype(np.int64))
+        return Signals(found)
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.teacher.device, non_blocking=True)
 
 
 class LiveSignals:
     """A teacher that runs in every step: for signals that do not fit into the store's quota, and for `replicate` modes
-    that leave its dropout on (`noisy`). Counts its forward passes."""
+    that leave its dropout on. Counts its forward passes."""
 
-    def __init__(
-        self, teacher: Teacher, examples: Examples, names: frozenset[str], max_length: int | None, noisy: bool
-    ) -> None:
-        self.teacher, self.names, self.noisy = teacher, names, noisy
-        self.encoded = teacher.network.encode(examples.inputs, max_length)
+    def __init__(self, teacher: Teacher, asked: Asked) -> None:
+        self.teacher, self.asked, self.encoded = teacher, asked, teacher.encode(asked)
 
     def rows(self, rows: np.ndarray) -> Signals:
-        """Signals of these pool rows, padded as the teacher's own tokens are."""
-        import torch
-
-        from bench.networks import sharing
-        from bench.networks.inference import to_device
-
-        network = self.teacher.network.train(self.noisy)
+        """Signals of these virtual rows, padded as the teacher's own tokens are."""
+        network = self.teacher.network.train(self.asked.noisy)
         with torch.no_grad():
-            found = sharing.forward(network, to_device(self.encoded.batch(rows), self.teacher.device), self.names)
+            found = sharing.forward(network, to_device(self.encoded.batch(rows), self.teacher.device), self.asked.names)
         network.eval()
-        self.teacher.forwards["computed"] += len(rows)
+        if self.asked.use != "evaluate":
+            self.teacher.forwards["computed"] += len(rows)
         return found
 
 
-def nobody(device: torch.device, console: Console) -> Teacher:
-    """In the teacher's place where a network learns from labels alone: it costs nothing, and cannot be asked."""
-    return Teacher(Place("nobody", "", ""), device, console)
+Source = StoredSignals | RowSignals | LiveSignals

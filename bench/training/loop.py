@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,17 @@ from torch import Tensor, nn
 
 from bench.base import processes
 from bench.base.console import Console
+from bench.base.seeds import derived_seed
 from bench.errors import BenchError
 from bench.measuring.energy import meter
-from bench.method import Method, Stage
+from bench.method import Losses, Method, Role, Stage, Step
 from bench.network import Network
 from bench.networks import sharing
-from bench.networks.inference import outputs
-from bench.networks.precision import Forward
-from bench.optimiser import make_optimiser, rate, set_rate
-from bench.scoring.scores import headline
-from bench.signals import OUTPUT
-from bench.task import Task
+from bench.signals import Signals
 from bench.teachers.teacher import Teacher
 from bench.training import checkpoint
 from bench.training.feed import Feed, concrete
+from bench.training.mover import Mover
 
 READ_LOSSES = 20  # times a stage: reading a loss waits for the device, so it is not done in every step
 SAVE_SECONDS = 120  # a checkpoint at least this often
@@ -54,26 +52,25 @@ class Trainer:
     """
 
     def __init__(
-        self,
-        student: Network,
-        method: Method,
-        teacher: Teacher,
-        evaluate: Callable[[Network], float],
-        path: Path,
-        console: Console,
-        assistants: Sequence[Teacher] = (),
-    ) -> None:
+        self, student: Network, method: Method, teachers: Mapping[str, Teacher], evaluate: Callable[[Network], float],
+        path: Path, console: Console, device: torch.device,
+    ) -> None:  # fmt: skip
+        """`teachers`: who may teach, by name: the run's own is `teacher`."""
         if processes.launched() and processes.size() == 1:
             raise BenchError("only bench run works on several processes; start this without a launcher")
         self.processes = processes.count()
-        self.student, self.method, self.teacher = student.to(teacher.device), method.to(teacher.device), teacher
-        self.evaluate, self.path, self.console, self.assistants = evaluate, path, console, assistants
-        self.task, self.track, self.seed = method.run.task, method.run.track, method.run.seed
+        self.networks: dict[str, Network] = {"student": student.to(device)}  # that train, by who they are
+        self.method, self.teachers, self.device = method.to(device), teachers, device
+        self.evaluate, self.path, self.console = evaluate, path, console
+        self.track, self.seed, self.goal = method.run.track, method.run.seed, method.goal
         self.progress = Progress()
-        self.meter = meter(teacher.device)
-        self.forward = Forward(self.student, self.track)
+        self.meter = meter(device)
         self.best: dict[str, Tensor] = {}
         self.saved = time.monotonic()
+
+    @property
+    def student(self) -> Network:
+        return self.networks["student"]
 
     def fit(self) -> Progress:
         """Run, or go on with, all stages."""
@@ -81,82 +78,101 @@ class Trainer:
         if kept:
             self._restore(*kept)
         for index, stage in enumerate(self.method.stages()):
+            networks = {name: self._network(role) for name, role in stage.roles.items() if trains(role)}
             if index == self.progress.stage:
-                self._run(stage, kept[0] if kept else {})
+                self._run(stage, networks, kept[0] if kept else {})
                 kept = None
-                self._use_best()
+                self._load(self.best)
                 self.progress.stage, self.progress.step, self.progress.best = index + 1, 0, None
+        self.networks["student"] = self.method.finish(self.student)
         return self.progress
 
-    def _run(self, stage: Stage, kept: dict[str, Tensor]) -> None:
-        feed, optimiser = self._prepare(stage, resumed=bool(kept))
+    def _run(self, stage: Stage, networks: Mapping[str, Network], kept: dict[str, Tensor]) -> None:
         if kept:
-            checkpoint.load_optimiser(optimiser, checkpoint.without_prefix("optimiser", kept))
+            self._load(kept)  # again: networks beside the student are there only now
+        feed = Feed(stage, self.method.run, networks, self.teachers, self.progress.stage, counted=bool(kept))
+        sharing.align(*networks.values(), self.method)
+        movers = self._movers(stage, networks, len(feed.examples))
+        if kept:
+            for name, mover in movers.items():
+                mover.load(checkpoint.without_prefix(f"optimiser {name}", kept))
             checkpoint.set_random_state(checkpoint.without_prefix("random", kept))
         else:
             torch.manual_seed(derived_seed(self.seed, "stage", self.progress.stage))
             self._judge(stage, {})
-        self._steps(stage, feed, optimiser)
+        self._steps(stage, feed, networks, movers)
 
-    def _prepare(self, stage: Stage, resumed: bool) -> tuple[Any, Any]:
-        """What a stage reads and what it moves."""
-        teachers = [self.assistants[n] for n in stage.teachers] or [self.teacher]
-        feed = Feed(stage, self.method.run, self.student, teachers, self.progress.stage, counted=resumed)
-        sharing.align(self.student, self.method)
-        return feed, make_optimiser(stage.optimiser, self.student, self.method)
+    def _network(self, role: Any) -> Network:
+        """The network of a role that trains: the student, or a copy of who else it is."""
+        if role.who not in self.networks:
+            self.networks[role.who] = copy.deepcopy(self.teachers[role.who].network).requires_grad_(True)
+        return self.networks[role.who]
 
-    def _steps(self, stage: Stage, feed: Any, optimiser: Any) -> None:
+    def _movers(self, stage: Stage, networks: Mapping[str, nn.Module], examples: int) -> dict[str, Mover]:
+        modules = {**networks, "method": self.method}
+        return {name: Mover(part, modules, stage, examples) for name, part in stage.parts.items()}
+
+    def _steps(
+        self, stage: Stage, feed: Feed, networks: Mapping[str, Network], movers: Mapping[str, Mover]
+    ) -> None:  # fmt: skip
         """The inner loop: no device sync but where losses are read."""
-        p, o = self.progress, stage.optimiser
-        warmup = round(o.warmup * len(feed.examples) / stage.batch_size)
+        p = self.progress
         evaluate_at = {round(stage.updates * (k + 1) / self.track.evaluations) for k in range(self.track.evaluations)}
         read_every = max(1, stage.updates // READ_LOSSES)
         sums: dict[str, Tensor] = {}
         order = feed.order(p.step)
         started, joules = time.perf_counter(), self._joules()
-        self.student.train(), self.method.train()
+        for module in (*networks.values(), self.method):
+            module.train()
         for rows in order:
-            lr = rate(o, p.step, stage.updates, warmup)
-            set_rate(optimiser, lr)
-            losses = self._losses(stage, feed, rows)
-            self._update(losses, optimiser, o.clip)
+            losses = self._update(stage, feed, networks, movers, rows)
             p.step += 1
             p.updates += 1
             self.console.progress(stage.name, p.step, stage.updates)
-            self.method.after_step(p.step / stage.updates)
+            self.method.after_update(p.step / stage.updates)
             for name, loss in losses.items():
                 sums[name] = sums.get(name, 0) + loss.detach()
             if p.step % read_every == 0 or p.step in evaluate_at:
-                means = self._read(stage, sums, read_every)
+                means = self._read(stage, sums)
                 p.seconds += time.perf_counter() - started
                 p.joules += processes.total(self._joules() - joules)
                 if p.step in evaluate_at:
                     self._judge(stage, means)
-                self._save(optimiser, force=p.step in evaluate_at)
+                self._save(movers, force=p.step in evaluate_at)
                 started, joules = time.perf_counter(), self._joules()
 
     def _joules(self) -> float:
         return self.meter.joules() if self.meter else 0.0
 
-    def _losses(self, stage: Stage, feed: Feed, rows: np.ndarray) -> dict[str, Tensor]:
-        inputs, teacher, batch = feed.batch(rows, self.progress.step, self.teacher.device)
-        want = concrete(stage.wants, self.task.kind)
-        if self.progress.step == 0:
-            self.forward.check(inputs, want)
-        return stage.loss(sharing.forward(self.forward, inputs, want), teacher, batch)
+    def _update(
+        self, stage: Stage, feed: Feed, networks: Mapping[str, Network], movers: Mapping[str, Mover], rows: np.ndarray
+    ) -> Losses:
+        """One update: each step's backward pass, after which the parts that it names move."""
+        served, batch = feed.batch(rows, self.progress.step, self.device)
+        all_losses: Losses = {}
+        for step in stage.steps:
+            signals = served | {r: self._forward(stage, r, networks[r], batch) for r in step.roles if r in networks}
+            losses = step.loss(*(signals.get(role, Signals()) for role in step.roles), batch)
+            torch.stack(list(losses.values())).sum().backward()
+            self._move(step, movers)
+            all_losses |= losses
+        return all_losses
 
-    def _update(self, losses: dict[str, Tensor], optimiser: Any, clip: float) -> None:
-        torch.stack(list(losses.values())).sum().backward()
-        sharing.share_gradients(self.student, self.method)
-        if clip:
-            self._clip([p for g in optimiser.param_groups for p in g["params"]], clip)
-        optimiser.step()
-        optimiser.zero_grad()
+    def _forward(self, stage: Stage, role: str, network: Network, batch: Any) -> Signals:
+        """The signals of a network that trains, in float32 whatever it computes in."""
+        want = concrete(stage.roles[role].signals, self.goal)  # type: ignore[union-attr]
+        half = self.track.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            found = sharing.forward(network, batch.inputs[role], want)
+        return found.map(lambda x: x.float() if x.is_floating_point() else x) if half else found
 
-    def _clip(self, parameters: list[Tensor], limit: float) -> None:
-        nn.utils.clip_grad_norm_(parameters, limit)
+    def _move(self, step: Step, movers: Mapping[str, Mover]) -> None:
+        self.method.after_backward(step)
+        sharing.share_gradients([p for part in step.moves for p in movers[part].parameters], self.method)
+        for part in step.moves:
+            movers[part].move(self.progress.step)
 
-    def _read(self, stage: Stage, sums: dict[str, Any], every: int) -> Any:
+    def _read(self, stage: Stage, sums: dict[str, Any]) -> dict[str, float]:
         """Mean losses since the last reading; stops a run whose loss is no number."""
         p = self.progress
         last = p.curve[-1]["step"] if p.curve and p.curve[-1]["stage"] == stage.name else 0
@@ -171,7 +187,7 @@ class Trainer:
         """Read dev, and keep this state if it is the best of the stage."""
         p = self.progress
         if stage.keep == "last":
-            self.best = {k: v.detach().clone() for k, v in self._state().items()}
+            self.best = self._copied()
             self.console(f"  {stage.name} {p.step}/{stage.updates}  {shown(losses)}")
             return
         score = processes.from_main(lambda: self.evaluate(self.student))
@@ -180,61 +196,51 @@ class Trainer:
         p.curve[-1]["dev"] = score
         if p.best is None or score > p.best:
             p.best = score
-            self.best = {k: v.detach().clone() for k, v in self._state().items()}
+            self.best = self._copied()
         self.console(f"  {stage.name} {p.step}/{stage.updates}  dev {score:.4f}  {shown(losses)}")
 
-    def _state(self) -> dict[str, Tensor]:
-        student = checkpoint.with_prefix("student", self.student.state_dict())
-        return student | checkpoint.with_prefix("method", self.method.state_dict())
+    def _modules(self) -> dict[str, nn.Module]:
+        return {**self.networks, "method": self.method}
 
-    def _use_best(self) -> None:
-        self._load(self.best)
+    def _state(self) -> dict[str, Tensor]:
+        """All that training changes: what is frozen in a network is what it was built with."""
+        found: dict[str, Tensor] = {}
+        for name, module in self._modules().items():
+            frozen = {n for n, p in module.named_parameters() if not p.requires_grad}
+            state = {n: tensor for n, tensor in module.state_dict().items() if n not in frozen}
+            found |= checkpoint.with_prefix(name, state)
+        return found
+
+    def _copied(self) -> dict[str, Tensor]:
+        return {k: v.detach().clone() for k, v in self._state().items()}
 
     def _load(self, tensors: dict[str, Tensor]) -> None:
-        self.student.load_state_dict(checkpoint.without_prefix("student", tensors))
-        self.method.load_state_dict(checkpoint.without_prefix("method", tensors))
+        for name, module in self._modules().items():
+            module.load_state_dict(checkpoint.without_prefix(name, tensors), strict=False)
 
-    def _save(self, optimiser: Any, force: bool) -> None:
+    def _save(self, movers: Mapping[str, Mover], force: bool) -> None:
         if not processes.main() or (not force and time.monotonic() - self.saved < SAVE_SECONDS):
             return
         tensors = self._state() | checkpoint.with_prefix("best", self.best)
-        tensors |= checkpoint.with_prefix("optimiser", checkpoint.optimiser_tensors(optimiser))
+        for name, mover in movers.items():
+            tensors |= checkpoint.with_prefix(f"optimiser {name}", checkpoint.optimiser_tensors(mover.optimiser))
         tensors |= checkpoint.with_prefix("random", checkpoint.random_state())
-        costs = {"forwards": self.teacher.forwards, "teacher_seconds": self.teacher.seconds}
-        checkpoint.save(self.path, tensors, self._status() | costs)
+        costs = {name: [teacher.forwards, teacher.seconds] for name, teacher in self.teachers.items()}
+        checkpoint.save(self.path, tensors, asdict(self.progress) | {"teachers": costs})
         self.saved = time.monotonic()
 
-    def _status(self) -> dict[str, Any]:
-        return asdict(self.progress)
-
     def _restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        self.teacher.forwards, self.teacher.seconds = state.pop("forwards"), state.pop("teacher_seconds")
+        for name, (forwards, seconds) in state.pop("teachers").items():
+            self.teachers[name].forwards, self.teachers[name].seconds = forwards, seconds
         self.progress = Progress(**state)
         self.best = checkpoint.without_prefix("best", tensors)
         self._load(tensors)
         self.console(f"  resumed after {self.progress.updates} updates")
 
 
-class Dev:
-    """The dev split, encoded once for the student."""
-
-    def __init__(self, task: Task, student: Network) -> None:
-        self.task, self.encoded = task, student.encode(task.inputs("dev"))
-
-    def score(self, student: Network) -> float:
-        """The main metric on dev."""
-        name = OUTPUT[self.task.kind]
-        return self.of(outputs(student, self.encoded, frozenset({name}))[name])
-
-    def of(self, found: np.ndarray) -> float:
-        """The main metric of these outputs over dev."""
-        return headline(self.task.score(self.task.predict(found, "dev")), self.task.main_metric)[1]
+def trains(role: Any) -> bool:
+    return isinstance(role, Role) and role.trains
 
 
 def shown(losses: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
-
-
-def derived_seed(seed: int, *purpose: object) -> int:
-    """Independent random numbers for each purpose, the same in every process."""
-    return int(np.random.SeedSequence([seed, *(" ".join(map(str, purpose))).encode()]).generate_state(1)[0])

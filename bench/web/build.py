@@ -17,9 +17,9 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from bench.base import files
 from bench.errors import RequestError
 from bench.plugins import registry
-from bench.records import disk
 from bench.store import folders
 from bench.web import publish
 from bench.web.look import Seen, look
@@ -61,7 +61,7 @@ class Site:
     def remember(self, unit: str, known: Mapping[str, Any]) -> None:
         folders.make_folder(self.memory)
         text = json.dumps(dict(known) | {"version": self.version, "unit": unit})
-        disk.replace(self.memory / f"{part_of(unit)}.json", text.encode())
+        files.replace(self.memory / f"{part_of(unit)}.json", text.encode())
 
     def forget(self, unit: str) -> None:
         (self.memory / f"{part_of(unit)}.json").unlink(missing_ok=True)
@@ -200,5 +200,5 @@ def code() -> str:
     package = Path(__file__).parent.parent
     methods = registry.room("method")
     rooms = [registry.folder("site"), methods, methods / "reported", registry.room("student"), registry.room("task")]
-    files = sorted({*package.rglob("*.py"), *(path for room in rooms for path in room.glob("*.*"))})
-    return folders.content_key(files=[[path.name, disk.sha256(path.read_bytes())] for path in files])
+    sources = sorted({*package.rglob("*.py"), *(path for room in rooms for path in room.glob("*.*"))})
+    return folders.content_key(files=[[path.name, files.sha256(path.read_bytes())] for path in sources])

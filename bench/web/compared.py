@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bench.board.leaderboard import Board
 from bench.errors import BenchError
 from bench.records import disk
-from bench.records.disk import Record
+from bench.records.schemas import Record
 from bench.store import folders
 from bench.web.formats import rounded
 from bench.web.memory import COMPARED, Memory

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import jinja2
 
-from bench.records import disk
+from bench.base import files
 from bench.store import folders
 
 
@@ -31,7 +31,7 @@ def load_compiled(environment: jinja2.Environment, templates: Path) -> None:
 
 def version(environment: jinja2.Environment, templates: Path) -> str:
     """Changes with what decides the modules: the templates, what makes code of them, and Jinja."""
-    sources = {path.name: disk.sha256(path.read_bytes()) for path in sorted(templates.glob("*.html"))}
+    sources = {path.name: files.sha256(path.read_bytes()) for path in sorted(templates.glob("*.html"))}
     generator = getsource(environment.code_generator_class)
     return folders.content_key(templates=sources, generator=generator, jinja=jinja2.__version__, python=sys.version)
 

@@ -14,7 +14,8 @@ from typing import Any
 from bench.board import leaderboard
 from bench.board.leaderboard import Board, Hardware, Speed
 from bench.plugins import registry
-from bench.records.disk import Record
+from bench.records.schemas import Record
+from bench.records.specs import checked_spec
 from bench.web.compared import Says, compared, remembered
 from bench.web.memory import Memory
 
@@ -76,7 +77,7 @@ def timing(hardware: Hardware, speed: Speed) -> dict[str, Any]:
 
 def run_facts(record: Record, path: str, board: str) -> dict[str, Any]:
     """One run, as the downloads of runs hold it."""
-    spec, e, c, m = leaderboard.spec_of(record), record.efficiency, record.cost, record.metrics
+    spec, e, c, m = checked_spec(record), record.efficiency, record.cost, record.metrics
     single = e.latency.get("single", {})
     return {
         "run_id": record.run_id, "board": board, "task": spec.task, "track": spec.track, "method": spec.method,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.records.layout import PROFILES, TEACHERS
+from bench.records.disk import PROFILES, TEACHERS
 
 
 class Seen(NamedTuple):

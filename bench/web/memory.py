@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.records import disk
+from bench.base import files
 from bench.store import folders
 
 COMPARED = "compared.json"
@@ -27,7 +27,7 @@ class Memory:
 
     def write(self, slug: str, kind: str, data: bytes) -> None:
         folders.make_folder(self.folder)
-        disk.replace(self._path(slug, kind), data)
+        files.replace(self._path(slug, kind), data)
 
     def holds(self, slugs: Iterable[str]) -> bool:
         """Whether all is there of these boards."""

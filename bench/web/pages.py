@@ -10,10 +10,10 @@ from typing import Any
 import jinja2
 
 from bench.board import leaderboard, reported
-from bench.board.differences import in_words
 from bench.board.reported import Reported
 from bench.plugins import registry
-from bench.records.disk import Record
+from bench.records.schemas import Record
+from bench.records.specs import in_words
 from bench.web import formats, overall, plots
 from bench.web.compiled import load_compiled
 from bench.web.curves import Point, curve_chart

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from bench.base import files
 from bench.errors import RequestError
-from bench.records import disk
 
 MANIFEST = ".bench-site"
 OURS = re.compile(
@@ -29,7 +29,7 @@ def manifests(out: Path) -> dict[str, set[str]]:
         data = folder.read_bytes()
         folder.rename(folder.with_name(f"{MANIFEST}.old"))
         folder.mkdir()
-        disk.replace(folder / "old", data)
+        files.replace(folder / "old", data)
         folder.with_name(f"{MANIFEST}.old").unlink()
     return {path.name: _lines(path) for path in sorted(folder.iterdir())} if folder.is_dir() else {}
 
@@ -65,12 +65,12 @@ class Part:
             if path.read_bytes() == data:
                 return
         self._refuse(name)
-        disk.replace(path, data)
+        files.replace(path, data)
 
     def stream(self, name: str, pieces: Iterable[bytes | memoryview]) -> None:
         """`put` of what is too large to be held: written beside the file, and put in its place where it differs."""
         path = self.out / name
-        with disk.replacing(path) as new:
+        with files.replacing(path) as new:
             with new.open("wb") as file:
                 file.writelines(pieces)
             if path.exists() and filecmp.cmp(new, path, shallow=False):
@@ -86,4 +86,4 @@ class Part:
         self._list(self.files)
 
     def _list(self, names: set[str]) -> None:
-        disk.replace(self.out / MANIFEST / self.name, "".join(f"{name}\n" for name in sorted(names)).encode())
+        files.replace(self.out / MANIFEST / self.name, "".join(f"{name}\n" for name in sorted(names)).encode())

@@ -10,10 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.board import leaderboard
+from bench.base import files
 from bench.errors import RequestError
 from bench.records import disk
-from bench.records.disk import Record
+from bench.records.schemas import Record
+from bench.records.specs import checked_spec
 from bench.store import folders
 from bench.web import facts, tables
 from bench.web.compared import Says
@@ -80,7 +81,7 @@ def build(job: Job) -> dict[str, Any]:
     for name, data in made.items():
         part.put(name, data)
     part.finish()
-    digest = disk.sha256(b"".join(made[name] for name in sorted(made) if name.endswith(".csv")))
+    digest = files.sha256(b"".join(made[name] for name in sorted(made) if name.endswith(".csv")))
     return {
         "stamps": dict(job.stamps), "boards": [board for board, _ in boards], "runs": runs, "files": sorted(names),
         "tables": digest,
@@ -90,7 +91,7 @@ def build(job: Job) -> dict[str, Any]:
 
 def part_of(unit: str) -> str:
     """The name of a unit's list of files."""
-    return disk.sha256(unit.encode())[:16]
+    return files.sha256(unit.encode())[:16]
 
 
 def twice(results: Path, one: str, other: str) -> RequestError:
@@ -100,7 +101,7 @@ def twice(results: Path, one: str, other: str) -> RequestError:
 def load(results: Path, path: str) -> Source:
     """A checked record. RequestError: broken, with the file and the reason."""
     record = disk.read(results / path)
-    leaderboard.spec_of(record, str(results / path))
+    checked_spec(record, str(results / path))
     try:
         curve = [Point.model_validate(p) for p in record.curve]
     except ValidationError as error:

@@ -15,6 +15,7 @@ from bench.base import processes
 from bench.errors import RequestError
 from bench.networks import sharing
 from bench.records import disk
+from bench.records.schemas import Record
 from tests.factories.commands import runs_of
 from tests.factories.runs import ROOT, save_teacher, spawned
 from tests.factories.sharing import all_of, typed
@@ -32,12 +33,12 @@ class Mine(Kd):
     title = "Ends one process in the midst of the first attempt"
     needs = frozenset({"output"})
 
-    def regression(self, student, teacher, batch):
+    def soft_targets(self, student, teacher, batch):
         tried = Path(__file__).with_name("tried")
         if os.environ["RANK"] == "1" and batch.progress > 0.8 and not tried.exists():
             tried.touch()
             raise RuntimeError("lost")
-        return super().regression(student, teacher, batch)
+        return super().soft_targets(student, teacher, batch)
 """
 
 
@@ -79,7 +80,7 @@ def found(place: Path, rank: int, count: int) -> dict[str, Any]:
     return values
 
 
-def kept(place: Path, count: int) -> dict[str, disk.Record]:
+def kept(place: Path, count: int) -> dict[str, Record]:
     """The records by method."""
     runs = json.loads((place / f"runs-0-of-{count}.json").read_text())["runs"]
     return {run["method"]: disk.read(Path(run["record"])) for run in runs}

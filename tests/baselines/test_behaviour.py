@@ -21,7 +21,7 @@ def distil(request):
     """The trained student's run, without its measuring."""
     (spec,) = resolve(request)
     with brief_clock():
-        for helper in spec.assistants:
+        for _, helper in spec.wanted:
             run_one(helper, folders.root() / "results", CPU, QUIET)
     return protocol.distil(spec, folders.make_folder(folders.root() / "runs" / spec.run_id), CPU, QUIET)
 

@@ -31,6 +31,7 @@ from tests.baselines.tools import (
     slope,
     tensor,
     total,
+    valued,
 )
 
 KD_FORMS = {
@@ -46,12 +47,14 @@ KD_FORMS = {
 @pytest.mark.parametrize("form", KD_FORMS)
 def test_kd_forms(form):
     method = make(kd.Kd, form=form)
-    check(lambda z: total(method.soft_targets(Signals(z), Signals(tensor(T)), batch())), Z, KD_FORMS[form])
+    check(
+        lambda z: total(method.soft_targets(Signals(logits=z), Signals(logits=tensor(T)), batch())), Z, KD_FORMS[form]
+    )
 
 
 def test_kd_weights_and_temperature_can_be_set():
     method = make(kd.Kd, alpha=0.25, temperature=2.0)
-    found = total(method.soft_targets(Signals(tensor(Z)), Signals(tensor(T)), batch()))
+    found = total(method.soft_targets(Signals(logits=tensor(Z)), Signals(logits=tensor(T)), batch()))
     assert found.item() == pytest.approx(0.75 * ce(Z) + 0.25 * 4 * kl(Z, T, 2))
     with pytest.raises(RequestError, match="alpha must be between 0 and 1"):
         make(kd.Kd, alpha=1.5)
@@ -61,7 +64,7 @@ def test_kd_of_a_regression_is_the_squared_error_in_every_form():
     z, t, y = RNG.normal(size=(B, 1)), RNG.normal(size=(B, 1)), torch.tensor(RNG.normal(size=B))
     labels = Batch(torch.arange(B), 1, y)
     for form in ("hinton", "soft_ce", "mean"):
-        losses = make(kd.Kd, form=form).soft_targets(Signals(tensor(z)), Signals(tensor(t)), labels)
+        losses = valued(kd.Kd, form=form).soft_targets(Signals(logits=tensor(z)), Signals(logits=tensor(t)), labels)
         weight = kd.FORMS[form][1]
         assert losses["soft"].item() == pytest.approx(weight * ((z - t) ** 2).mean())
 
@@ -88,8 +91,14 @@ def test_rkd_distances_and_angles():
         return ce(Z) + 25 * smooth(psi(x) - psi(g)).mean() + 50 * smooth(angle(x) - angle(g)).mean()
 
     method = make(rkd.Rkd)
-    check(lambda x: total(method.relations(Signals(tensor(Z), x), Signals(None, tensor(g)), batch())), f, by_hand)
-    unlabelled = method.relations(Signals(None, tensor(f)), Signals(None, tensor(g)), Batch(torch.arange(B), 1))
+    check(
+        lambda x: total(
+            method.relations(Signals(logits=tensor(Z), embedding=x), Signals(embedding=tensor(g)), batch())
+        ),
+        f,
+        by_hand,
+    )
+    unlabelled = method.relations(Signals(embedding=tensor(f)), Signals(embedding=tensor(g)), Batch(torch.arange(B), 1))
     assert set(unlabelled) == {"distance", "angle"}
 
 
@@ -112,11 +121,11 @@ def test_crd_against_plain_loops():
         return -rows.mean()
 
     torch.manual_seed(1)
-    found = method.contrast(Signals(tensor(Z), tensor(f)), Signals(None, tensor(g)), batch())
+    found = method.contrast(Signals(logits=tensor(Z), embedding=tensor(f)), Signals(embedding=tensor(g)), batch())
     s, t = [project(x, "student") for x in f], [project(x, "teacher") for x in g]
     assert found["crd"].item() == pytest.approx(0.8 * (one(s, kept["teacher_memory"]) + one(t, kept["student_memory"])))
     assert found["hard"].item() == pytest.approx(ce(Z))
-    method.after_step(0.5)
+    method.after_update(0.5)
     moved = unit(0.5 * kept["student_memory"][1] + 0.5 * s[1])
     assert np.allclose(method.student_memory[1].numpy(), moved) and method.student_memory.requires_grad is False
     assert np.allclose(method.student_memory[6].numpy(), kept["student_memory"][6])  # not in the batch
@@ -125,10 +134,13 @@ def test_crd_against_plain_loops():
 def test_crd_keeps_the_scale_of_the_first_batch():
     method = make(crd.Crd, negatives=3)
     for _ in range(2):
-        sides = Signals(tensor(Z), tensor(RNG.normal(size=(B, D)))), Signals(None, tensor(RNG.normal(size=(B, D))))
+        sides = (
+            Signals(logits=tensor(Z), embedding=tensor(RNG.normal(size=(B, D)))),
+            Signals(embedding=tensor(RNG.normal(size=(B, D)))),
+        )
         method.contrast(*sides, batch())
         scales = method.scales.clone()
-    method.contrast(Signals(tensor(Z), tensor(RNG.normal(size=(B, D)))), sides[1], batch())
+    method.contrast(Signals(logits=tensor(Z), embedding=tensor(RNG.normal(size=(B, D)))), sides[1], batch())
     assert torch.equal(scales, method.scales) and (scales > 0).all()
 
 
@@ -161,7 +173,8 @@ def test_fitnets_hint():
         by_hand,
     )
     first, second = method.stages()
-    assert (first.keep, first.needs, second.needs, first.updates + second.updates) == ("last", {"maps"}, {"logits"}, 20)
+    needs = [stage.roles["teacher"].signals for stage in (first, second)]
+    assert (first.keep, needs, first.updates + second.updates) == ("last", [{"maps"}, {"logits"}], 20)
     with pytest.raises(RequestError, match="no map 3"):
         make(fitnets.Fitnets, *maps, hint=3)
 
@@ -169,7 +182,10 @@ def test_fitnets_hint():
 def test_fitnets_single_stage_is_repdistillers():
     method = make(fitnets.Fitnets, Shape(hidden=(2, 2, 3)), Shape(hidden=(2, 2, 4))).eval()
     ours, theirs = RNG.normal(size=(B, 3, 2, 2)), np.abs(RNG.normal(size=(B, 4, 2, 2)))
-    student, teacher = Signals(tensor(Z), maps=[None, None, tensor(ours)]), Signals(maps=[None, None, tensor(theirs)])
+    student, teacher = (
+        Signals(logits=tensor(Z), maps=[None, None, tensor(ours)]),
+        Signals(maps=[None, None, tensor(theirs)]),
+    )
     w = method.regress.weight.detach().numpy()[:, :, 0, 0]
     through = np.maximum(np.einsum("oc,bchw->bohw", w, ours) / np.sqrt(1 + 1e-5), 0)  # a fresh norm in eval mode
     found = method.both(student, teacher, batch())
@@ -183,28 +199,30 @@ class Peer(torch.nn.Module):
         self.logits = torch.nn.Parameter(torch.tensor(T))
 
     def forward(self, inputs, want):
-        return Signals(self.logits)
+        return Signals(logits=self.logits)
 
 
 def test_dml_teaches_both_and_neither_through_the_other():
     run = Run(Data(), Track(updates=20, batch_size=B), D, D, 0, new_student=lambda purpose: Peer())
     method = dml.Dml(dml.Dml.Settings(), run)
     leaf = tensor(Z)
-    found = method.mutual(Signals(leaf), Signals(), batch())
+    found = method.mutual(Signals(logits=leaf), Signals(), batch())
     total(found).backward()
     assert total(found).item() == pytest.approx(ce(Z) + kl(Z, T) + ce(T) + kl(T, Z))
     assert np.allclose(leaf.grad.numpy(), slope(lambda z: ce(z) + kl(z, T), Z), atol=1e-6)
     assert np.allclose(method.peer.logits.grad.numpy(), slope(lambda z: ce(z) + kl(z, Z), T), atol=1e-6)
     (stage,) = method.stages()
-    assert not stage.needs and "peer.logits" in method.state_dict()
+    assert "teacher" not in stage.roles and "peer.logits" in method.state_dict()
 
 
 def test_takd_chains_its_assistants_and_asks_the_last():
     settings = takd.Takd.Settings(assistants=("resnet:32", "resnet:14"))
-    chain = takd.Takd.assistants(settings)
-    assert [(a.student, a.method, a.teacher) for a in chain] == [("resnet:32", "kd", None), ("resnet:14", "kd", 0)]
+    chain = takd.Takd.wanted(settings)
+    assert [(a.student, a.method, a.teacher) for a in chain] == [
+        ("resnet:32", "kd", ""), ("resnet:14", "kd", chain[0].name),
+    ]  # fmt: skip
     (stage,) = make(takd.Takd, assistants=("resnet:32", "resnet:14")).stages()
-    assert tuple(stage.teachers) == (1,)
+    assert stage.roles["teacher"].who == chain[1].name
     with pytest.raises(RequestError, match="takd needs an assistant"):
         takd.Takd.Settings(assistants=())
 
@@ -213,8 +231,8 @@ def test_an_ensemble_of_one_is_takd():
     """Sanity check of the specification: K = 1, same weight and temperature, same loss."""
     method = make(ta_ensemble.TaEnsemble, assistants=("resnet:14",), temperature=4.0)
     method.weights.fill_(1.0)
-    alone = method.soft_targets(Signals(tensor(Z)), Signals(tensor(T)), batch())
-    other = make(takd.Takd).soft_targets(Signals(tensor(Z)), Signals(tensor(T)), batch())
+    alone = method.soft_targets(Signals(logits=tensor(Z)), [Signals(logits=tensor(T))], batch())
+    other = make(takd.Takd).soft_targets(Signals(logits=tensor(Z)), Signals(logits=tensor(T)), batch())
     assert {k: v.item() for k, v in alone.items()} == pytest.approx({k: v.item() for k, v in other.items()})
 
 
@@ -257,7 +275,9 @@ def test_deit(settings, by_hand):
     method, second = make(deit.Deit, alpha=0.3, **settings), RNG.normal(size=(B, C))
 
     def loss(leaf):
-        return total(method.tokens(Signals(tensor(Z), distillation_logits=leaf), Signals(tensor(T)), batch()))
+        return total(
+            method.tokens(Signals(logits=tensor(Z), **{"logits.distilled": leaf}), Signals(logits=tensor(T)), batch())
+        )
 
     check(loss, second, lambda z: 0.7 * ce(Z) + 0.3 * by_hand(z))
 
@@ -265,11 +285,13 @@ def test_deit(settings, by_hand):
 def test_deit_without_weight_or_without_a_token():
     leaf = tensor(T)
     total(
-        make(deit.Deit, alpha=0.0).tokens(Signals(tensor(Z), distillation_logits=leaf), Signals(tensor(T)), batch())
+        make(deit.Deit, alpha=0.0).tokens(
+            Signals(logits=tensor(Z), **{"logits.distilled": leaf}), Signals(logits=tensor(T)), batch()
+        )
     ).backward()
     assert not leaf.grad.any()  # exactly
     with pytest.raises(RequestError, match=r"--set vit\.distillation=true"):
-        make(deit.Deit).tokens(Signals(tensor(Z)), Signals(tensor(T)), batch())
+        make(deit.Deit).tokens(Signals(logits=tensor(Z)), Signals(logits=tensor(T)), batch())
 
 
 def test_every_method_spends_the_updates_of_the_track():
@@ -284,10 +306,12 @@ def test_every_method_spends_the_updates_of_the_track():
 def test_no_gradient_reaches_a_teacher():
     t = tensor(T)
     for found in (
-        make(kd.Kd).soft_targets(Signals(tensor(Z)), Signals(t), batch()),
-        make(takd.Takd).soft_targets(Signals(tensor(Z)), Signals(t), batch()),
-        make(deit.Deit, form="soft").tokens(Signals(tensor(Z), distillation_logits=tensor(Z)), Signals(t), batch()),
-        make(tinybert.Tinybert).prediction(Signals(tensor(Z)), Signals(t), batch()),
+        make(kd.Kd).soft_targets(Signals(logits=tensor(Z)), Signals(logits=t), batch()),
+        make(takd.Takd).soft_targets(Signals(logits=tensor(Z)), Signals(logits=t), batch()),
+        make(deit.Deit, form="soft").tokens(
+            Signals(logits=tensor(Z), **{"logits.distilled": tensor(Z)}), Signals(logits=t), batch()
+        ),
+        make(tinybert.Tinybert).prediction(Signals(logits=tensor(Z)), Signals(logits=t), batch()),
     ):
         total(found).backward()
     assert t.grad is None

@@ -11,6 +11,7 @@ import torch
 from bench.baselines import crd, deit, fitnets, rkd, ta_ensemble, takd
 from bench.errors import RequestError
 from bench.inputs import Batch
+from bench.kinds.classify import Classify
 from bench.method import Run
 from bench.network import Shape
 from bench.runs.spec import override
@@ -60,7 +61,9 @@ def test_rkd_does_not_see_scale_shift_or_rotation():
     """Of either network: psi_D is over its own mean, and angles are cosines."""
     g = RNG.normal(size=(B, D))
     turned = 3 * g @ np.linalg.qr(RNG.normal(size=(D, D)))[0] + 2
-    found = make(rkd.Rkd).relations(Signals(tensor(Z), tensor(turned)), Signals(None, tensor(g)), batch())
+    found = make(rkd.Rkd).relations(
+        Signals(logits=tensor(Z), embedding=tensor(turned)), Signals(embedding=tensor(g)), batch()
+    )
     assert found["distance"].item() == pytest.approx(0, abs=1e-12)
     assert found["angle"].item() == pytest.approx(0, abs=1e-12)
 
@@ -87,7 +90,7 @@ def test_crd_gradient():
 
     def loss(leaf):
         torch.manual_seed(2)
-        return method.contrast(Signals(tensor(Z), leaf), Signals(None, tensor(g)), batch())["crd"]
+        return method.contrast(Signals(logits=tensor(Z), embedding=leaf), Signals(embedding=tensor(g)), batch())["crd"]
 
     check(loss, f, by_hand)
 
@@ -98,8 +101,10 @@ def test_crd_goes_on_from_a_checkpoint_as_if_nothing_had_happened():
     def steps(method, some):
         losses = []
         for f, g in some:
-            losses.append(method.contrast(Signals(tensor(Z), f), Signals(None, g), batch())["crd"].item())
-            method.after_step(0.5)
+            losses.append(
+                method.contrast(Signals(logits=tensor(Z), embedding=f), Signals(embedding=g), batch())["crd"].item()
+            )
+            method.after_update(0.5)
         return losses
 
     torch.manual_seed(5)
@@ -121,7 +126,7 @@ def test_fitnets_of_maps_that_are_not_square_and_of_a_teacher_without_maps():
     ours, theirs = method.maps(Signals(maps=maps[:1]), Signals(maps=maps[1:]))
     assert ours.shape == theirs.shape == (B, 2, 4, 4)
     with pytest.raises(RequestError, match="no feature maps"):
-        method.both(Signals(tensor(Z), maps=maps[:1]), Signals(), batch())
+        method.both(Signals(logits=tensor(Z), maps=maps[:1]), Signals(), batch())
 
 
 def test_an_ensemble_of_one_is_takd_value_and_gradient():
@@ -130,7 +135,8 @@ def test_an_ensemble_of_one_is_takd_value_and_gradient():
     found = []
     for which in (method, make(takd.Takd)):
         leaf = tensor(Z)
-        loss = total(which.soft_targets(Signals(leaf), Signals(tensor(T)), batch()))
+        teacher = Signals(logits=tensor(T))
+        loss = total(which.soft_targets(Signals(logits=leaf), [teacher] if which is method else teacher, batch()))
         loss.backward()
         found.append((loss.item(), leaf.grad))
     assert found[0][0] == pytest.approx(found[1][0], abs=1e-12)
@@ -139,9 +145,10 @@ def test_an_ensemble_of_one_is_takd_value_and_gradient():
 
 def chooser(gold, *logits):
     """An ensemble of these assistants, whose weights are chosen on these labels."""
-    task = SimpleNamespace(predict=lambda p, split: {split: {"prediction": p.astype(np.float32), "gold": gold}})
+    judged = lambda p, split: {split: {"prediction": p.astype(np.float32), "gold": gold}}  # noqa: E731
+    task = SimpleNamespace(predict=judged, kind="classify", goal=Classify(C))
     run = Run(
-        task, Track(updates=2, batch_size=B), D, D, 0, dev_outputs=lambda n: logits[n],
+        task, Track(updates=2, batch_size=B), D, D, 0, dev_outputs=lambda name: logits[int(name.split()[-1])],
         dev_score=lambda p: float((p.argmax(1) == gold).mean()),
     )  # fmt: skip
     settings = ta_ensemble.TaEnsemble.Settings(assistants=("resnet:14",) * len(logits), generations=20)
@@ -173,7 +180,10 @@ def test_chosen_weights_are_kept_and_not_chosen_again():
     before = method.weights.clone()
     object.__setattr__(method.run, "dev_outputs", None)  # a resumed run must not ask
     (stage,) = method.stages()
-    assert torch.equal(before, method.weights) and tuple(stage.teachers) == (0, 1)
+    assert torch.equal(before, method.weights) and [role.who for role in stage.roles["teacher"]] == [
+        "assistant 0",
+        "assistant 1",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +204,9 @@ def test_deit_hard_follows_the_teacher_where_the_labels_say_otherwise():
     grads = []
     for labels in (batch(), other):
         ours.grad = second.grad = None
-        total(method.tokens(Signals(ours, distillation_logits=second), Signals(tensor(T)), labels)).backward()
+        total(
+            method.tokens(Signals(logits=ours, **{"logits.distilled": second}), Signals(logits=tensor(T)), labels)
+        ).backward()
         grads.append((ours.grad.clone(), second.grad.clone()))
     assert torch.equal(grads[0][1], grads[1][1]) and not torch.allclose(grads[0][0], grads[1][0])
     ce = lambda z: -0.5 * np.mean([z[b, T[b].argmax()] - np.log(np.exp(z[b]).sum()) for b in range(B)])  # noqa: E731

@@ -49,8 +49,8 @@ def test_pkd():
 
     def loss(leaf):
         hidden = [tensor(ours[0]), torch.cat([leaf[:, None], tensor(ours[1][:, 1:])], 1), tensor(ours[2])]
-        teacher = Signals(tensor(T), hidden=[tensor(h) for h in theirs])
-        return total(method.patient(Signals(tensor(Z), hidden=hidden), teacher, batch()))
+        teacher = Signals(logits=tensor(T), hidden=[tensor(h) for h in theirs])
+        return total(method.patient(Signals(logits=tensor(Z), hidden=hidden), teacher, batch()))
 
     check(loss, ours[1][:, 0].copy(), by_hand)
 
@@ -76,13 +76,13 @@ def test_distilbert():
         return 5 * 4 * kl(Z, T, 2) + 2 * ce(Z) + np.mean(gaps)
 
     def loss(leaf):
-        teacher = Signals(tensor(T), hidden=[tensor(theirs)], mask=mask)
-        return total(method.three(Signals(tensor(Z), hidden=[leaf], mask=mask), teacher, batch()))
+        teacher = Signals(logits=tensor(T), hidden=[tensor(theirs)], mask=mask)
+        return total(method.three(Signals(logits=tensor(Z), hidden=[leaf], mask=mask), teacher, batch()))
 
     check(loss, ours, by_hand)
-    other = Signals(tensor(T), hidden=[tensor(theirs)], mask=mask[:, :4])
+    other = Signals(logits=tensor(T), hidden=[tensor(theirs)], mask=mask[:, :4])
     with pytest.raises(RequestError, match="different tokens"):
-        method.three(Signals(tensor(Z), hidden=[tensor(ours)], mask=mask), other, batch())
+        method.three(Signals(logits=tensor(Z), hidden=[tensor(ours)], mask=mask), other, batch())
 
 
 def heads(width=3, n=H):
@@ -165,7 +165,7 @@ def test_tinybert_layers_and_prediction():
         return total(method.layers(student, teacher, batch()))
 
     check(loss, ours[1], by_hand)
-    prediction = lambda z: total(method.prediction(Signals(z), Signals(tensor(T)), batch()))  # noqa: E731
+    prediction = lambda z: total(method.prediction(Signals(logits=z), Signals(logits=tensor(T)), batch()))  # noqa: E731
     check(prediction, Z, lambda z: -(softmax(T, 1) * log_softmax(z, 1)).mean())
 
 
@@ -174,12 +174,12 @@ def test_tinybert_of_a_copy_of_the_teacher_has_nothing_to_learn():
     method = make(tinybert.Tinybert, student=DEEP)
     torch.nn.init.eye_(method.project.weight), torch.nn.init.zeros_(method.project.bias)
     one = Signals(
-        tensor(T), hidden=[tensor(h) for h in states(4)], mask=torch.tensor(MASK),
+        logits=tensor(T), hidden=[tensor(h) for h in states(4)], mask=torch.tensor(MASK),
         attention_scores=[tensor(RNG.normal(size=(B, H, L, L))) for _ in range(4)],
     )  # fmt: skip
     assert total(method.layers(one, one.detach(), batch())).item() == 0.0
     leaf = tensor(T)
-    found = method.prediction(Signals(leaf), Signals(tensor(T)), batch())["soft"]
+    found = method.prediction(Signals(logits=leaf), Signals(logits=tensor(T)), batch())["soft"]
     found.backward()
     p = softmax(T, 1)
     assert found.item() == pytest.approx(-(p * np.log(p)).mean()) and np.abs(leaf.grad.numpy()).max() < 1e-12
@@ -188,6 +188,9 @@ def test_tinybert_of_a_copy_of_the_teacher_has_nothing_to_learn():
 def test_tinybert_stages_and_heads():
     first, second = make(tinybert.Tinybert).stages()
     assert (first.updates, second.updates, first.keep, second.keep) == (15, 5, "last", "best")
-    assert first.needs == {"hidden", "attention_scores"} and first.optimiser.schedule == "constant"
+    assert (
+        first.roles["teacher"].signals == {"hidden", "attention_scores"}
+        and first.parts["all"].optimiser.schedule == "constant"
+    )
     with pytest.raises(RequestError, match="as many heads, as in bert:4x312x12"):
         make(tinybert.Tinybert, teacher=Shape(6, 12, (D,)))

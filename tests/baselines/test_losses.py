@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from bench.baselines.disco import Disco, Queue, ckd_loss
-from bench.baselines.kd import Kd, embedding_mse
+from bench.baselines.kd import Kd
 from bench.inputs import Batch
+from bench.kinds.embed import Embed
 from bench.losses import Contrast
 from bench.method import Run
 from bench.signals import Signals
@@ -97,7 +98,11 @@ def test_ckd_floor_with_a_full_queue_of_orthogonal_negatives_is_8_38():
 
 def test_regression_value_and_gradient():
     u = tensor(U)
-    loss = embedding_mse(u, torch.tensor(V))
+    (loss,) = (
+        make(Kd)
+        .soft_targets(Signals(embedding=u), Signals(embedding=torch.tensor(V)), Batch(torch.arange(4), 1))
+        .values()
+    )
     loss.backward()
     by_hand = sum((U[i, j] - V[i, j]) ** 2 for i in range(4) for j in range(5)) / 20
     assert loss.item() == pytest.approx(by_hand, abs=1e-12)
@@ -117,7 +122,7 @@ def test_contrast_value_and_gradients(columns):
 
 
 def make(cls, student_width=5, teacher_width=5, **settings):
-    task = SimpleNamespace(objective=Contrast, kind="embed")
+    task = SimpleNamespace(objective=Contrast, kind="embed", goal=Embed())
     track = Track(updates=10, batch_size=4)
     return cls(cls.Settings(**settings), Run(task, track, student_width, teacher_width, 0))
 
@@ -126,7 +131,7 @@ def test_no_gradient_reaches_the_teacher():
     teacher = torch.tensor(V, dtype=torch.float32, requires_grad=True)
     student = torch.tensor(U, dtype=torch.float32, requires_grad=True)
     batch = Batch(torch.arange(4), 1)
-    for method, loss in ((make(Disco), "ckd"), (make(Kd), "regression")):
+    for method, loss in ((make(Disco), "ckd"), (make(Kd), "soft_targets")):
         losses = getattr(method, loss)(Signals(embedding=student), Signals(embedding=teacher), batch)
         sum(losses.values()).backward()
     assert teacher.grad is None and student.grad is not None
@@ -185,7 +190,7 @@ def test_projection_only_where_widths_differ_and_it_is_not_part_of_the_student()
 def test_stages_can_be_run_alone_and_replicate_leaves_the_teacher_noisy():
     names = {which: [s.name for s in make(Disco, stages=which).stages()] for which in ("both", "ckd", "contrast")}
     assert names == {"both": ["ckd", "contrast"], "ckd": ["ckd"], "contrast": ["contrast"]}
-    assert next(iter(make(Disco, replicate=True).stages())).noisy_teacher
-    assert not next(iter(make(Disco).stages())).noisy_teacher
+    assert next(iter(make(Disco, replicate=True).stages())).roles["teacher"].noisy
+    assert not next(iter(make(Disco).stages())).roles["teacher"].noisy
     both, alone = list(make(Disco).stages()), list(make(Disco, stages="contrast").stages())
     assert [s.updates for s in both] == [10, 1] and alone[0].updates == 10

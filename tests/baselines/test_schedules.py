@@ -11,6 +11,8 @@ import torch
 from bench.baselines.annealing import Annealing
 from bench.baselines.continuation import Continuation, psi
 from bench.inputs import Batch
+from bench.kinds.classify import Classify
+from bench.kinds.regress import Regress
 from bench.losses import annealed
 from bench.method import Run
 from bench.signals import Signals
@@ -20,8 +22,8 @@ RNG = np.random.default_rng(7)
 Z, T, Y = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 3)) * 3, np.array([0, 2, 1, 1, 0])
 
 
-def make(cls, **settings):
-    run = Run(SimpleNamespace(kind="classify"), Track(updates=20, batch_size=4), 8, 8, 0)
+def make(cls, goal=None, **settings):
+    run = Run(SimpleNamespace(kind="classify", goal=goal or Classify(3)), Track(updates=20, batch_size=4), 8, 8, 0)
     return cls(cls.Settings(**settings), run)
 
 
@@ -109,12 +111,12 @@ def test_without_margin_and_with_a_step_for_psi_continuation_is_annealing():
 
 def test_regression_does_not_broadcast():
     z, y = RNG.normal(size=(5, 1)), RNG.normal(size=5)
-    found = make(Annealing).labels(signals(z), Signals(), batch(labels=y))["hard"].item()
+    found = make(Annealing, Regress(1)).labels(signals(z), Signals(), batch(labels=y))["hard"].item()
     assert found == pytest.approx(np.mean((z[:, 0] - y) ** 2))
 
 
 def test_both_stages_make_the_updates_of_the_track():
     first, second = make(Annealing).stages()
-    assert (first.updates, second.updates, second.needs) == (15, 5, frozenset())
+    assert (first.updates, second.updates, list(second.roles)) == (15, 5, ["student"])
     (only,) = make(Continuation).stages()
     assert only.updates == 20

@@ -8,6 +8,8 @@ import torch
 from scipy.special import log_softmax, softmax
 
 from bench.inputs import Batch, Examples
+from bench.kinds.classify import Classify
+from bench.kinds.regress import Regress
 from bench.method import Run
 from bench.network import Shape
 from bench.task import Track
@@ -21,6 +23,7 @@ DEEP, SHALLOW = Shape(4, H, (D,) * 5), Shape(2, H, (D,) * 3)
 
 class Data:
     kind = "classify"
+    goal = Classify(C)
 
     def examples(self, purpose):
         return Examples(["x"] * 8, np.arange(8)[:, None], np.array([0, 0, 1, 1, 1, 2, 2, 2]))
@@ -32,12 +35,19 @@ def make(cls, student=SHALLOW, teacher=DEEP, **settings):
     return cls(cls.Settings(**settings), run).double()
 
 
+def valued(cls, **settings):
+    """A method on a task of one value an input."""
+    task = Data()
+    task.goal = Regress(1)
+    return cls(cls.Settings(**settings), Run(task, Track(updates=20, batch_size=B), D, D, 0)).double()
+
+
 def tensor(x, grad=True):
     return torch.tensor(x, dtype=torch.float64, requires_grad=grad)
 
 
 def batch(**more):
-    return Batch(torch.arange(B), 1, torch.tensor(Y), **more)
+    return Batch(torch.arange(B), 1, torch.tensor(Y), {"student": {}}, **more)
 
 
 def slope(f, x, step=1e-6):

@@ -10,8 +10,7 @@ import pytest
 from bench.board import leaderboard
 from bench.board.leaderboard import Board, Row, combined
 from bench.errors import RequestError
-from bench.records import disk
-from bench.records.disk import Interval
+from bench.records.schemas import Interval, Record
 from tests.factories.records import CPU, TRACK, make, settings
 
 
@@ -183,4 +182,4 @@ def test_a_spec_that_does_not_say_what_was_run_is_an_error() -> None:
 
 
 def test_the_factory_is_a_valid_record() -> None:
-    assert disk.Record.model_validate_json(make().model_dump_json(by_alias=True)) == make()
+    assert Record.model_validate_json(make().model_dump_json(by_alias=True)) == make()

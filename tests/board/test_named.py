@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.records import disk
+from bench.base.archive import pack
+from bench.records.arrays import flatten
 from tests.factories import records
 from tests.factories.commands import Typed, bench, refused
 from tests.factories.records import GOLD, predictions, put, settings
@@ -152,7 +153,7 @@ def test_no_seed_in_common(typed, results):
 
 def test_predictions_that_are_gone_or_changed(typed, results):
     path = put(results, 0.4, "new").with_suffix(".npz")
-    path.write_bytes(disk.pack(disk.flatten(predictions(0.1, 9))))
+    path.write_bytes(pack(flatten(predictions(0.1, 9))))
     assert "does not hold the predictions" in refused(typed("new", "kd", "--task", "sts"))
     path.unlink()
     assert "cannot read the predictions" in refused(typed("new", "kd", "--task", "sts"))

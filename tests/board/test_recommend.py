@@ -16,7 +16,7 @@ from bench.board.limits import Limits, parse_count, parse_share
 from bench.board.recommend import nearest_miss, recommend
 from bench.errors import RequestError
 from bench.records import disk
-from bench.records.disk import Record
+from bench.records.schemas import Record
 from tests.factories.commands import Typed, bench
 from tests.factories.records import CPU, make
 from tests.factories.runs import ROOT

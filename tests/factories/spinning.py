@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from bench.inputs import TokenArrays
+from bench.data.tokens import TokenArrays
 from bench.network import Network
 from bench.signals import Signals
 
@@ -26,7 +26,7 @@ class Spinning(Network):
         self.weight = nn.Parameter(torch.ones(2))
 
     def encode(self, inputs: Sequence[str], max_length: int | None = None) -> TokenArrays:
-        return TokenArrays([[1] * min(max_length or LIMIT, LIMIT, 1 + len(x.split())) for x in inputs], 0)
+        return TokenArrays.of([[1] * min(max_length or LIMIT, LIMIT, 1 + len(x.split())) for x in inputs])
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
         until = time.perf_counter_ns() + self.ns

@@ -7,10 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from bench.data.sources import filled, package_file
 from bench.inputs import Examples, digest_texts, single
-from bench.losses import CrossEntropy
 from bench.scoring.metrics import METRICS
+from bench.sources import filled, package_file
 from bench.task import Card, Predictions, Scores, Task, Track
 
 
@@ -48,9 +47,6 @@ class Toy(Task):
 
     def examples(self, purpose: str) -> Examples:
         return single(self.part("train"), self.labels("train"))
-
-    def objective(self) -> CrossEntropy:
-        return CrossEntropy()
 
     def inputs(self, split: str) -> list[str]:
         return self.part(split)

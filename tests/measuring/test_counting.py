@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel
 
-from bench.inputs import TokenArrays
+from bench.data.tokens import TokenArrays
 from bench.measuring.counting import flops, parameters, peak_memory
 from bench.networks.transformer import TransformerNetwork, make_pooling
 from tests.factories.spinning import Products
@@ -56,14 +56,14 @@ def operations(layers: int, width: int, inner: int, length: int) -> int:
 def test_flops_at_128_tokens_are_the_published_ones(name, printed):
     """TinyBERT's table 1 prints 22.5B, 11.3B and 1.2B, which hold about 1% that we do not count (sums, activations)."""
     layers, width, heads, inner = SHAPES[name][0]
-    found = flops(bert(layers, width, heads, inner), TokenArrays([[5] * 128], 0), WANT)
+    found = flops(bert(layers, width, heads, inner), TokenArrays.of([[5] * 128], 0), WANT)
     assert found == operations(layers, width, inner, 128)
     assert found == pytest.approx(printed, abs=max(0.012 * printed, 0.05e9))
 
 
 def test_flops_are_the_mean_over_real_lengths():
     network = Products(width=32, layers=3)
-    encoded = TokenArrays([[1] * n for n in (2, 2, 5, 11)], 0)
+    encoded = TokenArrays.of([[1] * n for n in (2, 2, 5, 11)], 0)
     assert flops(network, encoded, WANT) == 2 * 32**2 * 3 * (2 + 2 + 5 + 11) / 4
 
 
@@ -78,7 +78,7 @@ def test_an_lstm_is_counted():
         def forward(self, batch, want):
             self.lstm(self.table(batch["input_ids"]))
 
-    found = flops(Recurrent().eval(), TokenArrays([[1] * 10], 0), WANT)
+    found = flops(Recurrent().eval(), TokenArrays.of([[1] * 10], 0), WANT)
     assert found == 2 * 2 * 10 * 4 * 64 * (32 + 64)  # directions, multiply-add, steps, gates, state x (input + state)
 
 

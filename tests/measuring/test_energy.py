@@ -10,6 +10,7 @@ import torch
 
 from bench.measuring import noise
 from bench.measuring.energy import WATTS, Estimate, Rapl, meter, ranked
+from bench.records.derived import reasons
 
 
 def domain(root: Path, name: str, energy: int, span: int = 1_000_000) -> Path:
@@ -45,9 +46,9 @@ def test_an_estimate_follows_cpu_time_and_is_never_ranked():
 
 def test_what_makes_a_measurement_noisy():
     quiet = {"spread": 0.04, "foreign": 0.04, "load": 9.0, "steal": 0.04, "clock": 0.01}
-    assert noise.reasons(quiet) == []
-    assert noise.reasons(quiet | {"foreign": 0.4}) == ["other processes used 40.0% of the cores"]
-    assert len(noise.reasons({"spread": 0.06, "foreign": 0.06, "clock": 0.06})) == 3
+    assert reasons(quiet) == []
+    assert reasons(quiet | {"foreign": 0.4}) == ["other processes used 40.0% of the cores"]
+    assert len(reasons({"spread": 0.06, "foreign": 0.06, "clock": 0.06})) == 3
 
 
 def test_the_watch_sees_its_own_work_as_its_own():

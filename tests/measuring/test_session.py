@@ -11,8 +11,9 @@ from torch.utils.benchmark import Timer
 
 from bench.base.console import Console
 from bench.errors import BenchError
-from bench.measuring import noise, session
+from bench.measuring import session
 from bench.measuring.clock import Effort
+from bench.records import derived
 from tests.factories.spinning import Failing, Products, Spinning
 
 pytestmark = pytest.mark.quiet
@@ -63,7 +64,7 @@ def test_a_known_delay_is_measured_within_one_percent(measured):
     """Others' work falls into the calls; then the session must say so, and its times are no test."""
     found, foreign = measured[0], measured[0]["seen"].get("foreign", 0)
     if foreign >= QUIET:
-        assert foreign < noise.FOREIGN or found["noise"]
+        assert foreign < derived.FOREIGN or found["noise"]
         pytest.skip(f"other processes used {foreign:.0%} of the cores in each of three sessions")
     for name, known in (("slow", 2 * KNOWN), ("known", KNOWN)):
         for point in ("single", "single_8"):
@@ -143,11 +144,11 @@ def test_lengths_that_a_network_does_not_read_are_left_out_and_said():
 
 
 def test_percentiles_need_enough_samples():
-    assert "p99_ms" not in session.percentiles([[1_000_000] * 499, [1_000_000] * 500])
-    assert session.percentiles([[1_000_000] * 500] * 2)["p99_ms"] == 1.0
+    assert "p99_ms" not in derived.percentiles([[1_000_000] * 499, [1_000_000] * 500])
+    assert derived.percentiles([[1_000_000] * 500] * 2)["p99_ms"] == 1.0
 
 
 def test_the_speed_up_is_the_median_of_ratios_within_rounds():
     """The machine is ten times slower in the second round; the ratio is not."""
     samples = {"single": {"t": [[40, 40], [400, 400], [44, 44]], "s": [[20, 20], [200, 200], [20, 20]]}}
-    assert session.speedups(samples, "t")["s"]["single"]["value"] == 2.0
+    assert derived.speedups(samples, "t")["s"]["single"]["value"] == 2.0

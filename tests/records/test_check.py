@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from bench.records import disk
-from bench.records.check import check, differences
+from bench.records.check import check
+from bench.records.mismatches import mismatches
 from tests.factories import damages as d
 from tests.factories.commands import bench
 from tests.factories.records import run_id_of
@@ -164,6 +165,6 @@ def test_a_record_names_no_file_that_is_run(tmp_path, monkeypatch):
 
 def test_differences_allow_rounding_alone():
     said = {"value": 1.0, "ci95": (0.9, 1.1), "name": "x"}
-    assert not list(differences(said, said | {"value": 1.0 + 1e-9, "ci95": (0.901, 1.1)}))
+    assert not list(mismatches(said, said | {"value": 1.0 + 1e-9, "ci95": (0.901, 1.1)}))
     for change in ({"value": 1.0001}, {"ci95": (0.91, 1.1)}, {"name": "y"}):
-        assert len(list(differences(said, said | change))) == 1
+        assert len(list(mismatches(said, said | change))) == 1

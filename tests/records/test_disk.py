@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.base.archive import ArchiveError, load_arrays
+from bench.base.archive import ArchiveError, load_arrays, pack
 from bench.cli.results import record_schema
 from bench.records import disk
+from bench.records.arrays import flatten_samples, unflatten_samples
 from bench.records.check import walk
 from tests.factories.records import make
 
@@ -47,9 +48,9 @@ def test_eight_processes_lose_no_record(tmp_path):
 
 
 def test_samples_come_back_as_they_were():
-    flat = disk.flatten_samples(SAMPLES)
+    flat = flatten_samples(SAMPLES)
     assert flat["single/teacher"].dtype == np.uint32 and flat["offline/teacher"].dtype == np.uint64
-    assert disk.unflatten_samples(load_arrays(disk.pack(flat))) == SAMPLES
+    assert unflatten_samples(load_arrays(pack(flat))) == SAMPLES
 
 
 def test_the_published_schema_is_the_one_of_the_code():
@@ -66,7 +67,7 @@ class Bomb:
 
 def test_archives_that_are_not_plain_arrays_are_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    good = disk.pack(PREDICTIONS)
+    good = pack(PREDICTIONS)
     assert set(load_arrays(good)) == set(PREDICTIONS)
     np.savez("objects.npz", a=np.array([Bomb()], dtype=object))
     np.savez("words.npz", a=np.array(["text"]))

@@ -9,7 +9,7 @@ import pytest
 
 from bench.records import disk
 from bench.records.check import check
-from bench.runs import profile
+from bench.records.schemas import Profile
 from tests.factories.commands import bench
 
 
@@ -46,7 +46,7 @@ def test_shapes_are_counted_and_timed_beside_the_teacher(profiled):
 def test_a_kept_profile_is_checked_like_a_record(profiled):
     out, found = profiled
     results = out.parent.parent
-    assert profile.read(out).models["bow:8"].latency == found["models"]["bow:8"]["latency"]
+    assert Profile.model_validate_json(out.read_bytes()).models["bow:8"].latency == found["models"]["bow:8"]["latency"]
     assert check(results) == (0, []) and disk.paths(results) == []
     raw = json.loads(out.read_text())
     raw["speedups"]["bow:8"]["single"]["value"] += 0.01

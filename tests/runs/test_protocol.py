@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.base import files
 from bench.records import disk
+from bench.records.arrays import unpack
 from tests.factories.commands import bench, runs_of
 from tests.factories.runs import ROOT, SMALL, command, option
 
@@ -40,10 +42,10 @@ def test_runs_leave_valid_records_that_score_to_what_they_say(finished):
     for outcome in finished.outcomes:
         path = outcome["record"]
         record = disk.read(Path(path))
-        stored = disk.unpack(Path(path).with_suffix(".npz"))
+        stored = unpack(Path(path).with_suffix(".npz"))
         assert Sts.score(stored)["lee"]["spearman"] == pytest.approx(record.metrics.main.value, abs=1e-9)
         assert len(stored["lee"]["gold"]) == 1225
-        assert disk.sha256(Path(path).with_suffix(".npz").read_bytes()) == record.predictions.sha256
+        assert files.sha256(Path(path).with_suffix(".npz").read_bytes()) == record.predictions.sha256
         low, high = record.metrics.main.ci95
         assert low < record.metrics.main.value < high
         assert record.metrics.retention == pytest.approx(record.metrics.main.value / record.teacher.main.value)

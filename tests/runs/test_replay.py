@@ -13,7 +13,7 @@ import pytest
 
 from bench.errors import RequestError
 from bench.records import disk
-from bench.records.disk import Record
+from bench.records.schemas import Record
 from bench.runs import replay
 from bench.runs.spec import Request, Spec, resolve
 from tests.factories.commands import bench, runs_of

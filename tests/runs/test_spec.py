@@ -105,8 +105,8 @@ def test_the_data_decide(tmp_path: Path) -> None:
     """Content, not the place it lies in."""
     import gensim  # noqa: F401 - the mini track's data are its own
 
-    from bench.data.sources import Source
     from bench.plugins.registry import find, load
+    from bench.sources import Source
 
     task = load(find("task", "sts"))(Source("packaged"), "mini")
     (one,) = plan()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench.data.sources import Source
 from bench.errors import RequestError
 from bench.networks.transformer import load
+from bench.sources import Source
 from bench.students.bert import MATCHES, Bert, default_heads
 from bench.tasks.sts import Sts
 from tests.factories.runs import save_teacher

@@ -49,7 +49,7 @@ def test_signals(given, distillation):
     products = signals.queries[1] @ signals.keys[1].transpose(-1, -2) / 4
     torch.testing.assert_close(products, signals.attention_scores[1])
     torch.testing.assert_close(network.backbone.layernorm(signals.hidden[-1])[:, 0], signals.embedding)
-    assert (signals.distillation_logits is not None) == distillation == ("distillation_logits" in network.offers)
+    assert ("logits.distilled" in signals) == distillation == ("logits.distilled" in network.offers)
 
 
 def test_patches_by_the_size_of_the_images():
@@ -71,21 +71,21 @@ def test_first_weights_are_deits():
 def test_swapping_the_heads_leaves_evaluation_as_it_is():
     """Sanity (i): the average does not tell the heads apart when their outputs are swapped."""
     network = build(distillation=True).eval()
-    signals = read(network, {"logits", "distillation_logits"})
+    signals = read(network, {"logits", "logits.distilled"})
     tokens = network.backbone(network.encode(task().examples("supervised").inputs).batch(range(4))["pixels"])[0]
     by_class, by_distillation = network.heads[0](tokens[:, 0]), network.heads[1](tokens[:, 1])
     torch.testing.assert_close(signals.logits, (by_distillation + by_class) / 2)
-    torch.testing.assert_close(signals.distillation_logits, by_distillation)
+    torch.testing.assert_close(signals["logits.distilled"], by_distillation)
     trained = read(network.train(), {"logits"})
     torch.testing.assert_close(trained.logits, by_class)
-    torch.testing.assert_close(trained.distillation_logits, by_distillation)
+    torch.testing.assert_close(trained["logits.distilled"], by_distillation)
 
 
 def test_without_a_distillation_loss_its_head_learns_nothing_and_its_token_does():
     """Sanity (iv): the token still takes part in attention."""
     network = build(distillation=True).train()
     signals = read(network, {"logits"})
-    (signals.logits.square().mean() + 0 * signals.distillation_logits.mean()).backward()
+    (signals.logits.square().mean() + 0 * signals["logits.distilled"].mean()).backward()
     assert all(float(p.grad.abs().max()) == 0 for p in network.heads[1].parameters())
     assert float(network.backbone.embeddings.distillation_token.grad.abs().max()) > 0
 

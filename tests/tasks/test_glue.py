@@ -15,10 +15,10 @@ import pytest
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
-from bench.data.sources import DataError, Source
 from bench.errors import BenchError, RequestError
 from bench.plugins.registry import find, load
 from bench.runs.spec import Request, open_tasks
+from bench.sources import DataError, Source
 from bench.task import TestSealed
 from tests.factories.data import real_data, shared_tool
 
@@ -358,7 +358,7 @@ def test_malformed_hub_rows(monkeypatch, change, says):
 CHILD = """
 import json
 from bench.plugins.registry import find, load
-from bench.data.sources import Source
+from bench.sources import Source
 Glue = load(find("task", "glue"))
 print(json.dumps({d: Glue(Source("hub"), "full", d).identity() for d in ("mnli", "stsb", "cola")}))
 """

@@ -15,10 +15,10 @@ from sklearn.metrics import accuracy_score
 from bench.data import image_files
 from bench.data.image_files import read_batch, share
 from bench.data.images import VIEWS, Images
-from bench.data.sources import DataError, Source
 from bench.errors import BenchError, RequestError
 from bench.plugins.registry import find, load
 from bench.runs.spec import Request, open_tasks
+from bench.sources import DataError, Source
 from bench.task import TestSealed, Track
 from tests.factories.data import real_data
 

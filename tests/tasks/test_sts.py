@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.data.sources import DataError, Source
 from bench.errors import BenchError, RequestError
 from bench.inputs import Batch
 from bench.plugins.registry import find, load
 from bench.signals import Signals
+from bench.sources import DataError, Source
 from tests.factories.data import real_data
 
 Sts = load(find("task", "sts"))

@@ -34,7 +34,7 @@ import hashlib, json, sys
 import numpy as np
 from bench.errors import BenchError
 from bench.plugins.registry import find, load
-from bench.data.sources import Source
+from bench.sources import Source
 task = load(find("task", "sts"))(Source("hub"), "lite")
 try:
     task.unseal()

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from bench.data.sources import DataError, Source
 from bench.errors import RequestError
 from bench.plugins.registry import find, load
 from bench.runs.spec import Request, open_tasks
+from bench.sources import DataError, Source
 from tests.factories.data import real_data
 
 Text = load(find("task", "text"))

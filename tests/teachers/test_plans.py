@@ -9,13 +9,15 @@ import pytest
 import torch
 
 from bench.base.console import Console
-from bench.data.sources import Source
 from bench.errors import RequestError
 from bench.networks import places
 from bench.plugins.registry import find, load
+from bench.records import disk
+from bench.records.check_others import check_teacher
 from bench.runs import protocol, teach
 from bench.runs.spec import Request, resolve
 from bench.runs.sweep import run_all
+from bench.sources import Source
 from bench.store import folders
 from bench.teachers import plans
 from bench.training import checkpoint
@@ -48,18 +50,18 @@ def test_it_is_taught_once_and_read_afterwards(taught, monkeypatch):
 
 def test_its_record_is_published_valid_and_checked(taught, tmp_path):
     path = teach.publish(taught[0], tmp_path)
-    record = teach.read(path)
+    record = disk.read_teacher(path)
     assert (record.model, record.task, record.cost["student_updates"], record.cost["teacher_forwards"]) == (
         "bow:8", "toy", 12, 0,
     )  # fmt: skip
     assert record.dev == max(p["dev"] for p in record.curve if "dev" in p)
-    assert teach.problems(path) == []
+    assert check_teacher(path) == []
     raw = json.loads(path.read_text())
     for change in ({"dev": 0.5}, {"key": "other"}, {"schema": 2}, {"curve": 3}):
         path.write_text(json.dumps(raw | change))
-        assert teach.problems(path), change
+        assert check_teacher(path), change
     path.write_text("{")
-    assert "not a valid record of a teacher" in teach.problems(path)[0]
+    assert "not valid JSON" in check_teacher(path)[0]
 
 
 def test_other_data_another_shape_and_other_updates_are_other_teachers():
@@ -121,26 +123,25 @@ def test_swapped_classes_are_an_error_and_a_bad_teacher_is_not():
 
 def test_an_assistant_is_a_run_of_its_own_and_is_reused(tmp_path, monkeypatch):
     (tmp_path / "chain.py").write_text(
-        "from bench.method import Assistant\n"
-        "from bench.method import Method, Stage\n"
-        "from bench.losses import match_outputs\n\n\n"
+        "from bench.method import Method, Wanted\n\n\n"
         "class Chain(Method):\n"
         '    needs = {"logits"}\n\n'
         "    @staticmethod\n"
-        "    def assistants(settings):\n"
-        '        return [Assistant("bow:6"), Assistant("bow:4", teacher=0)]\n\n'
+        "    def wanted(settings):\n"
+        '        return [Wanted("a", "bow:6"), Wanted("b", "bow:4", teacher="a")]\n\n'
         "    def stages(self):\n"
-        "        both = self.run.dev_outputs(0), self.run.dev_outputs(1)\n"
+        "        both = [self.run.dev_outputs(name) for name in ('a', 'b')]\n"
         "        assert both[0].shape == both[1].shape == (100, 2)\n"
         "        assert 0 <= self.run.dev_score(both[0]) <= 1\n"
-        '        yield Stage("chain", "distil", self.loss, 4, 8, self.run.optimiser, self.needs, teachers=(0, 1))\n\n'
+        '        yield self.stage("chain", self.loss, updates=4, needs=self.needs, teacher=["a", "b"])\n\n'
         "    def loss(self, student, teachers, batch):\n"
         "        assert len(teachers) == 2\n"
-        "        return {str(n): match_outputs(student.logits, t.logits) for n, t in enumerate(teachers)}\n"
+        "        pairs = [self.goal.pair(student, t, batch) for t in teachers]\n"
+        "        return {str(n): self.goal.match(*pair) for n, pair in enumerate(pairs)}\n"
     )
     request = Request([TOY], [str(tmp_path / "chain.py")], ["bow:8"], teacher="bow:8")
     (spec,) = resolve(request)
-    first, second = spec.assistants
+    (_, first), (_, second) = spec.wanted
     assert first.place.identity == spec.place.identity and second.place.identity == f"run {first.run_id}"
     assert spec.values["versions"]["assistants"] == [first.run_id, second.run_id]
     with brief_clock():
@@ -150,7 +151,5 @@ def test_an_assistant_is_a_run_of_its_own_and_is_reused(tmp_path, monkeypatch):
     assert written == {first.run_id, second.run_id, spec.run_id}
     kept = folders.root() / "runs" / first.run_id / "student.safetensors"
     assert checkpoint.load(kept) is not None
-    from bench.records import disk
-
     record = disk.read(disk.path_of(tmp_path / "results", second.values, second.run_id))
     assert record.teacher.name == "kd/bow:6" and record.spec["method"] == "kd"

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from bench.data.sources import Source, package_file
 from bench.errors import RequestError
 from bench.networks import places
 from bench.networks.inference import outputs
 from bench.networks.transformer import fingerprint, load
 from bench.scoring.scores import headline
 from bench.signals import Signals
+from bench.sources import Source, package_file
 from tests.factories.data import real_data
 from tests.factories.runs import save_teacher
 

@@ -5,22 +5,26 @@ import pytest
 import torch
 
 from bench.base.console import Console
+from bench.base.seeds import derived_seed
 from bench.baselines.disco import Disco
 from bench.baselines.kd import Kd
-from bench.data.sources import Source
+from bench.data.tokens import TokenArrays
 from bench.errors import BenchError
-from bench.inputs import Examples, TokenArrays, batch_order, epoch_order
+from bench.inputs import Examples
 from bench.method import Run
 from bench.networks import places
 from bench.networks.inference import outputs
+from bench.networks.transformer import load_model
 from bench.optimiser import Optimiser, rate
-from bench.runs.protocol import Dev
+from bench.sources import Source
 from bench.students.bert import Bert
 from bench.task import Track
 from bench.tasks.sts import Sts
 from bench.teachers.teacher import Teacher
 from bench.training import checkpoint
-from bench.training.loop import Trainer, derived_seed
+from bench.training.evaluation import Evaluation
+from bench.training.loop import Trainer
+from bench.training.order import batch_order, epoch_order
 
 LENGTHS = np.random.default_rng(0).integers(3, 60, 1000)
 EMBEDDING = frozenset({"embedding"})
@@ -53,7 +57,7 @@ def test_a_set_smaller_than_a_batch_is_repeated():
 
 
 def test_token_arrays_pad_to_the_longest_of_the_batch():
-    tokens = TokenArrays([[5, 6, 7], [8], [9, 10]], pad=0)
+    tokens = TokenArrays.of([[5, 6, 7], [8], [9, 10]], pad=0)
     batch = tokens.batch(np.array([1, 2]))
     assert batch["input_ids"].tolist() == [[8, 0], [9, 10]] and batch["attention_mask"].tolist() == [[1, 0], [1, 1]]
 
@@ -91,7 +95,9 @@ def setting(tmp_path_factory):
     task.track = Track(updates=24, batch_size=32, examples=256, evaluations=1, teacher="all-MiniLM-L6-v2")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield task, Teacher(places.locate(task.track.teacher, task), torch.device("cpu"), Console(quiet=True))
+        place = places.locate(task.track.teacher, task)
+        load = lambda place, *_: load_model(place, task.goal)  # noqa: E731
+        yield task, Teacher(place, torch.device("cpu"), Console(quiet=True), task.goal, load)
 
 
 def distil(cls, setting, path, **settings):
@@ -99,7 +105,9 @@ def distil(cls, setting, path, **settings):
     torch.manual_seed(0)
     student = Bert(Bert.Settings()).build("2", task, teacher.network)
     method = cls(cls.Settings(**settings), Run(task, task.track, student.width, teacher.network.width, 0))
-    trainer = Trainer(student, method, teacher, Dev(task, student).score, path, Console(quiet=True))
+    dev, cpu = Evaluation(task, "dev"), torch.device("cpu")
+    score = lambda network: dev.score(dev.outputs(network))  # noqa: E731
+    trainer = Trainer(student, method, {"teacher": teacher}, score, path, Console(quiet=True), cpu)
     return student, method, trainer.fit()
 
 
@@ -126,13 +134,14 @@ def test_training_ends_with_the_best_dev_checkpoint(setting, tmp_path):
     task, _ = setting
     student, _, progress = distil(Kd, setting, tmp_path / "c.safetensors", lr=5.0)
     dev = [point["dev"] for point in progress.curve if "dev" in point]
-    assert dev[-1] < dev[0] and Dev(task, student).score(student) == pytest.approx(dev[0], abs=1e-6)
+    split = Evaluation(task, "dev")
+    assert dev[-1] < dev[0] and split.score(split.outputs(student)) == pytest.approx(dev[0], abs=1e-6)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_a_sentence(setting, tmp_path):
     class Broken(Kd):
-        def regression(self, student, teacher, batch):
-            return {"mse": student.embedding.sum() * float("nan")}
+        def match(self, student, teacher, batch):
+            return student.embedding.sum() * float("nan")
 
     with pytest.raises(BenchError, match="not finite"):
         distil(Broken, setting, tmp_path / "c.safetensors")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.records import disk
-from bench.records.disk import Record
+from bench.records.schemas import Record
 from tests.board.test_leaderboard import make, settings
 from tests.board.test_named import put
 from tests.web.browser import Site, built

@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
+from bench.base.archive import pack
+from bench.base.files import sha256
 from bench.records import disk
+from bench.records.arrays import flatten
+from bench.records.schemas import Record
 from bench.web.build import build
 from tests.board.test_leaderboard import make
 
@@ -57,32 +61,32 @@ class Page(HTMLParser):
         return [attrs[n] or "" for _, attrs in self.tags for n in names if n in attrs]
 
 
-def save(results: Path, *found: disk.Record) -> None:
+def save(results: Path, *found: Record) -> None:
     """Records as a run leaves them, but that nothing can be computed from their predictions."""
     for record in found:
         disk.write(results, record, {"lee/prediction": np.zeros(2, np.float32)}, {"single": {"student": [[1]]}})
 
 
-def scored(results: Path, method: str, seed: int, noise: float, **changes: Any) -> disk.Record:
+def scored(results: Path, method: str, seed: int, noise: float, **changes: Any) -> Record:
     """A record whose scores are those of predictions that lie beside it: the gold scores with noise."""
     gold = np.random.default_rng(0).normal(size=EXAMPLES)
     teacher = gold + 0.3 * np.random.default_rng(1).normal(size=EXAMPLES)
     made = gold + noise * np.random.default_rng([seed, round(1000 * noise), len(method)]).normal(size=EXAMPLES)
     value, above = (float(spearmanr(p, gold).statistic) for p in (made, teacher))
-    arrays = disk.flatten({"lee": {"prediction": made, "gold": gold, "teacher": teacher}})
+    arrays = flatten({"lee": {"prediction": made, "gold": gold, "teacher": teacher}})
     told = {
         "metrics__all": {"lee": {"spearman": value}}, "metrics__retention": value / above,
         "teacher__metrics": {"lee": {"spearman": above}},
         "teacher__main": {"name": "spearman", "dataset": "lee", "value": above, "ci95": (above - 0.1, above + 0.05)},
     }  # fmt: skip
     record = make(method, seed, value, **told, **changes)
-    digest = disk.sha256(disk.pack(arrays))
+    digest = sha256(pack(arrays))
     record = make(method, seed, value, predictions__sha256=digest, **told, **changes)
     disk.write(results, record, arrays, {"single": {"student": [[1]]}})
     return record
 
 
-def site(tmp_path: Path, *found: disk.Record) -> Path:
+def site(tmp_path: Path, *found: Record) -> Path:
     """The site of records without predictions."""
     save(tmp_path / "results", *found)
     build(tmp_path / "results", tmp_path / "out")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.errors import RequestError
-from bench.records import disk
+from bench.records.schemas import Record
 from bench.web import formats
 from bench.web.build import build
 from bench.web.curves import CURVE_ROWS, Point, curve_chart
@@ -176,7 +176,7 @@ def hostile(value: Any, keep: set[str]) -> Any:
     return f"{value}{HOSTILE}" if isinstance(value, str) else value
 
 
-def attack(record: disk.Record) -> disk.Record:
+def attack(record: Record) -> Record:
     raw = record.model_dump(by_alias=True)
     fixed = {
         *raw,
@@ -208,7 +208,7 @@ def attack(record: disk.Record) -> disk.Record:
     bad["metrics"]["all"][HOSTILE] = {HOSTILE: 0.5}
     bad["environment"][HOSTILE] = [HOSTILE, {HOSTILE: HOSTILE}]
     bad["data"]["sizes"][HOSTILE] = 3
-    return disk.Record.model_validate(bad)
+    return Record.model_validate(bad)
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:

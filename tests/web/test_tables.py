@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bench.base import files
+from bench.base.archive import pack
 from bench.board import leaderboard
 from bench.records import disk
 from bench.web import facts, tables
@@ -115,7 +117,7 @@ def test_without_predictions_nothing_is_compared_and_the_reason_is_told(tmp_path
     ],
 )  # fmt: skip
 def test_predictions_that_nobody_made_end_no_build(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
-    record = make("kd", predictions__sha256=disk.sha256(disk.pack(arrays)))
+    record = make("kd", predictions__sha256=files.sha256(pack(arrays)))
     disk.write(tmp_path / "results", record, arrays, {"single": {"student": [[1]]}})
     build(tmp_path / "results", tmp_path / "out")
     (row,) = [r for r in json.loads((tmp_path / "out/api/rows.json").read_bytes()) if r["method"]]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.data.sources import DataError, Source, choose, find_folder, package_file, read_lines
 from bench.errors import RequestError
+from bench.sources import DataError, Source, choose, find_folder, package_file, read_lines
 
 
 def test_mini_is_packaged_alone(tmp_path: Path) -> None:

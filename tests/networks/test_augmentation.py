@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench.data import augmentation
 from bench.errors import RequestError
 from bench.inputs import single
+from bench.networks import augmentation
 
 WORDS = [
     "cat",

@@ -1,0 +1,45 @@
+"""When and by which command something was made, and of which code."""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench import __version__
+
+
+def provenance(started: str, processes: int = 1) -> dict[str, Any]:
+    """The command, the code and the time, as a record says them; `started` as `now` gave it."""
+    head, dirty = commit()
+    launcher = ["torchrun", "--nproc_per_node", str(processes), "-m"] if processes > 1 else []
+    return {
+        "command": shlex.join([*launcher, "bench", *sys.argv[1:]]),
+        "commit": head, "dirty": dirty, "version": __version__, "started": started, "finished": now(),
+    }  # fmt: skip
+
+
+def now() -> str:
+    """In ISO 8601, UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def commit() -> tuple[str | None, bool | None]:
+    """(commit, whether files differ from it) of the checkout that holds this package; (None, None) in a wheel."""
+    folder = Path(__file__).resolve().parents[2]
+    if not (folder / ".git").exists():
+        return None, None
+    head = _git(folder, "rev-parse", "HEAD")
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return head, None if changes is None else bool(changes)
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,105 @@
+"""The contract of a kind: what a task asks of a network. One file each in `bench/kinds/`, named as the kind.
+
+Nobody else compares a kind's name: students give features and the kind the head; methods ask it for aligned outputs;
+evaluation has it decode them. Class attributes are literals, so that listing reads them without an import.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.errors import BenchError
+from bench.inputs import Batch
+from bench.losses import soft_divergence
+from bench.scoring.scores import Ragged
+from bench.signals import Signals
+
+Outputs = Any  # what is kept of N inputs for scoring: an array (N, ...), or `Ragged` rows of any size
+
+
+@dataclass(frozen=True)
+class Kind(ABC):
+    """What `outputs` numbers of an input mean."""
+
+    outputs: int = 0  # numbers that the head gives; 0: there is no head
+
+    output: ClassVar[str] = "logits"  # the signal that is judged
+    feature: ClassVar[str] = "embedding"  # the signal that the head reads, or that is judged as it is
+    axes: ClassVar[str] = "B C"  # of the logits
+    distributions: ClassVar[bool] = True  # whether a softmax over the output's last axis means something
+    auto: ClassVar[str] = ""  # the class of transformers whose head this is; empty: the library has none
+    pipeline: ClassVar[str] = ""  # what the Hub calls the use of such a model
+
+    def head(self, width: int) -> nn.Module | None:
+        """From features (..., width) to logits (..., outputs); None: features are judged as they are."""
+        return nn.Linear(width, self.outputs) if self.outputs else None
+
+    def select(self, tensor: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        """Of a feature, or of logits at every place, the places that are judged; `batch`: what the network read."""
+        return tensor
+
+    def complete(self, body: Signals, head: nn.Module | None, batch: Mapping[str, Tensor]) -> Signals:
+        """The body's signals, with the logits of the head among them."""
+        return body if head is None else Signals(body, logits=head(self.select(body[self.feature], batch)))
+
+    @abstractmethod
+    def loss(self, student: Signals, batch: Batch) -> Tensor:
+        """The supervised loss, a scalar, from the labels alone."""
+
+    def objective(self) -> nn.Module:
+        """The same as a module, forward(student, batch) -> named losses; a task may have one with parameters."""
+        return Supervised(self)
+
+    def pair(self, student: Signals, teacher: Signals, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Both outputs at the places that both give, (N, C) and (N, C'); the teacher's without gradient."""
+        return student[self.output], teacher[self.output].detach()
+
+    def match(self, student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+        """The plain distillation loss of such a pair, a scalar: the divergence of softened distributions (Hinton et al.
+        2015), or the mean squared error of values, which have no temperature."""
+        return soft_divergence(student, teacher, temperature) if self.distributions else F.mse_loss(student, teacher)
+
+    def width(self, embedding: int) -> int:
+        """The last axis of the output of a network whose embedding is so wide."""
+        return self.outputs or embedding
+
+    def decode(self, signals: Signals) -> Tensor | list[np.ndarray]:
+        """What is kept of a batch for scoring: a tensor (B, ...), or one array of any size an input."""
+        tensor: Tensor = signals[self.output]
+        return tensor.float()
+
+    def checked(self, outputs: Outputs, inputs: int) -> Outputs:
+        """The outputs, if they are finite and of the right shape. BenchError: they are not."""
+        values = outputs.flat if isinstance(outputs, Ragged) else outputs
+        if len(outputs) != inputs or (self.outputs and outputs is values and values.shape[1:] != (self.outputs,)):
+            raise BenchError(f"expected outputs of shape {(inputs, self.outputs)}, got {values.shape}")
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise BenchError("the network's outputs are not finite: training has diverged, try a lower learning rate")
+        return outputs
+
+    def predictions(self, outputs: Outputs, gold: Any) -> dict[str, Any]:
+        """What a record stores of one data set: `prediction` and `gold`."""
+        return {"prediction": outputs, "gold": gold}
+
+    def doubt(self, found: Sequence[dict[str, Any]], classes: Sequence[str]) -> str:
+        """Why a teacher with such predictions on dev does not fit the task's data; empty: nothing speaks against it."""
+        return ""
+
+
+class Supervised(nn.Module):
+    """The supervised loss of a kind: cross-entropy of classes, squared error of values ..."""
+
+    def __init__(self, goal: Kind) -> None:
+        super().__init__()
+        self.goal = goal
+
+    def forward(self, student: Signals, batch: Batch) -> dict[str, Tensor]:
+        """The student's output, and the labels of the batch."""
+        return {"supervised": self.goal.loss(student, batch)}

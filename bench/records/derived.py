@@ -1,0 +1,112 @@
+"""What follows from stored predictions, samples and curves alone: a run writes it, a check computes it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.records.arrays import Samples
+from bench.scoring.bootstrap import interval, median_interval
+from bench.scoring.loyalty import loyalty
+from bench.scoring.scores import Predictions, Scores, headline
+
+SPREAD = 0.05  # coefficient of variation between rounds that is still quiet
+FOREIGN = 0.05  # share of the machine's cores that others may use
+CLOCKS = 0.05  # change of a GPU's clock
+
+
+def metrics(scorer: Callable[[Predictions], Scores], metric: str, predictions: Predictions) -> dict[str, Any]:
+    """All that follows from stored predictions alone: scores, the main one's interval, retention, loyalty."""
+    own, reference = score(scorer, metric, predictions), headline(scorer(of_teacher(predictions)), metric)[1]
+    retention = own["main"]["value"] / reference if reference > 0 else None
+    return own | {"retention": retention, "loyalty": loyalty(predictions)}
+
+
+def score(scorer: Callable[[Predictions], Scores], metric: str, predictions: Predictions) -> dict[str, Any]:
+    """All metrics, and the main one with its interval."""
+    scores = scorer(predictions)
+    dataset, value = headline(scores, metric)
+    ci95 = interval(predictions, scorer, metric)
+    return {"all": scores, "main": {"name": metric, "dataset": dataset, "value": value, "ci95": ci95}}
+
+
+def of_teacher(predictions: Predictions) -> Predictions:
+    """The teacher's predictions in the student's place."""
+    return {name: arrays | {"prediction": arrays["teacher"]} for name, arrays in predictions.items()}
+
+
+def choices(curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The checkpoint that each stage ended with: the first that was best on dev."""
+    best: dict[str, dict[str, Any]] = {}
+    for point in curve:
+        kept = best.get(point["stage"])
+        if "dev" in point and (kept is None or point["dev"] > kept["dev"]):
+            best[point["stage"]] = point
+    return [
+        {"what": f"checkpoint of stage {stage}", "split": "dev", "step": point["step"], "value": point["dev"]}
+        for stage, point in best.items()
+    ]
+
+
+def stage_lengths(curve: list[dict[str, Any]]) -> dict[str, int]:
+    """{stage: its last step}."""
+    return {point["stage"]: point["step"] for point in curve}
+
+
+def speeds(samples: Samples, name: str, inputs: int) -> dict[str, dict[str, Any]]:
+    """Latency of every `single` point and throughput of every `offline` point of one network."""
+    return {
+        "latency": {p: percentiles(by[name]) for p, by in samples.items() if p.startswith("single")},
+        "throughput": {
+            f"{p}_per_s": inputs / (float(np.median(np.concatenate(by[name]))) / 1e9)
+            for p, by in samples.items()
+            if p.startswith("offline")
+        },
+    }
+
+
+def speedups(samples: Samples, reference: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """{network: {point: {value, ci95}}}: median over rounds of the reference's median over this network's."""
+    result: dict[str, dict[str, dict[str, Any]]] = {}
+    for point, by in samples.items():
+        for name in by:
+            if name != reference:
+                value, ci95 = median_interval(round_medians(by[reference]) / round_medians(by[name]))
+                result.setdefault(name, {})[point] = {"value": value, "ci95": ci95}
+    return result
+
+
+def round_medians(rounds: Sequence[Sequence[int]]) -> np.ndarray:
+    return np.array([np.median(r) for r in rounds])
+
+
+def spread(samples: Samples) -> float:
+    """The spread between rounds of the network that spreads most, in the two scenarios."""
+    both = [samples[point] for point in ("single", "offline") if point in samples]
+    return max(variation(round_medians(rounds)) for by in both for rounds in by.values())
+
+
+def percentiles(rounds: Sequence[Sequence[int]]) -> dict[str, float]:
+    """p50 in ms with its interval over rounds, p90, and p99 from 1,000 samples on."""
+    flat = np.concatenate([np.asarray(r) for r in rounds]) / 1e6
+    low, high = median_interval(round_medians(rounds) / 1e6)[1]
+    shown = (50, 90, 99) if len(flat) >= 1000 else (50, 90)
+    return {f"p{p}_ms": float(np.percentile(flat, p)) for p in shown} | {"p50_low_ms": low, "p50_high_ms": high}
+
+
+def variation(medians: np.ndarray) -> float:
+    """Coefficient of variation of the rounds' medians."""
+    return float(medians.std(ddof=1) / medians.mean()) if len(medians) > 1 else 0.0
+
+
+def reasons(seen: dict[str, float]) -> list[str]:
+    """Why a measurement is noisy, in words; empty: it is not."""
+    limits = {"spread": SPREAD, "foreign": FOREIGN, "clock": CLOCKS}
+    words = {
+        "spread": "rounds differ by {:.1%} (standard deviation / mean)",
+        "foreign": "other processes used {:.1%} of the cores",
+        "clock": "the GPU's clock changed by {:.1%}",
+    }
+    return [words[key].format(seen[key]) for key, most in limits.items() if seen.get(key, 0.0) > most]

@@ -1,0 +1,221 @@
+"""What records hold: those of runs (docs/record.schema.json is made from it), of taught teachers and of profiles."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA: Literal[2] = 2
+
+
+class Part(BaseModel):
+    """Unknown keys and numbers that are not finite are errors. What checks a part is built when one is first read."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants", defer_build=True)
+
+
+class Interval(Part):
+    value: float
+    ci95: tuple[float, float]
+
+
+class Main(Interval):
+    """The metric the board ranks by, with its bootstrap interval over test examples."""
+
+    name: str
+    dataset: str
+
+
+class Choice(Part):
+    """Something that was chosen, and the split that it was chosen on."""
+
+    what: str
+    split: Literal["dev"]
+    step: int
+    value: float
+
+
+class Metrics(Part):
+    main: Main
+    all: dict[str, dict[str, float]]
+    retention: float | None = Field(description="student score / teacher score on the same test set")
+    loyalty: dict[str, dict[str, float]] = Field(description="agreement with the teacher on test, by data set")
+    dev: float = Field(description="dev score of the chosen checkpoint")
+    choices: list[Choice] = Field(description="every choice that the run made; test was read once, after all of them")
+
+
+class Data(Part):
+    """The task's card, and the content key of what was read."""
+
+    source: Literal["packaged", "directory", "hub"]
+    identity: str
+    title: str
+    origin: str
+    revision: str
+    licence: str
+    citation: str
+    splits: dict[str, str]
+    sizes: dict[str, int]
+    notes: list[str]
+
+
+class Parameters(Part):
+    """`active`: all but look-up tables, of which a forward pass reads a few rows."""
+
+    total: int = Field(ge=0)
+    embedding: int = Field(ge=0)
+    active: int = Field(ge=0)
+
+
+class Energy(Part):
+    joules_per_1000: float = Field(description="inputs, scenario offline")
+    source: str = Field(description="nvml, rapl, or an estimate, which is never ranked")
+
+
+class Size(Part):
+    """Counts and timings of one network. Points: single, offline, with _end_to_end, a length or a thread count."""
+
+    parameters: Parameters
+    disk_bytes: int = Field(ge=0, description="weights in safetensors; 0: never stored")
+    flops: dict[str, float] = Field(description="of one input, a multiply-add as two; mean over test inputs, lengths")
+    memory_bytes: int | None = Field(description="weights, and the peak beside them in a pass over all inputs")
+    tokens: dict[str, float] = Field(description="mean of an input, and padding as a share of the offline batches")
+    latency: dict[str, dict[str, float]] = Field(description="point -> p50_ms with its interval, p90_ms, p99_ms")
+    throughput: dict[str, float] = Field(description="<point>_per_s: inputs a second at the median pass")
+    energy: Energy | None
+
+
+class Teacher(Part):
+    name: str
+    identity: str
+    fingerprint: str
+    metrics: dict[str, dict[str, float]]
+    main: Main
+    efficiency: Size
+
+
+class Student(Part):
+    name: str
+    origin: str = Field(description="where its initial weights came from")
+    width: int
+
+
+class StoredFile(Part):
+    """A file beside the record."""
+
+    file: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Efficiency(Size):
+    """Measured in one session with the teacher, interleaved; see `scope` for what is inside the clock."""
+
+    speedup: Interval = Field(description="point single: median over rounds of teacher latency / student latency")
+    speedups: dict[str, Interval] = Field(description="the same at every point")
+    scope: str
+    device: str
+    threads: int = Field(ge=1)
+    inputs: int = Field(ge=1, description="test inputs of a pass")
+    noisy: bool
+    noise: list[str] = Field(description="why it is noisy")
+    seen: dict[str, float] = Field(description="spread between rounds, others' share of the cores, load beforehand")
+    notes: list[str]
+    samples: StoredFile
+    measured: str = Field(description="when")
+    commit: str | None = Field(description="of the code that measured")
+    dirty: bool | None
+
+
+class Cost(Part):
+    """What distilling cost; signals that an earlier run had stored are counted apart."""
+
+    student_updates: int = Field(ge=0)
+    stages: dict[str, int]
+    teacher_forwards: int = Field(ge=0)
+    teacher_forwards_reused: int = Field(ge=0)
+    train_seconds: float = Field(ge=0, description="of seeds that were trained together (spec.stack) an equal share")
+    teacher_seconds: float = Field(ge=0)
+    teacher_seconds_reused: float = Field(ge=0)
+    energy_j: float | None = Field(ge=0, description="of the student's training loop")
+    energy_source: str | None
+
+
+class Provenance(Part):
+    command: str
+    commit: str | None
+    dirty: bool | None
+    version: str
+    started: str
+    finished: str
+
+
+class Record(Part):
+    """One run."""
+
+    schema_: Literal[2] = Field(alias="schema")
+    run_id: str = Field(pattern="^[0-9a-f]{16}$")
+    spec: dict[str, Any]
+    data: Data
+    teacher: Teacher
+    student: Student
+    metrics: Metrics
+    efficiency: Efficiency
+    cost: Cost
+    curve: list[dict[str, Any]]
+    environment: dict[str, Any]
+    provenance: Provenance
+    predictions: StoredFile
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class Taught(Part):
+    """The record of a teacher that was fine-tuned here."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    key: str = Field(description="hash of the model, the data and the settings")
+    model: str = Field(description="what it was made from: a model, or family:size of a student")
+    origin: str = Field(description="where its first weights came from")
+    task: str
+    track: str
+    seed: int
+    settings: dict[str, Any]
+    data: dict[str, Any]
+    parameters: Parameters
+    dev: float = Field(description="main metric on dev of the checkpoint that was kept")
+    metric: str
+    cost: dict[str, Any]
+    curve: list[dict[str, Any]]
+    environment: dict[str, Any]
+    provenance: Provenance
+    weights: str = Field(description="sha256 of the weights")
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class Profiled(Size):
+    origin: str = Field(description="where its weights came from; speed does not depend on what they are")
+
+
+class Profile(Part):
+    """One session: networks timed in turn, the first of them the reference of every speed-up."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    task: str
+    track: str
+    reference: str
+    models: dict[str, Profiled]
+    speedups: dict[str, dict[str, Interval]]
+    scope: str
+    device: str
+    threads: int
+    inputs: int
+    noise: list[str]
+    seen: dict[str, float]
+    notes: list[str]
+    environment: dict[str, Any]
+    provenance: Provenance
+    samples: StoredFile
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)

@@ -1,0 +1,42 @@
+"""A network over dev or test: what the kind keeps of each input, and the score of that."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from bench.kind import Outputs
+from bench.network import Network
+from bench.networks.inference import decoded
+from bench.scoring.scores import Predictions, headline
+from bench.task import Task
+from bench.teachers.teacher import Teacher
+
+
+class Evaluation:
+    """One split of a task. What a network reads of it is made ready once."""
+
+    def __init__(self, task: Task, split: str) -> None:
+        self.task, self.split, self.goal = task, split, task.goal
+        self._encoded: tuple[Network, Any] | None = None
+
+    @cached_property
+    def inputs(self) -> Any:
+        return self.task.inputs(self.split)
+
+    def outputs(self, network: Network) -> Outputs:
+        """What the kind keeps of each input."""
+        if self._encoded is None or self._encoded[0] is not network:
+            self._encoded = network, network.encode(self.inputs)
+        return decoded(network, self._encoded[1], self.goal)
+
+    def of_teacher(self, teacher: Teacher) -> Outputs | None:
+        """The same of a teacher, from the store; None: it cannot read without the answers."""
+        return teacher.outputs(self.inputs)
+
+    def predictions(self, outputs: Outputs) -> Predictions:
+        return self.task.predict(outputs, self.split)
+
+    def score(self, outputs: Outputs) -> float:
+        """The main metric."""
+        return headline(self.task.score(self.predictions(outputs)), self.task.main_metric)[1]

@@ -1,0 +1,32 @@
+"""What moves a part of a stage's parameters: an optimiser with its rate at each update and its clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from bench.method import Part, Stage
+from bench.optimiser import over, rate, set_rate
+from bench.training import checkpoint
+
+
+class Mover:
+    """One part's optimiser."""
+
+    def __init__(self, part: Part, modules: Mapping[str, nn.Module], stage: Stage, examples: int) -> None:
+        self.settings, self.updates = part.optimiser, stage.updates
+        self.parameters = list(dict.fromkeys(part.parameters(modules)))
+        self.warmup = round(self.settings.warmup * examples / stage.batch_size)
+        self.optimiser = over(self.settings, self.parameters)
+
+    def move(self, step: int) -> None:
+        """One update with the gradients that are there, which are gone then."""
+        set_rate(self.optimiser, rate(self.settings, step, self.updates, self.warmup))
+        if self.settings.clip:
+            nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        checkpoint.load_optimiser(self.optimiser, tensors)
