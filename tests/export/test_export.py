@@ -26,6 +26,7 @@ from bench.plugins.registry import find, load
 from bench.records import disk
 from bench.records.arrays import unpack
 from bench.records.schemas import Record
+from bench.signals import Signals
 from bench.sources import Source
 from bench.students.bilstm import MaxBiLSTM, turned
 from tests.factories.commands import bench, refused, runs_of
@@ -259,8 +260,8 @@ class Eights(nn.Module):
     def encode(self, inputs: list[str]) -> TokenArrays:
         return TokenArrays.of([[1]] * len(inputs), 0)
 
-    def forward(self, batch: dict[str, torch.Tensor], want: frozenset[str]) -> SimpleNamespace:
-        return SimpleNamespace(embedding=torch.full((len(batch["input_ids"]), 2), 8.0))
+    def forward(self, batch: dict[str, torch.Tensor], want: frozenset[str]) -> Signals:
+        return Signals(embedding=torch.full((len(batch["input_ids"]), 2), 8.0))
 
 
 @pytest.mark.parametrize(("value", "expected"), [(8.0, 0.0), (8.5, 0.5 / 8), (np.nan, np.nan)])
@@ -413,7 +414,7 @@ def test_values_stay_text(trained, change):
     from markdown_it import MarkdownIt
 
     record = change(record_of(trained, "bow:16")[1])
-    context = {"kind": "hf", "task_kind": "embed", "base_models": [], "backbone": False, "max_length": 9}
+    context = {"kind": "hf", "pipeline": "sentence-similarity", "base_models": [], "backbone": False, "max_length": 9}
     context |= {"method_title": record.data.title, "method_citation": record.data.title}
     page = ModelCard(card.render(record, [record], command="bench run --method '`` ```\n```\n<b>'", **context))
     markdown = MarkdownIt("commonmark").enable("table")
@@ -436,7 +437,7 @@ def test_parents_on_the_hub_and_loyalty(trained):
     versions = {"teacher": "gt_all==0.1.0#", "initial": "0123456789abcdef#cls"}
     assert card.hub_parents(SimpleNamespace(values={"versions": versions})) == []
     _, record = record_of(trained, "bow:16")
-    assert "base_model: owner/name\n" in card.front_matter(record, "hf", "embed", ["owner/name"]).replace(
+    assert "base_model: owner/name\n" in card.front_matter(record, "hf", "sentence-similarity", ["owner/name"]).replace(
         "base_model:\n- ", "base_model: "
     )
     assert card.loyalty(SimpleNamespace(metrics=SimpleNamespace(loyalty={"lee": {"pearson": 0.5}}))) == {
