@@ -20,7 +20,7 @@ test: $(VENV)/installed-dev  ## formatting, lint, types, layers and tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile -m "not quiet"
+	$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --durations 10 -m "not quiet"
 	$(VENV)/bin/python -m pytest -m quiet
 
 site: $(VENV)/installed  ## the leaderboard of the committed records, in build/site

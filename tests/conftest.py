@@ -6,8 +6,12 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.factories.runs import Finished
 
 # Read when the Hub's client is imported, which is before any fixture runs. A test of the Hub starts a process of its
 # own without it.
@@ -27,6 +31,22 @@ def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENCH_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny teacher's folder."""
+    from tests.factories.runs import save_teacher
+
+    return save_teacher(tmp_path_factory.mktemp("teacher") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def finished(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Finished runs of three methods, made once."""
+    from tests.factories.runs import finish
+
+    return finish(teacher, tmp_path_factory.mktemp("finished"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories.runs import save_teacher
+from tests.factories.commands import bench, runs_of
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("tasks", "baselines", "students", "site")
@@ -76,7 +76,8 @@ def test_wheel_lists_what_the_checkout_lists(installed: Path, busy: Path) -> Non
 
 def test_wheel_imports_its_own_plugins(installed: Path, busy: Path) -> None:
     code = (
-        "import bench.tasks.sts, bench.baselines.kd, bench.students.bert, site; from bench.plugins import folder; "
+        "import bench.tasks.sts, bench.baselines.kd, bench.students.bert, site; "
+        "from bench.plugins.registry import folder; "
         "print(bench.tasks.sts.__file__, bench.baselines.kd.__file__, bench.students.bert.__file__, folder('site'))"
         "; print(site.__file__)"
     )
@@ -85,17 +86,14 @@ def test_wheel_imports_its_own_plugins(installed: Path, busy: Path) -> None:
     assert Path(theirs).name == "site.py"
 
 
-def test_wheel_runs_and_builds_the_page_as_the_checkout_does(installed: Path, busy: Path, tmp_path: Path) -> None:
-    run = ("run", "--task", "sts", "--method", "disco", "--student", "bert:1", *SMALL, "--json")
-    run = (*run, "--teacher", save_teacher(tmp_path / "teacher"))
-    values = []
-    for name, path in (("wheel", installed), ("checkout", ROOT)):
-        output = python("-m", "bench", *run, "--results", name, cwd=busy, path=path)
-        python("-m", "bench", "site", "build", "--results", name, "--out", f"{name}-pages", cwd=busy, path=path)
-        (outcome,) = json.loads(output)["runs"]
-        values.append((outcome["run_id"], outcome["status"], outcome["value"]))
-        assert (busy / f"{name}-pages/runs/{outcome['run_id']}.html").is_file()
-    assert values[0] == values[1] and values[0][1] == "done"
+def test_wheel_runs_and_builds_the_page_as_the_checkout_does(installed: Path, busy: Path, teacher: Path) -> None:
+    run = ("run", "--task", "sts", "--method", "disco", "--student", "bow:8", "--teacher", teacher, *SMALL, "--json")
+    output = python("-m", "bench", *run, "--results", "wheel", cwd=busy, path=installed)
+    python("-m", "bench", "site", "build", "--results", "wheel", "--out", "pages", cwd=busy, path=installed)
+    (ours,) = json.loads(output)["runs"]
+    (theirs,) = runs_of(bench(*run, "--results", "checkout", cwd=busy))
+    assert (busy / f"pages/runs/{ours['run_id']}.html").is_file() and ours["status"] == "done"
+    assert (ours["run_id"], ours["value"]) == (theirs["run_id"], theirs["value"])
 
 
 def example(page: str) -> tuple[str, str]:
@@ -113,16 +111,15 @@ def example(page: str) -> tuple[str, str]:
         ("add-a-student.md", ("--task", "sts", "--method", "kd", "--student", "{}")),
     ],
 )
-def test_example_of_the_docs_runs(page: str, options: tuple[str, ...], tmp_path: Path) -> None:
+def test_example_of_the_docs_runs(page: str, options: tuple[str, ...], teacher: Path, tmp_path: Path) -> None:
     name, source = example(page)
     (tmp_path / name).write_text(source, encoding="utf-8")
-    small = ("--teacher", save_teacher(tmp_path / "teacher"), *SMALL)  # the real one takes most of a minute to measure
     options = tuple(option.format(f"./{name}") for option in options)
-    output = python("-m", "bench", "run", *options, *small, "--results", "out", "--json", cwd=tmp_path, path=ROOT)
-    (run,) = json.loads(output)["runs"]
+    asked = ("run", *options, "--teacher", teacher, *SMALL, "--results", "out", "--json")
+    (run,) = runs_of(bench(*asked, cwd=tmp_path))
     assert run["status"] == "done"
     assert (tmp_path / run["record"]).is_file()
-    python("-m", "bench", "site", "build", "--results", "out", "--out", "pages", cwd=tmp_path, path=ROOT)
+    bench("site", "build", "--results", "out", "--out", "pages", cwd=tmp_path)
     assert name.removesuffix(".py") in (tmp_path / "pages" / "index.html").read_text()
 
 

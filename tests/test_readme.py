@@ -8,7 +8,8 @@ import pytest
 from bench.board import leaderboard
 from bench.board.verdicts import judge, with_intervals
 from bench.records import check, disk
-from tests.factories.runs import ROOT, bench
+from tests.factories.commands import bench
+from tests.factories.runs import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SETS = ("sts12", "sts13", "sts14", "sts15", "sts16", "stsb", "sickr")
@@ -117,5 +118,5 @@ def test_commands_in_the_readme_are_accepted(tmp_path):
             names = [w for w in words[:2] if not w.startswith("-")]
             command = names if names[0] in ("site", "store") else names[:1]
             options = {w.split("=")[0] for w in words if w.startswith("--")}
-            text = bench(*command, "--help", cache=tmp_path / "cache").stdout
+            text = bench(*command, "--help", cache=tmp_path / "cache").out
             assert all(option in text for option in options)

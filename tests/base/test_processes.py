@@ -16,7 +16,8 @@ from bench.errors import RequestError
 from bench.networks import sharing
 from bench.records import disk
 from bench.records.schemas import Record
-from tests.factories.runs import ROOT, bench, runs_of, save_teacher
+from tests.factories.commands import runs_of
+from tests.factories.runs import ROOT, save_teacher, spawned
 from tests.factories.sharing import all_of, typed
 
 pytestmark = pytest.mark.timeout(1200)  # starting processes is slow on a machine that others use
@@ -126,9 +127,9 @@ def test_a_lost_process_ends_all_and_the_run_goes_on(place: Path, failed: subpro
     assert "bench: 1 of 2 runs failed, the first one: RuntimeError: lost\n" in failed.stderr
     told = [(place / f"failed-{rank}.json").read_text() for rank in range(2)]
     assert told[0] == "" and [r["status"] for r in json.loads(told[1])["runs"]] == ["skipped", "failed"]
-    again = bench(*typed(place, 2, "kd", place / "mine.py"), cache=place / "cache", processes=2)
+    again = spawned(*typed(place, 2, "kd", place / "mine.py"), cache=place / "cache", processes=2)
     assert [r["status"] for r in runs_of(again)] == ["skipped", "done"]
-    assert again.stderr.count("resumed after 18 updates") == 1
+    assert again.err.count("resumed after 18 updates") == 1
     record, whole = disk.read(Path(runs_of(again)[1]["record"])), kept(place, 2)["kd"]
     same_curve(record.curve, whole.curve)
     assert record.metrics.main.value == whole.metrics.main.value

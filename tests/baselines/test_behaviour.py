@@ -10,7 +10,8 @@ from bench.runs import protocol
 from bench.runs.spec import Request, resolve
 from bench.runs.sweep import run_one
 from bench.store import folders
-from tests.factories.runs import ROOT
+from tests.factories.commands import brief_clock
+from tests.factories.runs import ROOT, save_teacher
 
 CPU, QUIET = torch.device("cpu"), Console(quiet=True)
 IMAGES = ["updates=40", "teach=60", "batch_size=32", "evaluations=2"]
@@ -19,8 +20,9 @@ IMAGES = ["updates=40", "teach=60", "batch_size=32", "evaluations=2"]
 def distil(request):
     """The trained student's run, without its measuring."""
     (spec,) = resolve(request)
-    for _, helper in spec.wanted:
-        run_one(helper, folders.root() / "results", CPU, QUIET)
+    with brief_clock():
+        for _, helper in spec.wanted:
+            run_one(helper, folders.root() / "results", CPU, QUIET)
     return protocol.distil(spec, folders.make_folder(folders.root() / "runs" / spec.run_id), CPU, QUIET)
 
 
@@ -65,6 +67,11 @@ def test_a_distillation_token_learns():
         assert last < 0.9 * first
 
 
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory):
+    return str(save_teacher(tmp_path_factory.mktemp("teacher") / "deep", layers=4))
+
+
 @pytest.mark.parametrize(
     ("method", "settings", "loss"),
     [
@@ -72,10 +79,10 @@ def test_a_distillation_token_learns():
         ("minilm", ["minilm.version=v2"], "values"), ("tinybert", [], "hidden"), ("tinybert", [], "attention"),
     ],
 )  # fmt: skip
-def test_layers_come_nearer_to_the_teachers(method, settings, loss):
+def test_layers_come_nearer_to_the_teachers(deep, method, settings, loss):
     """A student with random weights, of the teacher's width; its inner vectors move towards the teacher's."""
     request = Request(
-        [str(ROOT / "tests/factories/toy.py")], [method], ["bert:2x384x12x256"], "all-MiniLM-L6-v2",
+        [str(ROOT / "tests/factories/toy.py")], [method], ["bert:2x48x4x96"], deep,
         settings=["updates=16", "batch_size=8", "teach=1", "bert.init=random", f"{method}.lr=1e-3", *settings],
     )  # fmt: skip
     first, *_, last = curve(distil(request), loss)

@@ -12,8 +12,9 @@ import yaml
 
 from bench.board.changes import as_json, as_markdown, changes
 from bench.errors import RequestError
-from tests.board.test_leaderboard import make, settings
-from tests.factories.runs import ROOT, bench
+from tests.factories.commands import bench
+from tests.factories.records import make, settings
+from tests.factories.runs import ROOT
 from tests.web.site import save
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -103,13 +104,13 @@ def test_names_are_shown_and_mean_nothing(tmp_path: Path, name: str) -> None:
 def test_the_command(tmp_path: Path) -> None:
     save(tmp_path / "old", make("kd", value=0.7))
     save(tmp_path / "new", make("kd", value=0.7), make("disco", value=0.9))
-    words = bench("site", "diff", tmp_path / "old", tmp_path / "new", cache=tmp_path).stdout
+    words = bench("site", "diff", tmp_path / "old", tmp_path / "new", cache=tmp_path).out
     assert "### `sts`, `mini` track: changed" in words and "| `disco bert:3` | added | 90.00 |  | 1 |  |" in words
-    found = json.loads(bench("site", "diff", tmp_path / "old", tmp_path / "new", "--json", cache=tmp_path).stdout)
+    found = json.loads(bench("site", "diff", tmp_path / "old", tmp_path / "new", "--json", cache=tmp_path).out)
     assert found == json.loads(json.dumps(as_json(changes(tmp_path / "old", tmp_path / "new"))))
     (tmp_path / "new" / "broken.json").write_text("{")
     refused = bench("site", "diff", tmp_path / "old", tmp_path / "new", cache=tmp_path, check=2)
-    assert "broken.json is not a valid record" in refused.stderr
+    assert "broken.json is not a valid record" in refused.err
 
 
 # Workflows

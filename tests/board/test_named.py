@@ -3,57 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bench.base import files
 from bench.base.archive import pack
-from bench.cli import main
-from bench.records import disk
 from bench.records.arrays import flatten
-from tests.board.test_leaderboard import make, settings
-
-GOLD = np.random.default_rng(0).normal(size=400)
-Typed = Callable[..., tuple[int, str, str]]
-
-
-def predictions(noise: float, seed: int, taught: bool = False) -> dict[str, dict[str, np.ndarray]]:
-    """Gold plus noise on one data set; the seed's own half is not shared with other methods."""
-    shared, own = (np.random.default_rng(key).normal(size=400) for key in ([1], [2, seed, round(1000 * noise)]))
-    arrays = {"prediction": GOLD + noise * (shared + own), "gold": GOLD}
-    return {"lee": arrays | ({"teacher": GOLD + 0.1 * shared} if taught else {})}
-
-
-def put(results: Path, noise: float, method: str = "kd", seed: int = 0, taught: bool = False, **changes: Any) -> Path:
-    """A record of a simulated run beside its predictions."""
-    arrays = flatten(predictions(noise, seed, taught))
-    record = make(method, seed, **changes)
-    record.predictions.file = f"{record.run_id}.npz"
-    record.predictions.sha256 = files.sha256(pack(arrays))
-    return disk.write(results, record, arrays, {"single": {"student": [[1]]}})
+from tests.factories import records
+from tests.factories.commands import Typed, bench, refused
+from tests.factories.records import GOLD, predictions, put, settings
 
 
 @pytest.fixture
-def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
-    """Type `bench compare` where `results` is tmp_path/results: exit status, standard output, standard error."""
+def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Typed:
+    """Type `bench compare` where `results` is tmp_path/results."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bench", "compare", *map(str, arguments)])
-        status = 0
-        try:
-            main.main()
-        except SystemExit as stop:
-            status = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+    return partial(bench, "compare", check=None)
 
 
 @pytest.fixture
@@ -71,14 +39,6 @@ def answer(typed: Typed, *arguments: object) -> dict[str, Any]:
     status, out, err = typed(*arguments, "--task", "sts", "--json")
     assert (status, err) == (0, ""), err
     return json.loads(out)
-
-
-def refused(typed: Typed, *arguments: object) -> str:
-    """One sentence on standard error, exit status 2, nothing on standard output."""
-    status, out, err = typed(*arguments)
-    assert (status, out) == (2, ""), (status, out, err)
-    assert err.startswith("bench: ") and err.count("\n") == 1 and "Traceback" not in err
-    return err
 
 
 def test_the_json_of_a_comparison(typed, results):
@@ -143,17 +103,17 @@ def test_equal_rows_tie(typed, tmp_path):
 
 
 def test_names_that_mean_several_rows_come_with_the_choices(typed, results):
-    error = refused(typed, "kd", "finetune", "--task", "sts")
+    error = refused(typed("kd", "finetune", "--task", "sts"))
     assert "'finetune bert:3', 'finetune cnn'" in error
     put(results, 0.4, "kd", settings=settings(temperature=4.0))
-    error = refused(typed, "good", "kd", "--task", "sts")
+    error = refused(typed("good", "kd", "--task", "sts"))
     assert "'kd bert:3 lr=0.0002 temperature not set'" in error and "temperature=4.0'" in error
     assert answer(typed, "good", "kd bert:3 lr=0.0002 temperature not set")["seeds"] == 3
 
 
 def test_rows_of_two_teachers_are_told_apart(typed, results):
     put(results, 0.4, "kd", teacher="other")
-    error = refused(typed, "good", "kd", "--task", "sts")
+    error = refused(typed("good", "kd", "--task", "sts"))
     assert "'kd bert:3 teacher=all-MiniLM-L6-v2'" in error and "'kd bert:3 teacher=other'" in error
     assert answer(typed, "good", "kd bert:3 teacher=other")["seeds"] == 1
 
@@ -161,13 +121,13 @@ def test_rows_of_two_teachers_are_told_apart(typed, results):
 def test_boards_that_cannot_be_told_apart(typed, results):
     for method in ("good", "kd"):
         put(results, 0.4, method, data__identity="e" * 16)
-    error = refused(typed, "good", "kd", "--task", "sts")
+    error = refused(typed("good", "kd", "--task", "sts"))
     assert "on 2 boards" in error and "dddddddddddd" in error and "eeeeeeeeeeee" in error and "--results" in error
 
 
 def test_rows_of_other_data_are_not_compared(typed, results):
     put(results, 0.4, "new", data__identity="e" * 16)
-    assert "have no board in common" in refused(typed, "new", "kd", "--task", "sts")
+    assert "have no board in common" in refused(typed("new", "kd", "--task", "sts"))
 
 
 @pytest.mark.parametrize(
@@ -183,33 +143,33 @@ def test_rows_of_other_data_are_not_compared(typed, results):
     ],
 )
 def test_wrong_requests(typed, results, arguments, words):
-    assert words in refused(typed, *arguments)
+    assert words in refused(typed(*arguments))
 
 
 def test_no_seed_in_common(typed, results):
     put(results, 0.4, "new", 7)
-    assert "share no seed" in refused(typed, "new", "kd", "--task", "sts")
+    assert "share no seed" in refused(typed("new", "kd", "--task", "sts"))
 
 
 def test_predictions_that_are_gone_or_changed(typed, results):
     path = put(results, 0.4, "new").with_suffix(".npz")
     path.write_bytes(pack(flatten(predictions(0.1, 9))))
-    assert "does not hold the predictions" in refused(typed, "new", "kd", "--task", "sts")
+    assert "does not hold the predictions" in refused(typed("new", "kd", "--task", "sts"))
     path.unlink()
-    assert "cannot read the predictions" in refused(typed, "new", "kd", "--task", "sts")
+    assert "cannot read the predictions" in refused(typed("new", "kd", "--task", "sts"))
 
 
 def test_a_teacher_that_nobody_stored(typed, tmp_path):
     for method in ("kd", "good"):
         put(tmp_path / "results", 0.4, method)
     assert answer(typed, "kd", "good")["pairs"] == 1
-    assert "hold no predictions of the teacher" in refused(typed, "kd", "teacher", "--task", "sts")
+    assert "hold no predictions of the teacher" in refused(typed("kd", "teacher", "--task", "sts"))
 
 
 def test_runs_of_other_examples_on_one_board(typed, results, monkeypatch):
-    monkeypatch.setattr(sys.modules[__name__], "GOLD", GOLD[::-1])
+    monkeypatch.setattr(records, "GOLD", GOLD[::-1])
     put(results, 0.4, "new")
-    assert "was not scored on the examples of the other records" in refused(typed, "new", "kd", "--task", "sts")
+    assert "was not scored on the examples of the other records" in refused(typed("new", "kd", "--task", "sts"))
 
 
 def test_help_has_examples(typed):

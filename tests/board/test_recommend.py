@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ import pytest
 
 from bench.board.limits import Limits, parse_count, parse_share
 from bench.board.recommend import nearest_miss, recommend
-from bench.cli import main
 from bench.errors import RequestError
 from bench.records import disk
 from bench.records.schemas import Record
-from tests.board.test_leaderboard import CPU, make
+from tests.factories.commands import Typed, bench
+from tests.factories.records import CPU, make
 from tests.factories.runs import ROOT
 
 Asked = Callable[..., dict[str, Any]]
@@ -253,23 +254,13 @@ def test_what_is_no_latency(latency: float) -> None:
 
 
 @pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Type `bench recommend ...`: exit status, standard output, standard error."""
+def typed(monkeypatch: pytest.MonkeyPatch) -> Typed:
+    """Type `bench recommend ...` in a terminal of 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bench", "recommend", *arguments])
-        status = 0
-        try:
-            main.main()
-        except SystemExit as stop:
-            status = int(stop.code or 0)
-        return status, *capsys.readouterr()
-
-    return run
+    return partial(bench, "recommend", check=None)
 
 
-def test_the_committed_records_as_json(typed: Callable) -> None:
+def test_the_committed_records_as_json(typed: Typed) -> None:
     status, out, err = typed(
         "--task", "sts", "--track", "lite", "--results", str(LITE), "--min-retention", "98%", "--json"
     )
@@ -289,7 +280,7 @@ def mean_retention(method: str) -> float:
     return sum(json.loads(f.read_text())["metrics"]["retention"] for f in files) / len(files)
 
 
-def test_the_committed_records_in_a_terminal(typed: Callable) -> None:
+def test_the_committed_records_in_a_terminal(typed: Typed) -> None:
     status, out, err = typed("--task", "sts", "--track", "lite", "--results", str(LITE), "--max-params", "20M")
     assert (status, err) == (0, "")
     assert all(len(line) <= 80 for line in out.splitlines()), "the tables fit a terminal"
@@ -299,7 +290,7 @@ def test_the_committed_records_in_a_terminal(typed: Callable) -> None:
     assert "highest dev score" in out and "    bench export " in out
 
 
-def test_no_student_within_the_limits(typed: Callable) -> None:
+def test_no_student_within_the_limits(typed: Typed) -> None:
     arguments = ["--task", "sts", "--track", "lite", "--results", str(LITE), "--max-params", "17_389_823"]
     for more in ([], ["--json"]):
         status, out, err = typed(*arguments, *more)
@@ -322,12 +313,12 @@ def test_no_student_within_the_limits(typed: Callable) -> None:
         (["--track", "lite"], "Missing option '--task'"),
     ],
 )
-def test_wrong_requests(typed: Callable, arguments: list[str], sentence: str) -> None:
+def test_wrong_requests(typed: Typed, arguments: list[str], sentence: str) -> None:
     status, out, err = typed(*arguments, "--results", str(LITE))
     assert (status, out, err.count("\n")) == (2, "", 1) and sentence in err
 
 
-def test_no_records(typed: Callable, tmp_path: Path) -> None:
+def test_no_records(typed: Typed, tmp_path: Path) -> None:
     for folder, sentence in ((tmp_path, "holds no records"), (tmp_path / "none", "there is no results folder")):
         status, out, err = typed("--task", "sts", "--results", str(folder))
         assert (status, out) == (2, "") and sentence in err

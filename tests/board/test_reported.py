@@ -11,7 +11,8 @@ from bench.board import reported
 from bench.errors import BenchError, RequestError
 from bench.plugins import registry
 from bench.plugins.catalogue import catalogue
-from tests.factories.runs import ROOT, bench
+from tests.factories.commands import bench
+from tests.factories.runs import ROOT
 
 FILES = sorted((ROOT / "baselines/reported").glob("*.csv"))
 TASKS = {t["name"] for t in catalogue()["tasks"]}
@@ -61,6 +62,6 @@ def test_a_broken_line_is_named(tmp_path, monkeypatch, value):
 
 
 def test_the_command(tmp_path):
-    found = json.loads(bench("reported", "pkd", "--json", cache=tmp_path).stdout)
+    found = json.loads(bench("reported", "pkd", "--json", cache=tmp_path).out)
     assert found["method"] == "pkd" and found["rows"][0]["value"] == 79.9 and found["rows"][0]["seeds"] == ""
-    assert "glue/rte" in bench("reported", "pkd", cache=tmp_path).stdout
+    assert "glue/rte" in bench("reported", "pkd", cache=tmp_path).out

@@ -7,56 +7,26 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from bench.cli import main
-from tests.factories.runs import ROOT, bench, command, runs_of
+from tests.factories.commands import Typed, bench, refused, runs_of
+from tests.factories.runs import ROOT, command
 
 RUN = ["run", "--task", "sts", "--method", "kd"]
 PLAN = [*RUN, "--dry-run"]
 TINY = ["--set", "updates=2", "--set", "batch_size=4", "--set", "examples=16", "--set", "evaluations=1"]
 METHOD = "from bench.method import Method\n\n\nclass Mine(Method):\n"
-Typed = Callable[..., "Answer"]
-
-
-@dataclass
-class Answer:
-    status: int
-    out: str
-    err: str
 
 
 @pytest.fixture
-def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
-    """Type a command in an empty folder. In this process: torch is imported once."""
+def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Typed:
+    """Type a command in an empty folder, with an empty store."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-
-    def run(*arguments: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["bench", *map(str, arguments)])
-        status = 0
-        try:
-            main.main()
-        except SystemExit as stop:
-            status = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return Answer(status, captured.out, captured.err)
-
-    return run
-
-
-def refused(answer: Answer, *words: str) -> None:
-    """One sentence on standard error, exit status 2, nothing on standard output."""
-    assert answer.status == 2, answer
-    assert answer.out == ""
-    assert answer.err.startswith("bench: ") and answer.err.count("\n") == 1, answer.err
-    assert "Traceback" not in answer.err
-    for word in words:
-        assert word in answer.err
+    return partial(bench, check=None)
 
 
 def seconds_of(*arguments: str) -> float:
@@ -79,7 +49,7 @@ def test_listing_imports_no_torch(arguments: list[str], tmp_path: Path) -> None:
     code = f"""
 import sys
 sys.argv = ["bench", *{arguments!r}]
-from bench.cli import main
+from bench.cli.main import main
 try:
     main()
 finally:
@@ -368,20 +338,19 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_broken_method_loses_no_other_run(teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_method_loses_no_other_run(teacher: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(METHOD + "    def stages(self):\n        raise ZeroDivisionError('my\\nbug')\n")
     asked = [
         "run", "--task", "sts", "--method", "./broken.py", "--method", "kd", "--student", "bow:8", *TINY,
         "--teacher", teacher, "--results", "my results", "--json",
     ]  # fmt: skip
-    environment = {"cache": tmp_path / "cache", "cwd": tmp_path}
-    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
-    first = bench(*asked, check=1, **environment)
+    place = {"cache": tmp_path / "cache", "cwd": tmp_path}
+    first = bench(*asked, check=1, **place)
     broken, done = runs_of(first)
     assert (broken["status"], broken["method"], broken["record"]) == ("failed", "broken", None)
     assert "ZeroDivisionError" in broken["error"] and "Traceback" in Path(broken["log"]).read_text()
-    assert "Traceback" not in first.stderr
-    assert first.stderr.splitlines()[-1].startswith("bench: 1 of 2 runs failed")
+    assert "Traceback" not in first.err
+    assert first.err.splitlines()[-1].startswith("bench: 1 of 2 runs failed")
     assert done["status"] == "done" and done["metric"] == "spearman" and -1 <= done["value"] <= 1
     path = tmp_path / done["record"]
     before = path.read_bytes(), path.stat().st_mtime_ns
@@ -389,13 +358,13 @@ def test_a_broken_method_loses_no_other_run(teacher: Path, tmp_path: Path, monke
     assert record["run_id"] == done["run_id"] == path.stem
     assert record["data"]["sizes"]["distil"] == 16  # --set examples reaches the task
 
-    second = bench(*asked, "--set", "kd.lr=fast", check=2, **environment)  # a wrong request touches no record
-    assert second.stdout == ""
-    third = runs_of(bench(*asked, check=1, **environment))
+    second = bench(*asked, "--set", "kd.lr=fast", check=2, **place)  # a wrong request touches no record
+    assert second.out == ""
+    third = runs_of(bench(*asked, check=1, **place))
     assert [r["status"] for r in third] == ["failed", "skipped"] and third[1]["value"] == done["value"]
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
 
     path.write_text("{}")
-    fourth = bench(*asked, check=2, **environment)  # neither used nor overwritten
+    fourth = bench(*asked, check=2, **place)  # neither used nor overwritten
     assert runs_of(fourth)[1]["status"] == "failed" and "not a valid record" in runs_of(fourth)[1]["error"]
     assert path.read_text() == "{}"

@@ -16,14 +16,15 @@ from pathlib import Path
 import pytest
 
 from bench.records import disk
-from tests.factories.runs import ROOT, bench, command, runs_of
+from tests.factories.commands import bench, refused, runs_of
+from tests.factories.runs import ROOT, command, spawned
 
 pytestmark = pytest.mark.slow
 
+TOY = str(ROOT / "tests/factories/toy.py")
 SWEEP = [
-    "run", "--task", str(ROOT / "tests/factories/toy.py"), "--method", "kd", "--method", "finetune",
-    "--student", "bow:8", "--student", "bow:16", "--seeds", "0,1,2",
-    "--set", "updates=200", "--set", "evaluations=4", "--json",
+    "run", "--task", TOY, "--method", "kd", "--method", "finetune", "--student", "bow:8",
+    "--student", "bow:16", "--seeds", "0,1", "--set", "updates=200", "--set", "evaluations=4", "--json",
 ]  # fmt: skip
 RAY = ["--engine", "ray", "--jobs", "2"]
 LONG = ["--set", "updates=20000", "--set", "evaluations=200", "--set", "teach=12"]
@@ -46,7 +47,7 @@ def ray() -> None:
 def local(tmp_path_factory: pytest.TempPathFactory) -> Local:
     """(folder, outcomes) of the sweep without Ray."""
     folder = tmp_path_factory.mktemp("local")
-    return folder, runs_of(bench(*SWEEP, "--results", folder / "results", cache=folder / "cache"))
+    return folder, runs_of(spawned(*SWEEP, "--results", folder / "results", cache=folder / "cache"))
 
 
 def with_timings(local: Local, folder: Path) -> Path:
@@ -109,9 +110,9 @@ def without_speed(path: str) -> dict:
 
 
 def test_a_sweep_whose_worker_is_killed_ends_as_without_ray(local: Local, tmp_path: Path, start: Start) -> None:
-    """Three of its runs are finished before, and skipped."""
+    """Two of its runs are finished before, and skipped."""
     with_timings(local, tmp_path)
-    finished = Path(local[1][3]["record"]).parent.relative_to(local[0])
+    finished = Path(local[1][2]["record"]).parent.relative_to(local[0])
     shutil.copytree(local[0] / finished, tmp_path / finished)
     child = start(*SWEEP, *RAY)
     pid = wait_for(
@@ -121,10 +122,10 @@ def test_a_sweep_whose_worker_is_killed_ends_as_without_ray(local: Local, tmp_pa
     out, _ = child.communicate(timeout=200)
     log = (tmp_path / "log").read_text()
     assert child.returncode == 0, log
-    assert re.search(r"\[\d+/12\]  resumed after \d+ updates", log), log
+    assert re.search(r"\[\d+/8\]  resumed after \d+ updates", log), log
     keys = ("run_id", "task", "method", "student", "seed", "metric", "value", "retention")
     runs = json.loads(out)["runs"]
-    assert [r["status"] for r in runs] == 3 * ["done"] + 3 * ["skipped"] + 6 * ["done"]
+    assert [r["status"] for r in runs] == 2 * ["done"] + 2 * ["skipped"] + 4 * ["done"]
     assert [[r[k] for k in keys] for r in runs] == [[r[k] for k in keys] for r in local[1]]
     for ours, theirs in zip(runs, local[1], strict=True):
         assert without_speed(ours["record"]) == without_speed(theirs["record"])
@@ -134,29 +135,27 @@ def test_a_sweep_whose_worker_is_killed_ends_as_without_ray(local: Local, tmp_pa
 def test_ray_is_not_started_where_all_runs_are_finished(local: Local, tmp_path: Path) -> None:
     done = bench(*SWEEP, *RAY, "--results", local[0] / "results", cache=tmp_path / "cache")
     assert runs_of(done) == [r | {"status": "skipped"} for r in local[1]]
-    assert "Ray" not in done.stderr
+    assert "Ray" not in done.err
 
 
 def test_a_failing_run_stops_no_other(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(BROKEN)
-    arguments = ["--task", ROOT / "tests/factories/toy.py", "--method", "./broken.py", *ONE, "--results", "r", "--json"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
-        done = bench("run", *arguments, *RAY, cache=tmp_path / "cache", cwd=tmp_path, check=1)
+    arguments = ["--task", TOY, "--method", "./broken.py", *ONE, "--results", "r", "--json"]
+    done = spawned("run", *arguments, *RAY, cache=tmp_path / "cache", cwd=tmp_path, check=1, PYTHONPATH=str(ROOT))
     broken, fine = runs_of(done)
     assert (broken["status"], broken["record"], fine["status"]) == ("failed", None, "done")
     assert broken["error"] == "ValueError: no" and "Traceback" in Path(broken["log"]).read_text()
-    assert "[1/2]  failed: ValueError: no" in done.stderr and "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("bench: 1 of 2 runs failed")
-    assert done.stderr.count("teaching ") == 1 and "[teacher bilstm:1x8]" in done.stderr  # before the runs, once
-    assert done.stderr.index("[timing bow:8]  measuring") < done.stderr.index("[1/2]")
+    assert "[1/2]  failed: ValueError: no" in done.err and "Traceback" not in done.err
+    assert done.err.splitlines()[-1].startswith("bench: 1 of 2 runs failed")
+    assert done.err.count("teaching ") == 1 and "[teacher bilstm:1x8]" in done.err  # before the runs, once
+    assert done.err.index("[timing bow:8]  measuring") < done.err.index("[1/2]")
     assert len(list((tmp_path / "cache" / "timings").iterdir())) == 1
     record = json.loads((tmp_path / fine["record"]).read_text())
     assert record["provenance"]["command"].startswith("bench run --task")
 
 
 def test_ctrl_c_leaves_resumable_runs_and_no_cluster(local: Local, tmp_path: Path, start: Start) -> None:
-    arguments = ["run", "--task", str(ROOT / "tests/factories/toy.py"), *ONE, *LONG]
+    arguments = ["run", "--task", TOY, *ONE, *LONG]
     with_timings(local, tmp_path)
     child = start(*arguments, *RAY)
     wait_for(lambda: len(unfinished(tmp_path)), child, tmp_path)
@@ -171,15 +170,11 @@ def test_ctrl_c_leaves_resumable_runs_and_no_cluster(local: Local, tmp_path: Pat
     assert unfinished(tmp_path) and not list((tmp_path / "results").rglob("*.json"))
 
 
-def test_ray_that_is_not_installed_is_one_sentence(tmp_path: Path) -> None:
-    code = "import sys\nsys.modules['ray'] = None\nfrom bench.cli.main import main\nsys.argv[0] = 'bench'\nmain()"
-    arguments = [*SWEEP, "--engine", "ray", "--results", str(tmp_path / "results")]
-    environment = os.environ | {"BENCH_CACHE": str(tmp_path / "cache")}
-    child = subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100
-    )
-    assert (child.returncode, child.stdout) == (2, "")
-    assert child.stderr == "bench: --engine ray needs Ray, from the 'ray' extra: pip install 'bench-kd[ray]'\n"
+def test_ray_that_is_not_installed_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    answer = bench(*SWEEP, "--engine", "ray", "--results", tmp_path / "results", cache=tmp_path / "cache", check=2)
+    assert answer.err == "bench: --engine ray needs Ray, from the 'ray' extra: pip install 'bench-kd[ray]'\n"
+    assert answer.out == ""
 
 
 @pytest.mark.parametrize(
@@ -191,9 +186,8 @@ def test_ray_that_is_not_installed_is_one_sentence(tmp_path: Path) -> None:
         (["--engine", "ray", "--remeasure"], "", ["--remeasure", "leave out --engine ray"]),
     ],
 )
-def test_wrong_requests(arguments: list[str], address: str, words: list[str], tmp_path: Path) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_ADDRESS", address)
-        done = bench(*SWEEP, *arguments, "--results", tmp_path / "r", cache=tmp_path / "cache", check=2)
-    assert done.stdout == "" and done.stderr.count("\n") == 1 and done.stderr.startswith("bench: ")
-    assert all(word in done.stderr for word in words)
+def test_wrong_requests(
+    arguments: list[str], address: str, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    refused(bench(*SWEEP, *arguments, "--results", tmp_path / "r", cache=tmp_path / "cache", check=2), *words)

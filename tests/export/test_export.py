@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,24 +26,30 @@ from bench.plugins.registry import find, load
 from bench.records import disk
 from bench.records.arrays import unpack
 from bench.records.schemas import Record
+from bench.signals import Signals
 from bench.sources import Source
 from bench.students.bilstm import MaxBiLSTM, turned
-from tests.factories.runs import bench, command, runs_of, save_teacher
+from tests.factories.commands import bench, refused, runs_of
+from tests.factories.runs import save_teacher
 
 SMALL = ["--set", "updates=8", "--set", "batch_size=8", "--set", "examples=96", "--set", "evaluations=1"]
 STUDENTS = ["bert:1", "bert:1x24x2", "bow:16", "cnn:8", "bilstm:2x8"]
+HF = ["bert:1", "bert:1x24x2", "pooler", "bow:16", "pieces"]  # runs that can be exported so
+ONNX = ["bert:1", "bow:16", "pieces", "cnn:8", "bilstm:2x8"]
 ODD = ["", " \t", "[CLS] [PAD] [UNK] [MASK]", "caf\u00e9 \u4e2d\u6587 \u200b", "word " * 700]
 
+# Reads each folder with the library that it is for, together and text by text; one process for all, since these
+# libraries take seconds to import.
 PLAIN = """
 import json, sys
 import numpy as np
-kind, folder, texts, out = sys.argv[1:]
-texts = json.load(open(texts))
-if kind == "hf":
+
+def hf(folder, texts):
     from sentence_transformers import SentenceTransformer
     model = SentenceTransformer(folder, device="cpu")
-    found = model.encode(texts), np.stack([model.encode([t])[0] for t in texts])
-elif kind == "transformers":  # what the card says of it, for a mean-pooled and normalised model
+    return model.encode(texts), np.stack([model.encode([t])[0] for t in texts])
+
+def transformers(folder, texts):  # what the card says of it, for a mean-pooled and normalised model
     import torch
     from transformers import AutoModel, AutoTokenizer
     model, tokenizer = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
@@ -50,8 +57,9 @@ elif kind == "transformers":  # what the card says of it, for a mean-pooled and 
     with torch.no_grad():
         tokens, mask = model(**batch).last_hidden_state, batch["attention_mask"][..., None]
     mean = (tokens * mask).sum(1) / mask.sum(1)
-    found = [torch.nn.functional.normalize(mean).numpy()] * 2
-else:
+    return [torch.nn.functional.normalize(mean).numpy()] * 2
+
+def onnx(folder, texts):
     import onnxruntime
     from tokenizers import Tokenizer
     tokenizer = Tokenizer.from_file(folder + "/tokenizer.json")
@@ -64,17 +72,21 @@ else:
         ids = np.array([e.ids + extra * [config["pad_id"]] for e in encoded], np.int64)
         mask = np.array([e.attention_mask + extra * [0] for e in encoded], np.int64)
         return session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
-    found = run(texts), np.concatenate([run([t]) for t in texts])
+    together = run(texts)
     parts = np.concatenate([run(texts[i : i + 7]) for i in range(0, len(texts), 7)])
-    np.testing.assert_allclose(parts, found[0], atol=1e-5)
-    np.testing.assert_allclose(run(texts[:-1], 9), found[0][:-1], atol=1e-5)  # the last one is as long as can be
+    np.testing.assert_allclose(parts, together, atol=1e-5)
+    np.testing.assert_allclose(run(texts[:-1], 9), together[:-1], atol=1e-5)  # the last one is as long as can be
+    return together, np.concatenate([run([t]) for t in texts])
+
+texts = json.load(open("texts.json"))
+for number, (kind, folder) in enumerate(json.load(open("jobs.json"))):
+    np.save(f"{number}.npy", np.stack(globals()[kind](folder, texts)))
 assert not [m for m in sys.modules if m.partition(".")[0] == "bench"]
-np.save(out, np.stack(found))
 """
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """Real runs of all kinds of students: (results, cache, ids by name)."""
     base = tmp_path_factory.mktemp("export")
     teacher, cache, results = save_teacher(base / "tiny"), base / "cache", base / "results"
@@ -90,17 +102,19 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     return SimpleNamespace(results=results, cache=cache, ids=ids, folder=base)
 
 
-@pytest.fixture(autouse=True)
-def own_cache(finished: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_CACHE", str(finished.cache))
+@pytest.fixture(autouse=True, scope="module")
+def own_cache(trained: SimpleNamespace) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_CACHE", str(trained.cache))
+        yield
 
 
-def export(finished: SimpleNamespace, name: str, kind: str, out: Path, force: bool = False) -> dict[str, Any]:
-    return exporting.export(finished.ids[name], kind, out, finished.results, None, force, Console(quiet=True))
+def export(trained: SimpleNamespace, name: str, kind: str, out: Path, force: bool = False) -> dict[str, Any]:
+    return exporting.export(trained.ids[name], kind, out, trained.results, None, force, Console(quiet=True))
 
 
-def record_of(finished: SimpleNamespace, name: str) -> tuple[Path, Record]:
-    path = exporting.replay.find_record(finished.results, finished.ids[name])
+def record_of(trained: SimpleNamespace, name: str) -> tuple[Path, Record]:
+    path = exporting.replay.find_record(trained.results, trained.ids[name])
     return path, disk.read(path)
 
 
@@ -114,22 +128,44 @@ def plain_python(*arguments: object, cwd: Path) -> str:
     return done.stdout
 
 
-def check_scores(finished: SimpleNamespace, name: str, kind: str, out: Path, tmp_path: Path) -> None:
-    """The cosines that the folder gives are the predictions that the record was scored from."""
+@pytest.fixture(scope="module")
+def pairs() -> Any:
+    """The pairs of texts of test."""
     task = load(find("task", "sts"))(Source("packaged"), "mini")
     task.unseal()
-    pairs = task.pairs("test")["lee"]
+    return task.pairs("test")["lee"]
+
+
+def read(pairs: Any, jobs: list[tuple[str, Path]], folder: Path) -> list[np.ndarray]:
+    """What libraries give for the texts of test and odd ones, (2, texts, width): all together, and one by one."""
     texts = list(dict.fromkeys([*pairs.first, *pairs.second]))
-    (tmp_path / "texts.json").write_text(json.dumps([*texts, *ODD]))
-    plain_python("-c", PLAIN, kind, out.resolve(), tmp_path / "texts.json", tmp_path / "found.npy", cwd=tmp_path)
-    together, alone = np.load(tmp_path / "found.npy")
+    (folder / "texts.json").write_text(json.dumps([*texts, *ODD]))
+    (folder / "jobs.json").write_text(json.dumps([[kind, str(out.resolve())] for kind, out in jobs]))
+    plain_python("-c", PLAIN, cwd=folder)
+    return [np.load(folder / f"{number}.npy") for number in range(len(jobs))]
+
+
+@pytest.fixture(scope="module")
+def exported(trained: SimpleNamespace, pairs: Any, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """All exports, told and read: {(kind, name): ...}."""
+    folder = tmp_path_factory.mktemp("exported")
+    jobs = [("hf", name) for name in HF] + [("onnx", name) for name in ONNX]
+    told = {(kind, name): export(trained, name, kind, folder / f"{kind}-{name}") for kind, name in jobs}
+    folders = {job: folder / "-".join(job) for job in jobs} | {("transformers", "bert:1"): folder / "hf-bert:1"}
+    found = read(pairs, [(kind, out) for (kind, _), out in folders.items()], folder)
+    return SimpleNamespace(told=told, folders=folders, found=dict(zip(folders, found, strict=True)))
+
+
+def check_scores(trained: SimpleNamespace, name: str, pairs: Any, found: np.ndarray) -> None:
+    """The cosines that the folder gives are the predictions that the record was scored from."""
+    together, alone = found
     np.testing.assert_allclose(together, alone, atol=1e-5)
+    texts = list(dict.fromkeys([*pairs.first, *pairs.second]))
     unit = dict(zip(texts, together / np.linalg.norm(together, axis=1, keepdims=True), strict=False))
     cosines = np.array([unit[a] @ unit[b] for a, b in zip(pairs.first, pairs.second, strict=True)])
-    path, _ = record_of(finished, name)
+    path, record = record_of(trained, name)
     np.testing.assert_allclose(cosines, unpack(path.with_suffix(".npz"))["lee"]["prediction"], atol=1e-4)
-    network = exporting.rebuild(exporting.replay.spec_of(disk.read(path)))
-    expected = outputs_alone(network, ODD)
+    expected = outputs_alone(exporting.rebuild(exporting.replay.spec_of(record)), ODD)
     np.testing.assert_allclose(together[len(texts) :], expected, atol=1e-4)
 
 
@@ -140,57 +176,54 @@ def outputs_alone(network: Any, texts: list[str]) -> np.ndarray:
     return torch.cat(rows).numpy()
 
 
-@pytest.mark.parametrize("name", ["bert:1", "bert:1x24x2", "pooler", "bow:16", "pieces"])
-def test_sentence_transformers_loads_the_folder_and_gives_the_scores_of_the_record(finished, name, tmp_path):
-    told = export(finished, name, "hf", tmp_path / "out")
+@pytest.mark.parametrize("name", HF)
+def test_sentence_transformers_loads_the_folder_and_gives_the_scores_of_the_record(trained, exported, pairs, name):
+    told = exported.told["hf", name]
     assert told["largest_difference"] <= 1e-5 and {"README.md", "model.safetensors"} <= set(told["files"])
-    check_scores(finished, name, "hf", tmp_path / "out", tmp_path)
-    if name == "bert:1":
-        check_scores(finished, name, "transformers", tmp_path / "out", tmp_path)
+    check_scores(trained, name, pairs, exported.found["hf", name])
 
 
-@pytest.mark.parametrize("name", ["bert:1", "bow:16", "pieces", "cnn:8", "bilstm:2x8"])
-def test_onnxruntime_runs_the_folder_and_gives_the_scores_of_the_record(finished, name, tmp_path):
-    told = export(finished, name, "onnx", tmp_path / "out")
+def test_transformers_alone_gives_the_scores_of_the_record(trained, exported, pairs):
+    check_scores(trained, "bert:1", pairs, exported.found["transformers", "bert:1"])
+
+
+@pytest.mark.parametrize("name", ONNX)
+def test_onnxruntime_runs_the_folder_and_gives_the_scores_of_the_record(trained, exported, pairs, name):
+    told = exported.told["onnx", name]
     assert told["files"] == ["README.md", "config.json", "model.onnx", "tokenizer.json"]
-    check_scores(finished, name, "onnx", tmp_path / "out", tmp_path)
+    check_scores(trained, name, pairs, exported.found["onnx", name])
     for file in told["files"]:
-        assert str(Path(exporting.__file__).parents[1]).encode() not in (tmp_path / "out" / file).read_bytes()
-
-
-def test_the_command_prints_one_document_and_refuses_a_full_folder(finished, tmp_path):
-    arguments = ["export", finished.ids["bow:16"][:6], "--format", "hf", "--out", "out"]
-    arguments += ["--results", finished.results]
-    environment = os.environ | {"PYTHONPATH": str(Path(exporting.__file__).parents[2])}
-
-    def run(*more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*arguments, *more), cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+        assert (
+            str(Path(exporting.__file__).parents[1]).encode()
+            not in (exported.folders["onnx", name] / file).read_bytes()
         )
 
-    done = run("--json")
-    told = json.loads(done.stdout)
+
+def test_the_command_prints_one_document_and_refuses_a_full_folder(trained, tmp_path):
+    arguments = ["export", trained.ids["bow:16"][:6], "--format", "hf", "--out", "out"]
+    arguments += ["--results", trained.results]
+    done = bench(*arguments, "--json", cwd=tmp_path)
+    told = json.loads(done.out)
     assert list(told) == ["run_id", "format", "out", "files", "largest_difference"]
-    assert told["run_id"] == finished.ids["bow:16"] and (told["format"], told["out"]) == ("hf", "out")
+    assert told["run_id"] == trained.ids["bow:16"] and (told["format"], told["out"]) == ("hf", "out")
     found = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file())
-    assert told["files"] == found and "largest difference" in done.stderr
+    assert told["files"] == found and "largest difference" in done.err
     (tmp_path / "out/mine.txt").write_text("mine")
-    again = run()
-    assert again.returncode == 2 and "--out out is not empty" in again.stderr and "Traceback" not in again.stderr
+    refused(bench(*arguments, cwd=tmp_path, check=2), "--out out is not empty")
     assert (tmp_path / "out/mine.txt").exists()
-    forced = run("--force")
-    assert forced.returncode == 0 and re.fullmatch(r"7 files in out; largest difference \S+\n", forced.stdout)
+    forced = bench(*arguments, "--force", cwd=tmp_path)
+    assert re.fullmatch(r"7 files in out; largest difference \S+\n", forced.out)
     assert not (tmp_path / "out/mine.txt").exists() and [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
 @pytest.mark.parametrize("name", ["cnn:8", "bilstm:2x8"])
-def test_no_folder_for_what_sentence_transformers_has_not(finished, name, tmp_path):
+def test_no_folder_for_what_sentence_transformers_has_not(trained, name, tmp_path):
     with pytest.raises(RequestError, match="use --format onnx"):
-        export(finished, name, "hf", tmp_path / "out")
+        export(trained, name, "hf", tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
 
-def test_an_export_that_computes_something_else_leaves_nothing(finished, tmp_path, monkeypatch):
+def test_an_export_that_computes_something_else_leaves_nothing(trained, tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.mkdir()
     (out / "old.txt").write_text("old")
@@ -204,18 +237,18 @@ def test_an_export_that_computes_something_else_leaves_nothing(finished, tmp_pat
 
     monkeypatch.setattr(hf, "write", broken)
     with pytest.raises(BenchError, match="does not compute what the student computes") as error:
-        export(finished, "bow:16", "hf", out, force=True)
+        export(trained, "bow:16", "hf", out, force=True)
     assert error.value.exit_status == 1
     assert [p.name for p in tmp_path.iterdir()] == ["out"] and (out / "old.txt").read_text() == "old"
 
 
-def test_a_library_that_fails_is_told_in_one_sentence(finished, tmp_path, monkeypatch):
+def test_a_library_that_fails_is_told_in_one_sentence(trained, tmp_path, monkeypatch):
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(hf, "write", full)
     with pytest.raises(BenchError, match=r"cannot export the student: OSError: .*No space left"):
-        export(finished, "bow:16", "hf", tmp_path / "out")
+        export(trained, "bow:16", "hf", tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
 
@@ -227,8 +260,8 @@ class Eights(nn.Module):
     def encode(self, inputs: list[str]) -> TokenArrays:
         return TokenArrays.of([[1]] * len(inputs), 0)
 
-    def forward(self, batch: dict[str, torch.Tensor], want: frozenset[str]) -> SimpleNamespace:
-        return SimpleNamespace(embedding=torch.full((len(batch["input_ids"]), 2), 8.0))
+    def forward(self, batch: dict[str, torch.Tensor], want: frozenset[str]) -> Signals:
+        return Signals(embedding=torch.full((len(batch["input_ids"]), 2), 8.0))
 
 
 @pytest.mark.parametrize(("value", "expected"), [(8.0, 0.0), (8.5, 0.5 / 8), (np.nan, np.nan)])
@@ -241,11 +274,11 @@ def test_differences_are_of_the_size_of_the_output_and_not_a_number_is_one(value
     assert (found <= exporting.TOLERANCE) is (value == 8.0)
 
 
-def test_wrong_requests(finished, tmp_path, monkeypatch):
-    run = finished.ids["bow:16"]
+def test_wrong_requests(trained, tmp_path, monkeypatch):
+    run = trained.ids["bow:16"]
 
     def attempt(**changes: Any) -> None:
-        values = {"run": run, "kind": "hf", "out": tmp_path / "out", "results": finished.results, "data_dir": None}
+        values = {"run": run, "kind": "hf", "out": tmp_path / "out", "results": trained.results, "data_dir": None}
         exporting.export(**(values | {"force": False, "console": Console(quiet=True)} | changes))
 
     with pytest.raises(RequestError, match="unknown format 'onx': did you mean onnx"):
@@ -261,7 +294,7 @@ def test_wrong_requests(finished, tmp_path, monkeypatch):
     with pytest.raises(RequestError, match="holds more than an export"):
         attempt(out=tmp_path / "repository", force=True)
     with pytest.raises(RequestError, match="holds more than an export"):
-        attempt(out=finished.folder, force=True)
+        attempt(out=trained.folder, force=True)
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "empty"))
     with pytest.raises(RequestError, match=r"not in the store .*`bench run --task sts .*--results again`"):
         attempt()
@@ -271,13 +304,13 @@ def test_wrong_requests(finished, tmp_path, monkeypatch):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "repository"]
 
 
-def test_weights_of_another_student(finished, tmp_path, monkeypatch):
+def test_weights_of_another_student(trained, tmp_path, monkeypatch):
     from bench.training import checkpoint
 
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    checkpoint.save(exporting.weights_of(finished.ids["bow:16"]), {"table.weight": torch.zeros(3, 3)}, {})
+    checkpoint.save(exporting.weights_of(trained.ids["bow:16"]), {"table.weight": torch.zeros(3, 3)}, {})
     with pytest.raises(BenchError, match=r"does not fit the student bow:16"):
-        export(finished, "bow:16", "hf", tmp_path / "out")
+        export(trained, "bow:16", "hf", tmp_path / "out")
 
 
 def test_a_reader_of_its_own_kind_is_refused():
@@ -300,12 +333,13 @@ def test_an_operation_that_onnx_has_not():
     assert "\n" not in str(error.value)
 
 
-def test_weights_too_large_for_one_file_lie_beside_the_graph(finished, tmp_path, monkeypatch):
+def test_weights_too_large_for_one_file_lie_beside_the_graph(trained, pairs, tmp_path, monkeypatch):
     monkeypatch.setattr(onnx, "LARGEST", 0)
-    told = export(finished, "cnn:8", "onnx", tmp_path / "out")
+    told = export(trained, "cnn:8", "onnx", tmp_path / "out")
     assert "model.onnx.data" in told["files"]
     (tmp_path / "out").replace(tmp_path / "moved")
-    check_scores(finished, "cnn:8", "onnx", tmp_path / "moved", tmp_path)
+    (found,) = read(pairs, [("onnx", tmp_path / "moved")], tmp_path)
+    check_scores(trained, "cnn:8", pairs, found)
 
 
 def test_the_lstm_without_packing_is_the_same():
@@ -319,16 +353,26 @@ def test_the_lstm_without_packing_is_the_same():
     assert turned(x, x[..., 0] > 0)[..., 0].tolist() == [[3, 2, 1, 0], [4, 0, 0, 0]]
 
 
-@pytest.mark.parametrize(("name", "kind"), [("bert:1", "hf"), ("pieces", "hf"), ("cnn:8", "onnx")])
-def test_the_card_is_that_of_the_record_and_its_example_runs(finished, name, kind, tmp_path):
+CARDS = [("hf", "bert:1"), ("hf", "pieces"), ("onnx", "cnn:8")]
+
+
+def test_the_examples_of_cards_run(exported):
+    """In one process, each in the folder that it is about."""
+    lines = ["import os"]
+    for job in CARDS:
+        text = (exported.folders[job] / "README.md").read_text(encoding="utf-8")
+        (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+        lines.append(f"os.chdir({str(exported.folders[job])!r}); exec({example!r}, {{}}); print('end')")
+    for printed in plain_python("-c", "\n".join(lines), cwd=exported.folders[CARDS[0]]).split("end\n")[:-1]:
+        assert len(re.findall(r"\d\.\d*", printed)) == 9 and "nan" not in printed
+
+
+@pytest.mark.parametrize(("kind", "name"), CARDS)
+def test_the_card_is_that_of_the_record(trained, exported, name, kind):
     from huggingface_hub import ModelCard
 
-    export(finished, name, kind, tmp_path / "out")
-    text = (tmp_path / "out/README.md").read_text(encoding="utf-8")
-    _, record = record_of(finished, name)
-    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    printed = plain_python("-c", example, cwd=tmp_path / "out")
-    assert len(re.findall(r"\d\.\d*", printed)) == 9 and "nan" not in printed
+    text = (exported.folders[kind, name] / "README.md").read_text(encoding="utf-8")
+    _, record = record_of(trained, name)
     front = ModelCard(text).data
     assert front.license == "other" and front.pipeline_tag == "sentence-similarity" and front.base_model is None
     assert "knowledge-distillation" in front.tags and ("onnx" in front.tags) is (kind == "onnx")
@@ -365,12 +409,12 @@ def hostile(record: Record) -> Record:
 
 
 @pytest.mark.parametrize("change", [lambda record: record, hostile], ids=["real", "hostile"])
-def test_values_stay_text(finished, change):
+def test_values_stay_text(trained, change):
     from huggingface_hub import ModelCard
     from markdown_it import MarkdownIt
 
-    record = change(record_of(finished, "bow:16")[1])
-    context = {"kind": "hf", "task_kind": "embed", "base_models": [], "backbone": False, "max_length": 9}
+    record = change(record_of(trained, "bow:16")[1])
+    context = {"kind": "hf", "pipeline": "sentence-similarity", "base_models": [], "backbone": False, "max_length": 9}
     context |= {"method_title": record.data.title, "method_citation": record.data.title}
     page = ModelCard(card.render(record, [record], command="bench run --method '`` ```\n```\n<b>'", **context))
     markdown = MarkdownIt("commonmark").enable("table")
@@ -387,13 +431,13 @@ def test_values_stay_text(finished, change):
     assert "\u202e" not in page.text and ("&lt;script&gt;alert(1)" in html) is (change is hostile)
 
 
-def test_parents_on_the_hub_and_loyalty(finished):
+def test_parents_on_the_hub_and_loyalty(trained):
     versions = {"teacher": "owner/name@abc#", "initial": "owner/name@abc#"}
     assert card.hub_parents(SimpleNamespace(values={"versions": versions})) == ["owner/name"]
     versions = {"teacher": "gt_all==0.1.0#", "initial": "0123456789abcdef#cls"}
     assert card.hub_parents(SimpleNamespace(values={"versions": versions})) == []
-    _, record = record_of(finished, "bow:16")
-    assert "base_model: owner/name\n" in card.front_matter(record, "hf", "embed", ["owner/name"]).replace(
+    _, record = record_of(trained, "bow:16")
+    assert "base_model: owner/name\n" in card.front_matter(record, "hf", "sentence-similarity", ["owner/name"]).replace(
         "base_model:\n- ", "base_model: "
     )
     assert card.loyalty(SimpleNamespace(metrics=SimpleNamespace(loyalty={"lee": {"pearson": 0.5}}))) == {

@@ -1,12 +1,15 @@
-"""Real runs, small: a tiny teacher and the `bench` command in a child process, as a user would start it."""
+"""Real runs, small: a tiny teacher, few updates, and the `bench` command in a process of its own."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from tests.factories.commands import Answer, bench, runs_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--set", "updates=24", "--set", "batch_size=8", "--set", "examples=96", "--set", "evaluations=6"]
@@ -41,22 +44,45 @@ def save_teacher(
     return folder
 
 
+@dataclass(frozen=True)
+class Finished:
+    """Runs that a session makes once. Read the results, or copy them; the store may grow."""
+
+    results: Path
+    cache: Path
+    outcomes: list[dict[str, Any]]  # of kd, disco and finetune with bert:1
+    err: str
+
+
+def finish(teacher: Path, folder: Path) -> Finished:
+    """Three methods in one command."""
+    asked = ("--task", "sts", *option("method", "kd", "disco", "finetune"), "--student", "bert:1", "--teacher", teacher)
+    done = bench("run", *asked, "--results", folder / "results", *SMALL, "--json", cache=folder / "cache")
+    return Finished(folder / "results", folder / "cache", runs_of(done), done.err)
+
+
+def option(name: str, *values: object) -> list[object]:
+    """`--name value` for each value."""
+    return [part for value in values for part in (f"--{name}", value)]
+
+
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "bench", *map(str, arguments)]
 
 
-def bench(
-    *arguments: object, cache: Path, cwd: Path = ROOT, check: int | None = 0, processes: int = 1
-) -> subprocess.CompletedProcess[str]:
-    """Run `bench`, in several processes where told to; assert its exit status unless `check` is None."""
-    environment = os.environ | {"BENCH_CACHE": str(cache)}
+def spawned(
+    *arguments: object,
+    cache: Path | None = None,
+    cwd: Path = ROOT,
+    check: int | None = 0,
+    processes: int = 1,
+    **env: str,
+) -> Answer:
+    """Run `bench` in a process of its own, or in several; assert its exit status unless `check` is None."""
+    environment = os.environ | ({} if cache is None else {"BENCH_CACHE": str(cache)}) | env
     typed = command(*arguments)
     if processes > 1:
         typed[1:1] = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
     done = subprocess.run(typed, cwd=cwd, env=environment, capture_output=True, text=True, timeout=500)
     assert check is None or done.returncode == check, done.stderr
-    return done
-
-
-def runs_of(done: subprocess.CompletedProcess[str]) -> list[dict]:
-    return json.loads(done.stdout)["runs"]
+    return Answer(done.returncode, done.stdout, done.stderr)

@@ -23,6 +23,7 @@ from bench.networks import sharing
 from bench.runs.protocol import distil
 from bench.runs.spec import Request, resolve
 from bench.signals import Signals
+from tests.factories.commands import brief_clock
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ["updates=6", "teach=2", "evaluations=2", "examples=60", "batch_size=9"]
@@ -106,7 +107,7 @@ def typed(place: Path, count: int, *methods: object) -> list[object]:
 def printed(arguments: list[object], out: Path) -> None:
     """Carry the command out in this process; what it prints goes to the file."""
     sys.argv = ["bench", *map(str, arguments)]
-    with out.open("w") as file, redirect_stdout(file):
+    with out.open("w") as file, redirect_stdout(file), brief_clock():
         cli.main()
 
 

@@ -18,7 +18,7 @@ from bench.records import disk
 from bench.records.arrays import flatten, flatten_samples, unflatten, unflatten_samples, unpack
 from bench.records.check import walk
 from bench.scoring.scores import Ragged, same
-from tests.board.test_leaderboard import make
+from tests.factories.records import make
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = {"single": {"teacher": [[5, 6], [7]], "student": [[1, 2, 3], [4]]}, "offline": {"teacher": [[2**33]]}}

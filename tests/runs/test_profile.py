@@ -10,7 +10,7 @@ import pytest
 from bench.records import disk
 from bench.records.check import check
 from bench.records.schemas import Profile
-from tests.factories.runs import bench
+from tests.factories.commands import bench
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def profiled(tmp_path_factory) -> tuple[Path, dict]:
         "profile", "--student", "bert:1x24x2", "--student", "bow:8", "--teacher", "bert:2x48x4x96", "--quick",
         "--out", out, "--json", cache=folder / "cache",
     )  # fmt: skip
-    return out, json.loads(done.stdout)
+    return out, json.loads(done.out)
 
 
 def test_shapes_are_counted_and_timed_beside_the_teacher(profiled):
@@ -69,4 +69,4 @@ def test_wrong_requests(tmp_path):
         (("--student", "bow", "--set", "bert.init=random"), "no architecture of this profile has it"),
         (("--student", "bow", "--out", "x.txt"), "ends in .json"),
     ):
-        assert words in bench("profile", *arguments, "--quick", cache=tmp_path, check=2).stderr
+        assert words in bench("profile", *arguments, "--quick", cache=tmp_path, check=2).err

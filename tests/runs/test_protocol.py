@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,28 +14,15 @@ import pytest
 from bench.base import files
 from bench.records import disk
 from bench.records.arrays import unpack
-from tests.factories.runs import ROOT, SMALL, bench, command, runs_of, save_teacher
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory):
-    return save_teacher(tmp_path_factory.mktemp("teacher") / "tiny")
+from tests.factories.commands import bench, runs_of
+from tests.factories.runs import ROOT, SMALL, command, option
 
 
 def request(teacher, results, *methods, seed=0):
-    chosen = [part for m in methods for part in ("--method", m)]
     return [
-        "run", "--task", "sts", *chosen, "--teacher", teacher, "--student", "bert:1", "--seeds", seed,
-        "--results", results, *SMALL, "--json",
+        "run", "--task", "sts", *option("method", *methods), "--teacher", teacher, "--student", "bert:1",
+        "--seeds", seed, "--results", results, *SMALL, "--json",
     ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def finished(teacher, tmp_path_factory):
-    """kd, disco and finetune in one command: (results, cache, outcomes, stderr)."""
-    results, cache = tmp_path_factory.mktemp("results"), tmp_path_factory.mktemp("cache")
-    done = bench(*request(teacher, results, "kd", "disco", "finetune"), cache=cache)
-    return results, cache, runs_of(done), done.stderr
 
 
 def predictions(outcome):
@@ -49,15 +38,14 @@ def same(a, b):
 def test_runs_leave_valid_records_that_score_to_what_they_say(finished):
     from bench.tasks.sts import Sts
 
-    _, _, outcomes, _ = finished
-    assert [o["status"] for o in outcomes] == ["done"] * 3
-    for outcome in outcomes:
+    assert [o["status"] for o in finished.outcomes] == ["done"] * 3
+    for outcome in finished.outcomes:
         path = outcome["record"]
-        record = disk.read(path_of(path))
-        stored = unpack(path_of(path).with_suffix(".npz"))
+        record = disk.read(Path(path))
+        stored = unpack(Path(path).with_suffix(".npz"))
         assert Sts.score(stored)["lee"]["spearman"] == pytest.approx(record.metrics.main.value, abs=1e-9)
         assert len(stored["lee"]["gold"]) == 1225
-        assert files.sha256(path_of(path).with_suffix(".npz").read_bytes()) == record.predictions.sha256
+        assert files.sha256(Path(path).with_suffix(".npz").read_bytes()) == record.predictions.sha256
         low, high = record.metrics.main.ci95
         assert low < record.metrics.main.value < high
         assert record.metrics.retention == pytest.approx(record.metrics.main.value / record.teacher.main.value)
@@ -65,43 +53,36 @@ def test_runs_leave_valid_records_that_score_to_what_they_say(finished):
         assert record.efficiency.speedup.value > 0 and record.efficiency.latency["single"]["p50_ms"] > 0
 
 
-def path_of(text):
-    from pathlib import Path
-
-    return Path(text)
-
-
 def test_the_teacher_reads_the_training_text_once_for_all_methods(finished):
-    _, _, outcomes, stderr = finished
-    cost = {o["method"]: json.loads(path_of(o["record"]).read_text())["cost"] for o in outcomes}
+    cost = {o["method"]: json.loads(Path(o["record"]).read_text())["cost"] for o in finished.outcomes}
     assert (cost["kd"]["teacher_forwards"], cost["kd"]["teacher_forwards_reused"]) == (96, 0)
     assert (cost["disco"]["teacher_forwards"], cost["disco"]["teacher_forwards_reused"]) == (0, 96)
     assert (cost["finetune"]["teacher_forwards"], cost["finetune"]["teacher_forwards_reused"]) == (0, 0)
-    assert stderr.count("reads 96 inputs") == 1 and stderr.count("reads 50 inputs") == 1
+    assert finished.err.count("reads 96 inputs") == 1 and finished.err.count("reads 50 inputs") == 1
     assert cost["disco"]["stages"] == {"ckd": 24, "contrast": 3}
 
 
 @pytest.mark.quiet
 def test_a_second_run_is_skipped_in_under_five_seconds(teacher, finished):
-    results, cache, outcomes, _ = finished
-    before = path_of(outcomes[1]["record"]).stat().st_mtime_ns
+    results, cache, outcomes = finished.results, finished.cache, finished.outcomes
+    before = Path(outcomes[1]["record"]).stat().st_mtime_ns
     start = time.monotonic()
     again = runs_of(bench(*request(teacher, results, "disco"), cache=cache))
     assert time.monotonic() - start < 5
     assert [(o["run_id"], o["status"]) for o in again] == [(outcomes[1]["run_id"], "skipped")]
-    assert path_of(outcomes[1]["record"]).stat().st_mtime_ns == before
+    assert Path(outcomes[1]["record"]).stat().st_mtime_ns == before
 
 
 def test_the_same_spec_and_seed_give_the_same_predictions(teacher, finished, tmp_path):
     """Another results folder and another store: everything is computed again."""
     again = runs_of(bench(*request(teacher, tmp_path / "r", "disco"), cache=tmp_path / "c"))
-    assert again[0]["run_id"] == finished[2][1]["run_id"]
-    assert same(predictions(again[0]), predictions(finished[2][1]))
+    assert again[0]["run_id"] == finished.outcomes[1]["run_id"]
+    assert same(predictions(again[0]), predictions(finished.outcomes[1]))
 
 
 def test_another_seed_gives_other_predictions(teacher, finished, tmp_path):
-    other = runs_of(bench(*request(teacher, tmp_path / "r", "disco", seed=1), cache=finished[1]))
-    assert not same(predictions(other[0]), predictions(finished[2][1]))
+    other = runs_of(bench(*request(teacher, tmp_path / "r", "disco", seed=1), cache=finished.cache))
+    assert not same(predictions(other[0]), predictions(finished.outcomes[1]))
 
 
 def test_killed_in_the_middle_it_resumes_to_the_same_predictions(teacher, finished, tmp_path):
@@ -118,37 +99,34 @@ def test_killed_in_the_middle_it_resumes_to_the_same_predictions(teacher, finish
     child.wait()
     assert not list(results.rglob("*.json"))
     done = bench(*arguments, cache=cache)
-    assert "resumed after" in done.stderr
-    assert same(predictions(runs_of(done)[0]), predictions(finished[2][1]))
+    assert "resumed after" in done.err
+    assert same(predictions(runs_of(done)[0]), predictions(finished.outcomes[1]))
     assert not list(cache.glob("runs/*/checkpoint.safetensors"))  # a finished run keeps its student alone
-    cost = json.loads(path_of(runs_of(done)[0]["record"]).read_text())["cost"]
+    cost = json.loads(Path(runs_of(done)[0]["record"]).read_text())["cost"]
     assert (cost["student_updates"], cost["teacher_forwards"], cost["teacher_forwards_reused"]) == (27, 96, 0)
 
 
 def test_a_finished_run_can_be_measured_again_and_nothing_else_changes(teacher, finished, tmp_path):
-    import shutil
-
-    results, cache, outcomes, _ = finished
+    results, cache, outcomes = finished.results, finished.cache, finished.outcomes
     shutil.copytree(results, tmp_path / "r")
-    before = disk.read(tmp_path / "r" / path_of(outcomes[0]["record"]).relative_to(results))
+    before = disk.read(tmp_path / "r" / Path(outcomes[0]["record"]).relative_to(results))
     again = runs_of(bench(*request(teacher, tmp_path / "r", "kd"), "--remeasure", cache=cache))[0]
-    after = disk.read(path_of(again["record"]))
+    after = disk.read(Path(again["record"]))
     assert again["status"] == "done" and after.efficiency.samples != before.efficiency.samples
     assert after.efficiency.measured > before.efficiency.measured
     kept = {"efficiency", "teacher"}
     assert after.model_dump(exclude=kept) == before.model_dump(exclude=kept)
     assert after.teacher.metrics == before.teacher.metrics
     done = bench(*request(teacher, tmp_path / "r", "kd"), "--remeasure", cache=tmp_path / "empty", check=2)
-    assert "no longer in the store" in done.stderr
+    assert "no longer in the store" in done.err
 
 
 def test_the_kept_student_is_the_one_that_was_scored(finished):
     """student.safetensors holds finite weights under the run's id."""
     from safetensors.torch import load_file
 
-    _, cache, outcomes, _ = finished
-    for outcome in outcomes:
-        weights = load_file(cache / "runs" / outcome["run_id"] / "student.safetensors")
+    for outcome in finished.outcomes:
+        weights = load_file(finished.cache / "runs" / outcome["run_id"] / "student.safetensors")
         assert weights and all(bool(t.isfinite().all()) for t in weights.values())
 
 
@@ -156,16 +134,16 @@ def test_the_kept_student_is_the_one_that_was_scored(finished):
 def test_students_of_another_width_and_tokenizer_learn_from_the_same_teacher(teacher, student, tmp_path, finished):
     arguments = request(teacher, tmp_path, "disco")
     arguments[arguments.index("bert:1")] = student
-    outcome = runs_of(bench(*arguments, cache=finished[1]))[0]
-    record = disk.read(path_of(outcome["record"]))
+    outcome = runs_of(bench(*arguments, cache=finished.cache))[0]
+    record = disk.read(Path(outcome["record"]))
     assert outcome["status"] == "done" and record.student.width != 48
     assert record.cost.teacher_forwards == 0 and record.cost.teacher_forwards_reused == 96
 
 
 def test_replicate_runs_a_noisy_teacher_in_every_step(teacher, finished, tmp_path):
     arguments = [*request(teacher, tmp_path, "disco"), "--set", "replicate=true", "--set", "stages=ckd"]
-    outcome = runs_of(bench(*arguments, cache=finished[1]))[0]
-    record = disk.read(path_of(outcome["record"]))
+    outcome = runs_of(bench(*arguments, cache=finished.cache))[0]
+    record = disk.read(Path(outcome["record"]))
     assert record.cost.teacher_forwards == 24 * 8 and record.cost.stages == {"ckd": 24}
 
 
@@ -196,8 +174,8 @@ def test_token_level_signals_are_stored_within_the_quota_and_counted(teacher, fi
 
     def hint(folder, *more):
         arguments = request(teacher, tmp_path / folder, tmp_path / "hint.py")
-        outcome = runs_of(bench(*arguments, *more, cache=finished[1]))[0]
-        return disk.read(path_of(outcome["record"]))
+        outcome = runs_of(bench(*arguments, *more, cache=finished.cache))[0]
+        return disk.read(Path(outcome["record"]))
 
     live, stored, again = hint("live", "--store-quota", "0"), hint("stored"), hint("again")
     assert [(r.cost.teacher_forwards, r.cost.teacher_forwards_reused) for r in (live, stored, again)] == [

@@ -16,7 +16,8 @@ from bench.records import disk
 from bench.records.schemas import Record
 from bench.runs import replay
 from bench.runs.spec import Request, Spec, resolve
-from tests.factories.runs import ROOT, SMALL, bench, runs_of, save_teacher
+from tests.factories.commands import bench, runs_of
+from tests.factories.runs import ROOT, Finished
 
 METHOD = '''"""Plain regression with settings of every kind."""
 from dataclasses import dataclass
@@ -48,28 +49,22 @@ class Odd(Method):
 
 
 @pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_teacher(tmp_path_factory.mktemp("teacher") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def finished(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Record]:
-    """A real run: (results, record)."""
-    results = tmp_path_factory.mktemp("results")
-    run = ["run", "--task", "sts", "--method", "kd", "--teacher", teacher, "--student", "bow:8", *SMALL]
-    done = bench(*run, "--results", results, "--json", cache=tmp_path_factory.mktemp("cache"))
-    return results, disk.read(Path(runs_of(done)[0]["record"]))
+def kept(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Record]:
+    """A real run of kd: (results that hold nothing else, record)."""
+    results, path = tmp_path_factory.mktemp("results"), Path(finished.outcomes[0]["record"])
+    shutil.copytree(path.parent, results / path.parent.relative_to(finished.results))
+    return results, disk.read(path)
 
 
 @pytest.fixture
-def made(finished: tuple[Path, Record], teacher: Path) -> Callable[..., tuple[Record, Spec]]:
+def made(kept: tuple[Path, Record], teacher: Path) -> Callable[..., tuple[Record, Spec]]:
     """What a run of a request would record, as far as going back reads it."""
 
     def make(command: str = "bench run", **changes: Any) -> tuple[Record, Spec]:
         values = {"tasks": ["sts"], "methods": ["kd"], "students": ["bow:8"], "teacher": str(teacher)} | changes
         (spec,) = resolve(Request(**values))
         written = json.loads(json.dumps(spec.values))
-        record = finished[1].model_copy(deep=True, update={"run_id": spec.run_id, "spec": written})
+        record = kept[1].model_copy(deep=True, update={"run_id": spec.run_id, "spec": written})
         record.data.source = written["data"]["source"]
         record.provenance.command = command
         return record, spec
@@ -77,20 +72,20 @@ def made(finished: tuple[Path, Record], teacher: Path) -> Callable[..., tuple[Re
     return make
 
 
-def test_a_real_record_leads_back_to_its_spec_and_command(finished, teacher):
-    _, record = finished
+def test_a_real_record_leads_back_to_its_spec_and_command(kept, teacher):
+    _, record = kept
     spec = replay.spec_of(record)
     assert spec.run_id == record.run_id and json.loads(json.dumps(spec.values)) == record.spec
     request = replay.request_of(record)
-    assert (request.tasks, request.methods, request.students) == (["sts"], ["kd"], ["bow:8"])
+    assert (request.tasks, request.methods, request.students) == (["sts"], ["kd"], ["bert:1"])
     assert (request.teacher, request.track, request.seeds, request.data_dir) == (str(teacher), "mini", [0], None)
     assert sorted(request.settings) == [
-        "bow.dropout=0.1", "bow.embeddings=random", "bow.max_length=256", "bow.tokens=words", "bow.vocabulary=30000",
+        "bert.init=auto", "bert.intermediate=0",
         "kd.alpha=none", "kd.form=hinton", "kd.lr=none", "kd.temperature=none", "track.batch_size=8",
         "track.batching=bucketed", "track.evaluations=6", "track.examples=96", "track.max_length=64",
         "track.updates=24",
     ]  # fmt: skip
-    expected = f"bench run --task sts --method kd --student bow:8 --teacher {teacher} "
+    expected = f"bench run --task sts --method kd --student bert:1 --teacher {teacher} "
     expected += "--set track.updates=24 --set track.batch_size=8 --set track.examples=96 --set track.evaluations=6"
     assert shlex.join(replay.command_of(record)) == expected
 
@@ -171,7 +166,7 @@ def test_a_plug_in_file_that_is_gone_or_another(made, tmp_path, monkeypatch):
     digest = spec.values["versions"]["method"]
     with pytest.raises(RequestError, match=rf"needs the method file mine\.py \(sha256 {digest}\.\.\.\)"):
         replay.spec_of(record)
-    for command in ("bench run --method kd", "bench run 'unfinished", "bench run --method other.py"):
+    for command in ("bench run --method kd", "bench run 'unkept", "bench run --method other.py"):
         record.provenance.command = command
         with pytest.raises(RequestError, match=r"needs the method file mine\.py"):
             replay.command_of(record)
@@ -220,8 +215,8 @@ def test_a_record_of_other_code_or_data(made, change, says):
         replay.spec_of(record)
 
 
-def test_data_from_a_directory(finished, tmp_path, monkeypatch):
-    record = finished[1].model_copy(deep=True)
+def test_data_from_a_directory(kept, tmp_path, monkeypatch):
+    record = kept[1].model_copy(deep=True)
     record.data.source, record.spec["track"] = "directory", "lite"
     record.provenance.command = "bench run --task sts --track lite --data-dir here/data"
     with pytest.raises(RequestError, match=r"a folder here/data, which is not here: name it with --data-dir"):
@@ -236,7 +231,7 @@ def test_data_from_a_directory(finished, tmp_path, monkeypatch):
         replay.request_of(record)
     assert "--data-dir DIR" in shlex.join(replay.command_of(record))
     with pytest.raises(RequestError, match="data that packages ship: leave out --data-dir"):
-        replay.request_of(finished[1], tmp_path)
+        replay.request_of(kept[1], tmp_path)
 
 
 def test_a_lite_run_leads_back_through_its_folder(made, tmp_path):
@@ -251,8 +246,8 @@ def test_a_lite_run_leads_back_through_its_folder(made, tmp_path):
     assert replay.spec_of(record, tmp_path / "moved").run_id == spec.run_id
 
 
-def test_records_are_found_by_path_id_and_beginning(finished, tmp_path):
-    results, record = finished
+def test_records_are_found_by_path_id_and_beginning(kept, tmp_path):
+    results, record = kept
     (path,) = results.rglob("*.json")
     for name in (str(path), record.run_id, record.run_id[:4], record.run_id[0]):
         assert replay.find_record(results, name) == path

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
 from bench.records import disk
 from bench.runs.verify import judge
-from tests.factories.runs import SMALL, bench, runs_of, save_teacher
+from tests.factories.commands import bench
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("verify")
-    teacher = save_teacher(folder / "teacher")
-    arguments = ("--task", "sts", "--method", "kd", "--student", "bow:8", "--teacher", teacher, *SMALL)
-    done = bench("run", *arguments, "--results", folder / "results", "--json", cache=folder / "cache")
-    return folder, runs_of(done)[0]
+def kept(finished, tmp_path_factory):
+    """A folder with copies of the results of kd and of the store, and the run's outcome."""
+    folder, outcome = tmp_path_factory.mktemp("verify"), finished.outcomes[0]
+    place = Path(outcome["record"]).parent
+    shutil.copytree(place, folder / "results" / place.relative_to(finished.results))
+    shutil.copytree(finished.cache, folder / "cache")
+    return folder, outcome
 
 
 def test_a_run_comes_out_the_same_and_a_changed_record_does_not(kept, tmp_path):
     folder, outcome = kept
     before = {p: p.read_bytes() for p in folder.rglob("*.json") if p.is_relative_to(folder / "results")}
     done = bench("verify", outcome["run_id"][:8], "--results", folder / "results", "--json", cache=folder / "cache")
-    found = json.loads(done.stdout)
+    found = json.loads(done.out)
     assert found["verdict"] == "same" and found["again"] == pytest.approx(outcome["value"], abs=1e-6)
     assert set(found["metrics"]["lee"]) == {"pearson", "spearman"}
     assert {p: p.read_bytes() for p in before} == before
@@ -39,7 +41,7 @@ def test_a_run_comes_out_the_same_and_a_changed_record_does_not(kept, tmp_path):
     raw["metrics"]["all"]["lee"]["spearman"] = 0.99
     path.write_text(json.dumps(raw))
     done = bench("verify", path, "--results", tmp_path / "results", cache=folder / "cache", check=1)
-    assert "different" in done.stdout and "99.0000" in done.stdout
+    assert "different" in done.out and "99.0000" in done.out
 
 
 def test_verdicts(kept):
@@ -53,4 +55,4 @@ def test_verdicts(kept):
 
 def test_an_unknown_run_is_refused(kept):
     done = bench("verify", "ffff", "--results", kept[0] / "results", cache=kept[0] / "cache", check=2)
-    assert "ffff" in done.stderr
+    assert "ffff" in done.err

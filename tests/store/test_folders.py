@@ -27,7 +27,7 @@ CHILD = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from bench import store
+from bench.store import folders as store
 counter, wait = Path(sys.argv[1]), sys.argv[2]
 
 def compute():

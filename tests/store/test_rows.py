@@ -125,7 +125,7 @@ def test_damaged_files_are_made_anew(root, file, damage):
 CHILD = """
 import sys, time
 import numpy as np
-from bench.rows import Layout, Rows, fill
+from bench.store.rows import Layout, Rows, fill
 
 def compute(lacking):
     yield lacking[:2], {"logits": [np.ones((2, 4), np.float32)]}

@@ -357,7 +357,7 @@ def test_malformed_hub_rows(monkeypatch, change, says):
 # HF_ENDPOINT and HF_HOME are read when datasets is imported, hence a new interpreter.
 CHILD = """
 import json
-from bench.plugins import find, load
+from bench.plugins.registry import find, load
 from bench.sources import Source
 Glue = load(find("task", "glue"))
 print(json.dumps({d: Glue(Source("hub"), "full", d).identity() for d in ("mnli", "stsb", "cola")}))

@@ -33,7 +33,7 @@ CHILD = """
 import hashlib, json, sys
 import numpy as np
 from bench.errors import BenchError
-from bench.plugins import find, load
+from bench.plugins.registry import find, load
 from bench.sources import Source
 task = load(find("task", "sts"))(Source("hub"), "lite")
 try:

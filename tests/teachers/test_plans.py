@@ -10,6 +10,7 @@ import torch
 
 from bench.base.console import Console
 from bench.errors import RequestError
+from bench.kinds.classify import Classify
 from bench.networks import places
 from bench.plugins.registry import find, load
 from bench.records import disk
@@ -21,6 +22,8 @@ from bench.sources import Source
 from bench.store import folders
 from bench.teachers import plans
 from bench.training import checkpoint
+from bench.training.evaluation import Evaluation
+from tests.factories.commands import brief_clock
 from tests.factories.runs import ROOT
 
 TOY = str(ROOT / "tests/factories/toy.py")
@@ -37,13 +40,13 @@ def task():
 def taught():
     """(place, first network) of a shape that was trained on the toy task."""
     place = plans.locate("bow:8", task())
-    return place, place.make(CPU, QUIET)
+    return place, teach.ensure(place.origin, CPU, QUIET)
 
 
 def test_it_is_taught_once_and_read_afterwards(taught, monkeypatch):
     place, first = taught
     monkeypatch.setattr(teach, "teach", lambda *_: pytest.fail("taught again"))
-    again = place.make(CPU, QUIET)
+    again = teach.ensure(place.origin, CPU, QUIET)
     assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), again.state_dict().values(), strict=True))
 
 
@@ -73,51 +76,48 @@ def test_other_data_another_shape_and_other_updates_are_other_teachers():
     assert len({plain, *(p.identity for p in found)}) == 4
 
 
-def test_an_encoder_gets_a_head_and_a_ready_classifier_is_taken_as_it_is(tmp_path):
-    encoder = plans.locate("all-MiniLM-L6-v2", task())
-    assert encoder.make is not None and encoder.identity.startswith("taught ")
+def test_an_encoder_gets_a_head_and_a_ready_classifier_is_taken_as_it_is(teacher, tmp_path):
+    encoder = plans.locate(str(teacher), task())
+    assert plans.untaught(encoder) and encoder.identity.startswith("taught ")
     from bench.networks.transformer import load_classifier
 
-    ready = load_classifier(places.locate("all-MiniLM-L6-v2", task()).path, 2, new_head=True)
+    ready = load_classifier(places.locate(str(teacher), task()).path, Classify(2), new_head=True)
     ready.model.save_pretrained(tmp_path / "ready")
     ready.tokenizer.save_pretrained(tmp_path / "ready")
-    assert plans.locate(str(tmp_path / "ready"), task()).make is None
+    assert plans.locate(str(tmp_path / "ready"), task()).origin is None
 
 
-def test_a_head_of_another_size_is_refused(tmp_path):
+def test_a_head_of_another_size_is_refused(teacher, tmp_path):
     from bench.networks.transformer import load_classifier
 
-    made = load_classifier(places.locate("all-MiniLM-L6-v2", task()).path, 3, new_head=True)
+    made = load_classifier(places.locate(str(teacher), task()).path, Classify(3), new_head=True)
     made.model.save_pretrained(tmp_path)
     made.tokenizer.save_pretrained(tmp_path)
     with pytest.raises(RequestError, match="gives 3 outputs and the task has 2"):
-        load_classifier(tmp_path, 2)
-
-
-class Answers:
-    """A teacher that gives these logits over dev."""
-
-    place = places.Place("answers", "answers", "")
-
-    def __init__(self, logits):
-        self.logits = logits
-
-    def signals(self, *_):
-        return self
-
-    @property
-    def arrays(self):
-        return {"logits": self.logits}
+        load_classifier(tmp_path, Classify(2))
 
 
 def test_swapped_classes_are_an_error_and_a_bad_teacher_is_not():
-    data = task()
-    right = np.eye(2)[data.labels("dev")]
-    protocol.check_classes(data, Answers(right))
-    with pytest.raises(RequestError, match="if its classes are with, without: its classes are in another order"):
-        protocol.check_classes(data, Answers(right[:, ::-1]))
-    protocol.check_classes(data, Answers(np.repeat([[0.0, 1.0]], 100, 0)))  # always the same: bad, and no swap
-    protocol.check_classes(data, Answers(np.random.default_rng(0).normal(size=right.shape)))
+    gold, goal, names = task().labels("dev"), Classify(2), ("without", "with")
+    doubt = lambda logits: goal.doubt([goal.predictions(logits, gold)], names)  # noqa: E731
+    right = np.eye(2)[gold]
+    assert not doubt(right)
+    assert "if its classes are with, without: its classes are in another order" in doubt(right[:, ::-1])
+    assert not doubt(np.repeat([[0.0, 1.0]], 100, 0))  # always the same: bad, and no swap
+    assert not doubt(np.random.default_rng(0).normal(size=right.shape))
+
+
+def test_a_teacher_with_swapped_classes_is_refused_before_training(tmp_path):
+    """Its head's rows in the other order."""
+    taught_place = plans.locate("bow:8", task())
+    network = teach.ensure(taught_place.origin, CPU, QUIET)
+    (spec,) = resolve(Request([TOY], ["kd"], ["bow:8"], teacher="bow:8", settings=["updates=1"]))
+    teacher = protocol.make_teacher(spec, CPU, QUIET)
+    teacher.opened = lambda *_: network
+    dev = Evaluation(spec.task, "dev")
+    dev.of_teacher = lambda _: np.eye(2)[1 - spec.task.labels("dev")]
+    with pytest.raises(RequestError, match="the teacher bow:8 finds 0% of a class on dev, and 100% if"):
+        protocol.check_teacher(spec, teacher, dev)
 
 
 def test_an_assistant_is_a_run_of_its_own_and_is_reused(tmp_path, monkeypatch):
@@ -143,7 +143,8 @@ def test_an_assistant_is_a_run_of_its_own_and_is_reused(tmp_path, monkeypatch):
     (_, first), (_, second) = spec.wanted
     assert first.place.identity == spec.place.identity and second.place.identity == f"run {first.run_id}"
     assert spec.values["versions"]["assistants"] == [first.run_id, second.run_id]
-    outcomes, status = run_all([spec], tmp_path / "results", "cpu", QUIET)
+    with brief_clock():
+        outcomes, status = run_all([spec], tmp_path / "results", "cpu", QUIET)
     assert status == 0, outcomes[0]["error"]
     written = {p.stem for p in (tmp_path / "results/mini").rglob("*.json")}
     assert written == {first.run_id, second.run_id, spec.run_id}

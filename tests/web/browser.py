@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.web.build import build
 from bench.web.formats import slug
-from tests.board.test_leaderboard import size
-from tests.board.test_named import put
+from tests.factories.records import put, size
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -7,8 +7,7 @@ from typing import Any
 
 from bench.records import disk
 from bench.records.schemas import Record
-from tests.board.test_leaderboard import make, settings
-from tests.board.test_named import put
+from tests.factories.records import make, put, settings
 from tests.web.browser import Site, built
 
 RIGHT_TO_LEFT = "\N{RIGHT-TO-LEFT OVERRIDE}"

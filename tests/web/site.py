@@ -15,7 +15,7 @@ from bench.records import disk
 from bench.records.arrays import flatten
 from bench.records.schemas import Record
 from bench.web.build import build
-from tests.board.test_leaderboard import make
+from tests.factories.records import make
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 EXAMPLES = 60

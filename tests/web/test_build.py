@@ -15,7 +15,7 @@ from bench.errors import RequestError
 from bench.records import disk
 from bench.web import build as module
 from bench.web.build import build, stamps_of
-from tests.board.test_leaderboard import make
+from tests.factories.records import make
 from tests.factories.runs import ROOT, command
 from tests.web.site import files, save, scored, site, task_page
 

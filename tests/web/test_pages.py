@@ -15,7 +15,7 @@ from bench.web import formats
 from bench.web.build import build
 from bench.web.charts import CURVE_ROWS, Point, curve_chart
 from bench.web.pages import templates
-from tests.board.test_leaderboard import CPU, make, settings
+from tests.factories.records import CPU, make, settings
 from tests.web.site import board_rows, page, scored, site, task_page
 
 HOSTILE = "\"><script>alert(1)</script><a href='javascript:alert(2)' onclick=x>{{ 7*7 }}&amp;--><!--"

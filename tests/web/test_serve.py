@@ -14,7 +14,7 @@ import pytest
 
 from bench.errors import RequestError
 from bench.web.serve import server
-from tests.board.test_leaderboard import make
+from tests.factories.records import make
 from tests.factories.runs import ROOT, command
 from tests.web.site import site
 

@@ -17,7 +17,7 @@ from bench.base.archive import pack
 from bench.records import disk
 from bench.web import facts, tables
 from bench.web.build import build
-from tests.board.test_leaderboard import make
+from tests.factories.records import make
 from tests.web.site import save, scored
 
 
