@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,22 +59,38 @@ def declared(name: str, logits: str = "B C") -> Signal:
     return Signal(logits) if first == "logits" else SIGNALS[first]
 
 
-class Signals(dict[str, Any]):
-    """One forward pass, seen from outside: {name: tensor, or a tuple of one a layer}; `signals.logits` reads one."""
+class Signals:
+    """One forward pass, seen from outside: {name: tensor, or a tuple of one a layer}.
 
-    def __init__(self, given: Mapping[str, Any] = {}, /, **more: Any) -> None:
+    `signals.logits` and `signals["logits"]` read one. It is no dict, whose `keys` and `values` would hide two signals.
+    """
+
+    def __init__(self, given: Signals | Mapping[str, Any] | None = None, /, **more: Any) -> None:
         """What is None is not there."""
-        super().__init__({name: value for name, value in {**given, **more}.items() if value is not None})
+        before: Mapping[str, Any] = given.named if isinstance(given, Signals) else given or {}
+        self.named: dict[str, Any] = {name: value for name, value in {**before, **more}.items() if value is not None}
+
+    def __getitem__(self, name: str) -> Any:
+        return self.named[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.named[name] = value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.named)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.named
 
     def __getattr__(self, name: str) -> Any:
-        if name in self:
-            return self[name]
-        raise AttributeError(f"there is no signal '{name}' among {', '.join(self) or 'none'}")
+        if name != "named" and name in self.named:
+            return self.named[name]
+        raise AttributeError(f"there is no signal '{name}' among {', '.join(self.__dict__.get('named', ())) or 'none'}")
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Signals:
         """Every tensor changed."""
         return Signals(
-            {n: tuple(map(change, v)) if isinstance(v, (tuple, list)) else change(v) for n, v in self.items()}
+            {n: tuple(map(change, v)) if isinstance(v, (tuple, list)) else change(v) for n, v in self.named.items()}
         )
 
     def detach(self) -> Signals:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.kinds.classify import Classify
 from bench.networks.transformer import load, load_classifier
 from bench.sources import package_file
 
@@ -60,7 +61,7 @@ def test_gradients_reach_the_scores(network, batch):
 
 @torch.no_grad()
 def test_a_classifier_reads_pairs_as_its_own_library_does(batch):
-    classifier = load_classifier(MINILM, 3, new_head=True).eval()
+    classifier = load_classifier(MINILM, Classify(3), new_head=True).eval()
     pairs = [("A man plays.", "Somebody plays an instrument."), ("Rain", "Sun")]
     found = classifier(classifier.encode(pairs).batch(np.arange(2)), frozenset({"logits", "embedding", "values"}))
     own = classifier.tokenizer(*map(list, zip(*pairs, strict=True)), padding=True, return_tensors="pt")
