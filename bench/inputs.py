@@ -55,6 +55,9 @@ class Texts(Pool):
             return type(self)(*found)
         return found if len(found) > 1 else found[0]
 
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and [*self] == [*other]  # type: ignore[misc]
+
     def take(self, rows: Sequence[int] | np.ndarray) -> Texts:
         return type(self)(*([column[i] for i in rows] for column in self.columns))
 
@@ -151,7 +154,7 @@ def single(inputs: Sequence[Any], labels: np.ndarray | Ragged | None = None, vie
 
 def flat(rows: np.ndarray) -> np.ndarray:
     """Rows of a pool column by column: groups (B, K) -> (K*B,); rows (B,) as they are."""
-    return rows.T.reshape(-1)
+    return np.asarray(rows).T.reshape(-1)
 
 
 def padded(rows: Ragged, fill: Any) -> np.ndarray:
