@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import sys
 import zipfile
 import zlib
 from functools import lru_cache
@@ -11,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 LARGEST = 2_000_000_000  # bytes of all arrays, uncompressed
-KINDS = "biuf"  # booleans and numbers
+KINDS = "biufU"  # booleans, numbers, and text of one width
 
 
 class ArchiveError(ValueError):
@@ -19,7 +20,7 @@ class ArchiveError(ValueError):
 
 
 def load_arrays(data: bytes) -> dict[str, np.ndarray]:
-    """{name: array of numbers}. ArchiveError: truncated, object arrays, sizes that are not true, other files."""
+    """{name: array of numbers or text}. ArchiveError: truncated, objects, false sizes, other files."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
@@ -43,11 +44,13 @@ def _array(data: bytes) -> np.ndarray:
         start = _start(data)
         shape, fortran, dtype = _header(data[:start])
         if dtype.kind not in KINDS:
-            raise ArchiveError(f"an array of {dtype}, which holds no numbers")
+            raise ArchiveError(f"an array of {dtype}, which holds neither numbers nor text")
         held = len(data) - start
         size = dtype.itemsize * math.prod(shape)
         if size != held or not shape:
             raise ArchiveError(f"an array that announces {size} bytes and holds {held}")
+        if dtype.kind == "U" and np.frombuffer(data, f"{dtype.str[0]}u4", offset=start).max(initial=0) > sys.maxunicode:
+            raise ArchiveError("text with characters that do not exist")
         flat = np.frombuffer(data, dtype, offset=start)
         return flat.reshape(shape, order="F" if fortran else "C").copy()
     except ArchiveError:

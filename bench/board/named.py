@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bench.board import leaderboard
 from bench.board.leaderboard import Board, Row
 from bench.errors import RequestError, unknown
@@ -18,7 +16,7 @@ from bench.records import disk
 from bench.records.disk import Record
 from bench.scoring.bootstrap import Score
 from bench.scoring.comparison import Comparison, Contributions, Runs, by_influence, contributions
-from bench.scoring.scores import Predictions, Scores
+from bench.scoring.scores import Predictions, Scores, same
 
 TEACHER = "teacher"
 
@@ -209,7 +207,7 @@ class Reader:
         gold = {name: {k: a for k, a in arrays.items() if k != "prediction"} for name, arrays in predictions.items()}
         if not self.gold:
             self.gold, self.examples = gold, sum(len(arrays["gold"]) for arrays in gold.values())
-        elif not same(gold, self.gold):
+        elif not alike(gold, self.gold):
             raise RequestError(f"{run_id} was not scored on the examples of the other records of its board")
         metric = self.board.metric
         told = all(metric in recorded.get(name, {}) for name in predictions)
@@ -229,9 +227,9 @@ def of_teacher(stored: Predictions) -> Predictions:
     return {name: arrays | {"prediction": stored[name][TEACHER]} for name, arrays in own(stored).items()}
 
 
-def same(one: Predictions, two: Predictions) -> bool:
+def alike(one: Predictions, two: Predictions) -> bool:
     """Whether two runs have equal arrays of the same data sets in the same order."""
     return list(one) == list(two) and all(
-        one[name].keys() == two[name].keys() and all(np.array_equal(a, two[name][k]) for k, a in one[name].items())
+        one[name].keys() == two[name].keys() and all(same(a, two[name][k]) for k, a in one[name].items())
         for name in one
     )

@@ -27,6 +27,7 @@ from bench.errors import BenchError, RequestError
 from bench.measuring import noise
 from bench.plugins import registry
 from bench.records import disk, layout
+from bench.scoring.scores import Array, Predictions, Ragged
 
 LARGEST = 20_000_000  # bytes of a record
 LONGEST = 20_000  # characters of a text in a record
@@ -297,7 +298,7 @@ def of_predictions(record: disk.Record, arrays: Mapping[str, np.ndarray]) -> Ite
     yield from (f"teacher.{why}" for why in differences(said, teacher))
 
 
-def malformed(predictions: dict[str, dict[str, np.ndarray]], record: disk.Record) -> Iterator[str]:
+def malformed(predictions: Predictions, record: disk.Record) -> Iterator[str]:
     """Arrays that no run writes."""
     name = record.predictions.file
     if set(predictions) != set(record.metrics.all):
@@ -305,14 +306,24 @@ def malformed(predictions: dict[str, dict[str, np.ndarray]], record: disk.Record
     for dataset, arrays in predictions.items():
         if not {"prediction", "gold", "teacher"} <= set(arrays) <= ARRAYS:
             yield f"{name}: {dataset} holds {', '.join(sorted(arrays))}"
-        elif len({len(a) for a in arrays.values()}) > 1 or arrays["prediction"].shape != arrays["teacher"].shape:
+        elif len({len(a) for a in arrays.values()}) > 1 or shape(arrays["prediction"]) != shape(arrays["teacher"]):
             yield f"{name}: the arrays of {dataset} differ in length"
         elif not len(arrays["gold"]):
             yield f"{name}: {dataset} is empty"
         elif len(arrays["gold"]) != record.data.sizes.get(dataset, len(arrays["gold"])):
             yield f"{name}: {dataset} has {len(arrays['gold'])} examples, the record says {record.data.sizes[dataset]}"
-        elif not all(np.isfinite(a).all() for a in arrays.values()):
+        elif not all(map(finite, arrays.values())):
             yield f"{name}: {dataset} holds values that are not finite"
+
+
+def shape(array: Array) -> tuple[int, ...]:
+    """What prediction and teacher have in common: of ragged rows, how many values there are in a column."""
+    return array.flat.shape[1:] if isinstance(array, Ragged) else array.shape
+
+
+def finite(array: Array) -> bool:
+    values = array.flat if isinstance(array, Ragged) else array
+    return values.dtype.kind == "U" or bool(np.isfinite(values).all())
 
 
 def of_samples(record: disk.Record, arrays: Mapping[str, np.ndarray]) -> Iterator[str]:

@@ -19,8 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bench.base.archive import ArchiveError, load_arrays
 from bench.errors import BenchError, RequestError
 from bench.records.layout import PROFILES, TEACHERS
+from bench.scoring.scores import Predictions, Ragged
 
 SCHEMA: Literal[2] = 2
+LENGTHS = ".lengths"  # behind the name of ragged rows, of the array that says how long each is
 Samples = dict[str, dict[str, list[list[int]]]]  # {point: {network: [[ns of a call] of a round]}}
 
 
@@ -282,7 +284,7 @@ def pack(predictions: dict[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(path: Path) -> dict[str, dict[str, np.ndarray]]:
+def unpack(path: Path) -> Predictions:
     """Stored predictions: {data set: {array: values}}. RequestError: they cannot be read."""
     try:
         arrays = load_arrays(path.read_bytes())
@@ -291,18 +293,27 @@ def unpack(path: Path) -> dict[str, dict[str, np.ndarray]]:
     return unflatten(arrays)
 
 
-def unflatten(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """The inverse of flatten."""
-    found: dict[str, dict[str, np.ndarray]] = {}
+def unflatten(arrays: Mapping[str, np.ndarray]) -> Predictions:
+    """The inverse of flatten. RequestError: lengths without values, or not theirs."""
+    found: Predictions = {}
     for key, array in arrays.items():
         dataset, _, name = key.rpartition("/")
-        found.setdefault(dataset, {})[name] = array
+        if not name.endswith(LENGTHS):
+            lengths = arrays.get(key + LENGTHS)
+            found.setdefault(dataset, {})[name] = array if lengths is None else Ragged(array, lengths)
+        elif key.removesuffix(LENGTHS) not in arrays:
+            raise RequestError(f"{key} are the lengths of rows that are not there")
     return found
 
 
-def flatten(predictions: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """{data set: {array: values}} -> {data set/array: values}."""
-    return {f"{dataset}/{name}": array for dataset, arrays in predictions.items() for name, array in arrays.items()}
+def flatten(predictions: Predictions) -> dict[str, np.ndarray]:
+    """{data set: {array: values}} -> {data set/array: values}, and beside ragged ones data set/array.lengths."""
+    flat: dict[str, np.ndarray] = {}
+    for dataset, arrays in predictions.items():
+        for name, array in arrays.items():
+            key = f"{dataset}/{name}"
+            flat |= {key: array.flat, key + LENGTHS: array.lengths} if isinstance(array, Ragged) else {key: array}
+    return flat
 
 
 def flatten_samples(samples: Samples) -> dict[str, np.ndarray]:

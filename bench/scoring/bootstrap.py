@@ -7,10 +7,13 @@ resampled rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
-from bench.scoring.metrics import CHUNK, METRICS, Cells, CountMetric, Metric
+from bench.scoring.counts import Cells, CountMetric
+from bench.scoring.metric import CHUNK, Metric
+from bench.scoring.metrics import METRICS
 from bench.scoring.scores import Predictions, Scores, headline
 
 DRAWS = 1000
@@ -72,12 +75,12 @@ def scored_draws(
     return np.array(values)
 
 
-def resample(arrays: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+def resample(arrays: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
     """Row numbers of one bootstrap draw of a data set."""
     return np.repeat(np.arange(len(arrays["prediction"])), draw_weights(arrays, 1, rng)[0])
 
 
-def draw_weights(arrays: dict[str, np.ndarray], draws: int, rng: np.random.Generator) -> np.ndarray:
+def draw_weights(arrays: dict[str, Any], draws: int, rng: np.random.Generator) -> np.ndarray:
     """How often each row is in each draw of a data set, (draws, N).
 
     Without `units` rows are drawn. With units (N, k) the units are drawn, and a row counts as often as the product of
@@ -86,18 +89,24 @@ def draw_weights(arrays: dict[str, np.ndarray], draws: int, rng: np.random.Gener
     units = arrays.get("units")
     if units is None:
         return _multiplicities(len(arrays["prediction"]), draws, rng)
+    ids, codes = unit_codes(units)
+    return np.prod(_multiplicities(len(ids), draws, rng)[:, codes], axis=2)
+
+
+def unit_codes(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of units (N, k), and each as its number among them, (N, k)."""
     ids, codes = np.unique(units, return_inverse=True)
-    return np.prod(_multiplicities(len(ids), draws, rng)[:, codes.reshape(units.shape)], axis=2)
+    return ids, codes.reshape(len(units), -1)
 
 
-def metric_draws(metric: Metric, arrays: dict[str, np.ndarray], draws: int, rng: np.random.Generator) -> np.ndarray:
+def metric_draws(metric: Metric, arrays: dict[str, Any], draws: int, rng: np.random.Generator) -> np.ndarray:
     """The metric of one data set in each draw, (draws,), a few draws at a time so that memory stays bounded."""
     prediction, gold = arrays["prediction"], arrays["gold"]
     if isinstance(metric, CountMetric) and "units" not in arrays:
         return multinomial_draws(metric, metric.cells(prediction, gold), draws, rng)
     width = arrays["units"].size if "units" in arrays else len(gold)
-    sizes = _chunks(draws, width)
-    return np.concatenate([metric.draws(prediction, gold, draw_weights(arrays, b, rng)) for b in sizes])
+    under = metric.weighted(prediction, gold)
+    return np.concatenate([under(draw_weights(arrays, b, rng)) for b in _chunks(draws, width)])
 
 
 def multinomial_draws(metric: CountMetric, cells: Cells, draws: int, rng: np.random.Generator) -> np.ndarray:

@@ -5,23 +5,28 @@ of a data set with n_k of them contributes
 
     t_u = (theta_k + influence_u) / (K n_k)        sum over all units: theta
 
-which for a mean metric such as accuracy is what the example scored, and for others its first-order share. One matrix of
-random signs over the units, the same for every run, then gives draws of all scores: signed sums of t are the paired
-sign-flip permutation (swap A and B on a unit), signed sums of the influences alone are draws around the observed score.
+which for a mean metric such as accuracy is what the example scored, and for others its first-order share. The variance
+that the examples give a difference of two runs is the sum over units of the squared difference of their influences, and
+where A and B are alike and may be swapped on any unit, of the squared difference of their t.
 
 Seeds are paired, as runs of a seed share initialisation and batch order. Over n common seeds with differences d_i,
 
     S^2 = max(0, var(d_i) / n - V_inter)      V_inter = (V_1 - V_ex) / (n - 1)
 
 is what the seeds add: V_ex is the variance that the examples give the mean difference, V_1 the one they give the
-difference of one seed, and V_inter the part of var(d_i) / n that is the examples' luck too. Draws get S times Student's
-t with n - 1 degrees of freedom on top. With one seed S is unknown and taken as 0.
+difference of one seed, and V_inter the part of var(d_i) / n that is the examples' luck too. With one seed S is unknown
+and taken as 0. P-values and intervals of differences are those of Student's t with the variance V + S^2 and
+Satterthwaite's degrees of freedom, (V + S^2)^2 (n - 1) / (var(d_i) / n)^2: of all that varies between seeds, as S^2 can
+be 0 by luck. Its limit for one seed is normal; of accuracy it is McNemar's test.
+
+Ranks are no differences of two, so they come from draws of all scores at once: sums of the influences under one matrix
+of random signs over the units, the same for every run, and S times Student's t with n - 1 degrees of freedom.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 
@@ -29,17 +34,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bench.errors import RequestError
-from bench.scoring.bootstrap import Score, agree, fitting
-from bench.scoring.metrics import ratio
-from bench.scoring.ranks import rank_ranges
+from bench.scoring.bootstrap import Score, agree, fitting, unit_codes
+from bench.scoring.metric import ratio
 from bench.scoring.scores import Predictions, headline
 
 DRAWS = 10_000
 ALPHA = 0.05
-DRAWN = 1_000  # pairs of a board; above them p-values and intervals of differences come from formulas alone
-TAIL = 10  # draws; where fewer exceed what was observed, a formula takes over
 UNITS = 1024  # units of one block of signs: 40 MB at 10,000 draws
-PAIRS = 64  # pairs whose draws are held at once
 Runs = Mapping[int | None, "Contributions"]  # a row's runs by seed; a teacher's one run has the seed None
 
 
@@ -71,6 +72,10 @@ class Difference:
         if self.p_holm >= ALPHA or self.value == 0:
             return "tie"
         return "a" if self.value > 0 else "b"
+
+    def turned(self) -> Difference:
+        """B minus A."""
+        return replace(self, value=-self.value, ci95=(-self.ci95[1], -self.ci95[0]))
 
 
 def contributions(predictions: Predictions, score: Score, metric: str) -> Contributions:
@@ -105,8 +110,7 @@ def by_unit(influence: np.ndarray, units: np.ndarray | None) -> np.ndarray:
     shares = influence / len(influence)
     if units is None:
         return shares
-    ids, codes = np.unique(units, return_inverse=True)
-    codes = codes.reshape(len(influence), -1)
+    ids, codes = unit_codes(units)
     return sum((np.bincount(column, shares, len(ids)) for column in codes.T), start=np.zeros(len(ids)))
 
 
@@ -150,15 +154,12 @@ def signed_sums(weights: np.ndarray, draws: int, rng: np.random.Generator) -> np
 class Moments:
     """A pair's difference over n seeds, and the variances of that difference."""
 
+    seeds: int  # n
     difference: float
     v_examples: float  # V_ex
-    v_null: float  # of the sign-flip permutation, in which contributions are not centred
+    v_null: float  # the same where both are alike: contributions are not centred
     v_seeds: float  # S^2
     v_total: float  # var(d_i) / n
-    seeds: int  # n
-    first: list[int]
-    second: list[int]
-    gap: np.ndarray  # (K,) difference of each data set
 
     @property
     def seed_sd(self) -> float:
@@ -166,7 +167,7 @@ class Moments:
 
 
 def tails(pairs: Sequence[Moments]) -> np.ndarray:
-    """Two-sided p-values by Student's t with Satterthwaite's degrees of freedom, (P,); see Comparison._tested."""
+    """Two-sided p-values by Student's t with Satterthwaite's degrees of freedom, (P,)."""
     from scipy.special import stdtr  # scipy.stats takes half a second to import
 
     variance = np.array([m.v_null + m.v_seeds for m in pairs])
@@ -190,7 +191,7 @@ def freedom(pairs: Sequence[Moments], variance: np.ndarray) -> np.ndarray:
 
 
 class Comparison:
-    """All rows of one board against each other. Nothing but the Gram matrix and the draws runs over the units."""
+    """All rows of one board against each other. Nothing but the Gram matrix and the draws for ranks runs over units."""
 
     def __init__(self, rows: Sequence[Runs], draws: int = DRAWS, seed: int = 0) -> None:
         """RequestError: the runs were not scored on the same units."""
@@ -205,15 +206,9 @@ class Comparison:
             at += len(row)
         self.levels = np.stack([run.levels for run in runs])  # (R, K)
         self.scores = self.levels.mean(1)  # (R,)
-        centred = np.stack([run.centred for run in runs])  # (R, U)
-        self.scale = 1 / (len(self.sizes) * self.sizes)  # (K,)
-        flat = np.repeat(np.diag(self.scale), self.sizes, axis=1)  # (K, U)
+        self.centred = np.stack([run.centred for run in runs])  # (R, U)
         with threadpool_limits(1, "blas"):  # another number of cores would give other last bits, and another digit
-            self.gram = centred @ centred.T
-            sums = signed_sums(np.concatenate([centred, flat]), draws, np.random.default_rng(seed))
-        self.around, self.flat = sums[: len(runs)], sums[len(runs) :]  # (R, B) and (K, B)
-        self._means: dict[tuple[int, ...], np.ndarray] = {}
-        self._noises: dict[int, np.ndarray] = {}
+            self.gram = self.centred @ self.centred.T
 
     def common(self, a: int, b: int) -> tuple[int | None, ...]:
         """The seeds that two rows share. A teacher goes with any; None alone: two teachers."""
@@ -241,46 +236,28 @@ class Comparison:
         return {pair: found[pair] for pair in sorted(found)}
 
     @cached_property
-    def large(self) -> bool:
-        """Whether the board has so many pairs that they get formulas instead of draws of their own."""
-        return len(self.pairs) > DRAWN
-
-    @cached_property
-    def p_values(self) -> dict[tuple[int, int], float]:
-        """Paired sign-flip permutation over examples, with the noise of seeds; two-sided."""
-        if self.large:
-            return dict(zip(self.pairs, map(float, tails(list(self.pairs.values()))), strict=True))
-        found: dict[tuple[int, int], float] = {}
-        pairs = list(self.pairs.items())
-        for start in range(0, len(pairs), PAIRS):
-            part = pairs[start : start + PAIRS]
-            found |= zip((pair for pair, _ in part), self._tested([moments for _, moments in part]), strict=True)
+    def differences(self) -> dict[tuple[int, int], Difference]:
+        """Row a minus row b of every pair a < b, with Holm's correction over all of them."""
+        moments = list(self.pairs.values())
+        p_values, widths, found = tails(moments), halves(moments).tolist(), {}
+        numbers = zip(self.pairs, moments, widths, p_values.tolist(), holm(p_values).tolist(), strict=True)
+        for pair, m, half, p, p_holm in numbers:
+            seeds = m.seeds if any(None not in self.places[row] for row in pair) else 0
+            found[pair] = Difference(m.difference, (m.difference - half, m.difference + half), p, p_holm, seeds)
         return found
-
-    @cached_property
-    def corrected(self) -> dict[tuple[int, int], float]:
-        """Holm's correction of all p-values of the board."""
-        values = holm(np.array(list(self.p_values.values())))
-        return dict(zip(self.p_values, map(float, values), strict=True))
 
     def difference(self, a: int, b: int) -> Difference:
         """Row a minus row b. RequestError: they share no seed."""
-        pair = (min(a, b), max(a, b))
-        if pair not in self.pairs:
+        found = self.differences.get((min(a, b), max(a, b)))
+        if not found:
             raise RequestError("the two rows share no seed; runs are compared seed by seed")
-        moments, sign = self.pairs[pair], 1 if a < b else -1
-        seeds = moments.seeds if any(None not in self.places[row] for row in pair) else 0
-        p_value, p_holm = self.p_values[pair], self.corrected[pair]
-        if self.large:
-            value, half = sign * moments.difference, self._half[pair]
-            return Difference(value, (value - half, value + half), p_value, p_holm, seeds)
-        draws = self._drawn(moments.first) - self._drawn(moments.second) + moments.seed_sd * self._noise(moments.seeds)
-        low, high = np.percentile(sign * (moments.difference + draws), [2.5, 97.5])
-        return Difference(sign * moments.difference, (float(low), float(high)), p_value, p_holm, seeds)
+        return found if a < b else found.turned()
 
     @cached_property
-    def _half(self) -> dict[tuple[int, int], float]:
-        return dict(zip(self.pairs, map(float, halves(list(self.pairs.values()))), strict=True))
+    def around(self) -> np.ndarray:
+        """Draws of each run's score over examples, around it: (R, B)."""
+        with threadpool_limits(1, "blas"):
+            return signed_sums(self.centred, self.draws, np.random.default_rng(self.seed))
 
     @cached_property
     def score_draws(self) -> np.ndarray:
@@ -293,7 +270,7 @@ class Comparison:
                 (moments,) = self._moments(np.array([[places, places]]), alone=True)
                 spread = moments.seed_sd
             noise = rng.standard_t(max(1, n - 1), self.draws).astype(np.float32)
-            found.append(self.scores[places].mean() + self._drawn(places) + spread * noise)
+            found.append(self.scores[places].mean() + self.around[places].mean(0) + spread * noise)
         return np.stack(found)
 
     @cached_property
@@ -301,12 +278,6 @@ class Comparison:
         """The 95% interval of each row's score over examples and seeds; of a row with one run, over examples."""
         low, high = np.percentile(self.score_draws, [2.5, 97.5], axis=1)
         return list(zip(map(float, low), map(float, high), strict=True))
-
-    @cached_property
-    def ranks(self) -> list[tuple[int, int]]:
-        """The 95% range of each row's rank, 1 the best; rows that draw alike share the ranks they span."""
-        low, high = rank_ranges(self.score_draws)
-        return [(int(best), int(worst)) for best, worst in zip(low, high, strict=True)]
 
     def _moments(self, places: np.ndarray, alone: bool = False) -> list[Moments]:
         """Variances of the differences between runs, places (P, 2, n). `alone`: of the first runs themselves."""
@@ -321,45 +292,9 @@ class Comparison:
         v_inter = (v_single - v_examples).clip(0) / (n - 1) if n > 1 else 0.0
         v_seeds = (v_total - v_inter).clip(0)
         gap = (self.levels[first] - sign * self.levels[second]).mean(1)  # (P, K)
-        v_null = v_examples + gap**2 @ (self.scale / len(self.sizes))
+        v_null = v_examples + gap**2 @ (1 / self.sizes) / len(self.sizes) ** 2
         numbers = np.stack([values.mean(1), v_examples, v_null, v_seeds, v_total], axis=1).tolist()
-        found = zip(numbers, first.tolist(), second.tolist(), gap, strict=True)
-        return [
-            Moments(value, examples, null, between, total, n, one, two, own)
-            for (value, examples, null, between, total), one, two, own in found
-        ]
+        return [Moments(n, *own) for own in numbers]
 
     def _block(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return self.gram[first[:, :, None], second[:, None, :]]
-
-    def _tested(self, pairs: Sequence[Moments]) -> list[float]:
-        """p = (1 + draws as far from 0 as the difference) / (1 + draws), or where few are, a tail of Student's t.
-
-        The tail has nu = (V + S^2)^2 (n - 1) / (var(d_i) / n)^2, Satterthwaite's degrees of freedom, V the variance of
-        the permutation; of all that varies between seeds, as S^2 can be 0 by luck. Its limit for one seed is normal.
-        """
-        null = np.stack([self._drawn(m.first) - self._drawn(m.second) + m.gap @ self.flat for m in pairs])
-        null += np.stack([m.seed_sd * self._noise(m.seeds) for m in pairs])
-        observed = np.array([abs(m.difference) for m in pairs])
-        own = np.diag(self.gram)
-        rounding = 1e-5 * np.sqrt([m.v_null + own[m.first].mean() + own[m.second].mean() for m in pairs])
-        near = observed - rounding  # a draw that equals what was observed counts, whatever float32 makes of it
-        counts = (abs(null) >= near[:, None]).sum(1)
-        sampled = (1 + counts) / (1 + self.draws)
-        return [
-            float(p if count >= TAIL else min(p, tail))
-            for p, count, tail in zip(sampled, counts, tails(pairs), strict=True)
-        ]
-
-    def _drawn(self, places: Sequence[int]) -> np.ndarray:
-        """Draws of the mean of runs, around it: (B,)."""
-        if (key := tuple(places)) not in self._means:
-            self._means[key] = self.around[list(key)].mean(0)
-        return self._means[key]
-
-    def _noise(self, seeds: int) -> np.ndarray:
-        """Student's t of n - 1 degrees of freedom, the same draws for every pair: (B,)."""
-        if seeds not in self._noises:
-            rng = np.random.default_rng((self.seed, 2, seeds))
-            self._noises[seeds] = rng.standard_t(max(1, seeds - 1), self.draws).astype(np.float32)
-        return self._noises[seeds]

@@ -8,25 +8,33 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.scoring.scores import Predictions
+from bench.scoring.scores import Array, Predictions, Ragged, same
+
+NAMES = "iubU"  # types of which equal ones mean the same
 
 
 def loyalty(predictions: Predictions) -> dict[str, dict[str, float]]:
-    """By data set, from `prediction` and `teacher` of the same shape.
+    """By data set, from `prediction` and `teacher`.
 
-    Classes (N, C), logits:  label        share of inputs with the same highest class
-                             probability  1 - mean Jensen-Shannon distance (base e) of the two distributions
-    Labels (N,), whole:      label
-    Values (N,):             rank         Spearman's correlation with the teacher's values; 0 where one is constant
+    Scores (N, C), logits:  label        share of inputs with the same highest class
+                            probability  1 - mean Jensen-Shannon distance (base e) of the two distributions
+    Names (N,), whole or text; Ragged rows of them:
+                            label        share of inputs with the same name, or the same row
+    Values (N,):            rank         Spearman's correlation with the teacher's values; 0 where one is constant
+    Ragged rows of values:  nothing, as no two would be equal
     """
     return {name: _of(arrays["prediction"], arrays["teacher"]) for name, arrays in predictions.items()}
 
 
-def _of(student: np.ndarray, teacher: np.ndarray) -> dict[str, float]:
+def _of(student: Array, teacher: Array) -> dict[str, float]:
+    if isinstance(student, Ragged):
+        named = student.flat.dtype.kind in NAMES
+        return {"label": float(np.mean([same(*rows) for rows in zip(student, teacher, strict=True)]))} if named else {}
+    teacher = np.asarray(teacher)
     if student.ndim == 2:
-        same = float((student.argmax(1) == teacher.argmax(1)).mean())
-        return {"label": same, "probability": probability_loyalty(student, teacher)}
-    if student.dtype.kind in "iub":
+        alike = float((student.argmax(1) == teacher.argmax(1)).mean())
+        return {"label": alike, "probability": probability_loyalty(student, teacher)}
+    if student.dtype.kind in NAMES:
         return {"label": float((student == teacher).mean())}
     return {"rank": rank_loyalty(student, teacher)}
 

@@ -23,17 +23,16 @@ class Ragged:
     lengths: np.ndarray
 
     def __post_init__(self) -> None:
-        whole = self.lengths.ndim == 1 and self.lengths.dtype.kind in "iu"
-        if not whole or self.lengths.min(initial=0) < 0 or self.lengths.sum() != len(self.flat):
-            raise RequestError(
-                f"the lengths of rows are not whole numbers that add up to their {len(self.flat)} values"
-            )
+        whole, size = self.lengths.ndim == 1 and self.lengths.dtype.kind in "iu", len(self.flat)
+        inside = whole and self.lengths.min(initial=0) >= 0 and self.lengths.max(initial=0) <= size
+        if not inside or self.lengths.sum() != size:  # of lengths that are not inside, the sum may wrap around
+            raise RequestError(f"the lengths of rows are not whole numbers that add up to their {size} values")
 
     @classmethod
-    def of(cls, rows: Sequence[Any], dtype: Any = None) -> Ragged:
-        """From a sequence of rows; the type and columns of rows that are all empty are those of `dtype`, one column."""
+    def of(cls, rows: Sequence[Any], dtype: Any = None, columns: tuple[int, ...] = ()) -> Ragged:
+        """From a sequence of rows; the type and the columns of rows that are all empty are told, else found."""
         filled = [np.asarray(row, dtype) for row in rows if len(row)]
-        flat = np.concatenate(filled) if filled else np.empty(0, dtype)
+        flat = np.concatenate(filled) if filled else np.empty((0, *columns), dtype)
         return cls(flat, np.array([len(row) for row in rows], np.int32))
 
     def __len__(self) -> int:
@@ -50,8 +49,7 @@ class Ragged:
     def __getitem__(self, rows: np.ndarray) -> Ragged:
         """Chosen rows, by number or by a mask, as an array gives them."""
         lengths = self.lengths[rows]
-        shift = self.starts[rows] - np.cumsum(lengths) + lengths  # from where a row's values come to lie
-        return Ragged(self.flat[np.repeat(shift, lengths) + np.arange(lengths.sum())], lengths)
+        return Ragged(self.flat[np.repeat(self.starts[rows], lengths) + positions(lengths)], lengths)
 
     @cached_property
     def starts(self) -> np.ndarray:
@@ -68,9 +66,14 @@ class Ragged:
         return np.repeat(np.arange(len(self)), self.lengths)
 
 
+def positions(lengths: np.ndarray) -> np.ndarray:
+    """The place of each value in its row, from 0 on, (M,)."""
+    return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+
+
 Array = np.ndarray | Ragged
-# {data set: {"prediction": N rows, (N,), (N, C) or Ragged, "gold": N rows, "units": (N, k) ids of what was sampled,
-# optional}}; stored ones hold the teacher's too, as "teacher"
+# {data set: {"prediction": N rows, "gold": N rows, each an Array, "units": (N, k) ids of what was sampled, optional}};
+# stored ones hold the teacher's too, as "teacher"
 Predictions = dict[str, dict[str, Any]]
 Scores = dict[str, dict[str, float]]  # {data set: {metric: value}}
 

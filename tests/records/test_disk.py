@@ -13,8 +13,10 @@ import pytest
 
 from bench.base.archive import ArchiveError, load_arrays
 from bench.cli.results import record_schema
+from bench.errors import RequestError
 from bench.records import disk
 from bench.records.check import walk
+from bench.scoring.scores import Ragged, same
 from tests.board.test_leaderboard import make
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,12 +71,12 @@ def test_archives_that_are_not_plain_arrays_are_refused(tmp_path, monkeypatch):
     good = disk.pack(PREDICTIONS)
     assert set(load_arrays(good)) == set(PREDICTIONS)
     np.savez("objects.npz", a=np.array([Bomb()], dtype=object))
-    np.savez("words.npz", a=np.array(["text"]))
     np.savez("scalar.npz", a=np.array(3.0))
     header = np.lib.format.magic(1, 0) + (70).to_bytes(2, "little")
+    words = npy(np.array([2**31 - 1], np.uint32)).replace(b"'<u4'", b"'<U1'")
     huge = header + b"{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,), }".ljust(69) + b"\n"
     bad = {
-        "objects": Path("objects.npz").read_bytes(), "words": Path("words.npz").read_bytes(), "empty": b"",
+        "objects": Path("objects.npz").read_bytes(), "words": zip_of("a.npy", words), "empty": b"",
         "scalar": Path("scalar.npz").read_bytes(), "cut": good[:-30], "flipped": good[:60] + b"\0" * 20 + good[80:],
         "text": b"not a zip", "huge": zip_of("a.npy", huge), "other": zip_of("a.txt", b"hello"),
         "lies": zip_of("a.npy", huge.replace(b"'shape': (10000000000000,)", b"'shape': __import__('os')")),
@@ -92,6 +94,42 @@ def test_arrays_of_every_order_and_format_come_back(version: tuple[int, int]) ->
         np.lib.format.write_array(stream, array, version)
         found = load_arrays(zip_of("a.npy", stream.getvalue()))["a"]
         assert np.array_equal(found, array) and found.dtype == array.dtype
+
+
+def npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+ROWS = {
+    "numbers": Ragged.of([[1, 2, 3], [], [4]], np.int64),
+    "columns": Ragged.of([[(1, 0.5)], [(2, 0.25), (3, -1)], []], np.float32, (2,)),
+    "text": Ragged.of([["Ankara", "Zürich"], ["O"]], np.str_),
+    "empty": Ragged.of([[], []], np.int64),
+}
+
+
+def test_ragged_rows_and_text_come_back(tmp_path: Path) -> None:
+    predictions = {"x/y": {**ROWS, "gold": np.array(["a", "longer"])}}
+    data = disk.pack(disk.flatten(predictions))
+    assert data == disk.pack(disk.flatten({"x/y": dict(reversed(predictions["x/y"].items()))}))
+    (tmp_path / "a.npz").write_bytes(data)
+    found = disk.unpack(tmp_path / "a.npz")["x/y"]
+    assert all(same(found[name], array) for name, array in predictions["x/y"].items())
+    assert all(load_arrays(data)[key].dtype == array.dtype for key, array in disk.flatten(predictions).items())
+    assert [row.tolist() for row in found["text"]] == [["Ankara", "Zürich"], ["O"]]
+
+
+@pytest.mark.parametrize("lengths", [[1, 1], [4, -1], [2**63 - 1, 2**63 - 1, 5], [1.0, 2.0], [[1, 2]]])
+def test_lengths_that_are_not_those_of_the_rows_are_refused(lengths: list) -> None:
+    with pytest.raises(RequestError, match="add up to their 3 values"):
+        disk.unflatten({"x/gold": np.arange(3), "x/gold.lengths": np.array(lengths)})
+
+
+def test_lengths_without_rows_are_refused() -> None:
+    with pytest.raises(RequestError, match=r"x/gold\.lengths are the lengths of rows that are not there"):
+        disk.unflatten({"x/gold.lengths": np.array([3])})
 
 
 def zip_of(name: str, data: bytes) -> bytes:

@@ -10,7 +10,8 @@ from scipy import stats
 
 from bench.scoring import bootstrap
 from bench.scoring.bootstrap import interval, known, metric_draws, multinomial_draws
-from bench.scoring.metrics import METRICS, CountMetric
+from bench.scoring.counts import CountMetric
+from bench.scoring.metrics import METRICS
 from bench.task import Predictions, Scores
 
 

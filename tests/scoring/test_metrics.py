@@ -7,9 +7,13 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sklearn
 
-from bench.scoring.metrics import METRICS, CountMetric, weighted_ranks
+from bench.scoring.correlation import weighted_ranks
+from bench.scoring.counts import CountMetric
+from bench.scoring.metrics import METRICS
+from bench.scoring.scores import Ragged
 
 COUNTS = ("accuracy", "f1", "macro_f1", "mcc")
+DENSE = (*COUNTS, "pearson", "spearman")
 
 
 def sample(name: str, size: int = 80, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -32,35 +36,35 @@ REFERENCE = {
 }
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", DENSE)
 def test_value(name):
     for seed in range(5):
         prediction, gold = sample(name, seed=seed)
         assert METRICS[name].value(prediction, gold) == pytest.approx(REFERENCE[name](prediction, gold), abs=1e-12)
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", DENSE)
 def test_weights_are_an_explicit_resample(name):
     prediction, gold = sample(name)
     rng = np.random.default_rng(1)
     rows = rng.integers(len(gold), size=(50, len(gold)))
     weights = np.stack([np.bincount(r, minlength=len(gold)) for r in rows])
     expected = [REFERENCE[name](prediction[r], gold[r]) for r in rows]
-    assert np.allclose(METRICS[name].draws(prediction, gold, weights), expected, atol=1e-12)
+    assert np.allclose(METRICS[name].weighted(prediction, gold)(weights), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", DENSE)
 def test_influence_is_the_derivative_in_the_weight(name):
     prediction, gold = sample(name)
     size, step = len(gold), 1e-5
     moved = size * step * np.eye(size)
-    up, down = (METRICS[name].draws(prediction, gold, 1 + sign * moved) for sign in (1, -1))
+    up, down = (METRICS[name].weighted(prediction, gold)(1 + sign * moved) for sign in (1, -1))
     influence = METRICS[name].influence(prediction, gold)
     assert np.allclose(influence, (up - down) / (2 * step), atol=1e-6)
     assert influence.mean() == pytest.approx(0, abs=1e-12) and influence.std() > 0.1
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", DENSE)
 def test_influence_is_near_what_leaving_an_example_out_changes(name):
     prediction, gold = sample(name, 400)
     value = REFERENCE[name](prediction, gold)
@@ -115,13 +119,15 @@ def test_what_is_not_defined_is_zero(name, prediction, gold):
     metric, arrays = METRICS[name], (np.array(prediction), np.array(gold))
     assert metric.value(*arrays) == 0
     assert np.array_equal(metric.influence(*arrays), np.zeros(4))
-    assert np.array_equal(metric.draws(*arrays, np.array([[1, 1, 1, 1], [4, 0, 0, 0]])), [0, 0])
+    assert np.array_equal(metric.weighted(*arrays)(np.array([[1, 1, 1, 1], [4, 0, 0, 0]])), [0, 0])
 
 
 @pytest.mark.parametrize("name", ["pearson", "spearman"])
 def test_a_draw_of_one_value_alone_is_zero(name):
     x = np.array([1e6 + 0.1, 1e6 + 0.2, 1e6 + 0.2, 1e6 + 0.3])
-    drawn = METRICS[name].draws(x, np.array([0.1, 0.7, 0.9, 0.3]), np.array([[0, 3, 1, 0], [4, 0, 0, 0], [0, 0, 0, 0]]))
+    drawn = METRICS[name].weighted(x, np.array([0.1, 0.7, 0.9, 0.3]))(
+        np.array([[0, 3, 1, 0], [4, 0, 0, 0], [0, 0, 0, 0]])
+    )
     assert np.array_equal(drawn, [0, 0, 0])
 
 
@@ -138,9 +144,12 @@ def test_arrays_that_a_metric_cannot_read():
     assert not METRICS["spearman"].fits(np.array(list("abcd")), values)
     assert not METRICS["accuracy"].fits(spans, spans)
     assert not METRICS["accuracy"].fits(np.arange(3), np.arange(4))
+    rows = Ragged.of([[1], [2, 3]], int)
+    assert not any(METRICS[name].fits(rows, rows) for name in DENSE)
+    assert not any(METRICS[name].fits(values, values) for name in set(METRICS) - set(DENSE))
 
 
-@pytest.mark.parametrize("name", sorted(METRICS))
+@pytest.mark.parametrize("name", DENSE)
 def test_both_parts_of_a_metric_are_its_value_and_its_influence(name: str) -> None:
     rng = np.random.default_rng(3)
     gold = rng.integers(3, size=40)
