@@ -75,7 +75,7 @@ class Difference:
 
     def turned(self) -> Difference:
         """B minus A."""
-        return replace(self, value=-self.value, ci95=(-self.ci95[1], -self.ci95[0]))
+        return replace(self, value=0 - self.value, ci95=(0 - self.ci95[1], 0 - self.ci95[0]))  # 0, and not -0
 
 
 def contributions(predictions: Predictions, score: Score, metric: str) -> Contributions:
@@ -184,10 +184,10 @@ def halves(pairs: Sequence[Moments]) -> np.ndarray:
 
 
 def freedom(pairs: Sequence[Moments], variance: np.ndarray) -> np.ndarray:
-    """Degrees of freedom, (P,); a million, which is as good as normal, where nothing varied between the seeds."""
-    spread = np.array([m.v_total for m in pairs]) ** 2
-    found = ratio(variance**2 * np.array([m.seeds - 1 for m in pairs]), spread)
-    return np.where(found > 0, found, 1e6).clip(max=1e6)
+    """Degrees of freedom, (P,): at least those of the seeds, n - 1; a million, as good as normal, where none varied."""
+    least = np.array([m.seeds - 1 for m in pairs])
+    found = ratio(variance**2 * least, np.array([m.v_total for m in pairs]) ** 2)
+    return np.where(found > 0, found.clip(least), 1e6).clip(max=1e6)
 
 
 class Comparison:

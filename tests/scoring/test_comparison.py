@@ -15,7 +15,17 @@ from bench.board import leaderboard, named
 from bench.errors import RequestError
 from bench.records import disk
 from bench.scoring import ranks
-from bench.scoring.comparison import Comparison, Contributions, Runs, contributions, holm, jackknife, signed_sums
+from bench.scoring.comparison import (
+    Comparison,
+    Contributions,
+    Moments,
+    Runs,
+    contributions,
+    freedom,
+    holm,
+    jackknife,
+    signed_sums,
+)
 from bench.scoring.metrics import METRICS
 from bench.task import Predictions, Scores
 from tests.factories.runs import ROOT
@@ -178,6 +188,22 @@ def test_the_part_of_seeds_by_hand():
     both = 0.25 / 1000 + 0.0016 / 3
     half = stats.t.ppf(0.975, 2 * both**2 / (0.0016 / 3) ** 2) * np.sqrt(both)
     assert comparison.difference(0, 1).ci95 == pytest.approx((0.06 - half, 0.06 + half))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "examples", "between", "total", "degrees"),
+    [
+        (3, 1.0, 0.0, 2.0, 2),
+        (3, 1.0, 1.0, 1.0, 8),
+        (5, 0.0, 1.0, 1.0, 4),
+        (3, 1.0, 0.0, 0.0, 1e6),
+        (1, 1.0, 0.0, 0.0, 1e6),
+    ],
+)
+def test_degrees_of_freedom_by_hand(seeds, examples, between, total, degrees):
+    """(V + S^2)^2 (n - 1) / (var(d) / n)^2, and never fewer than the n - 1 of seeds alone."""
+    moments = Moments(seeds, 0.0, examples, examples, between, total)
+    assert freedom([moments], np.array([examples + between])).tolist() == [degrees]
 
 
 def test_what_examples_do_to_single_seeds_is_counted_once():
