@@ -92,13 +92,8 @@ class Verdicts:
 
     def pairs(self) -> Iterator[list[Any]]:
         """[row, row, difference, low, high, p, p after Holm, seeds] of all pairs."""
-        for a, b in self.comparison.pairs if self.comparison else ():
-            found = self.difference(self.order[a], self.order[b])
-            if found:
-                yield [
-                    self.order[a],
-                    *(found[key] for key in ("row", "value", "low", "high", "p_value", "p_holm", "seeds")),
-                ]
+        for (a, b), d in self.comparison.differences.items() if self.comparison else ():
+            yield [self.order[a], self.order[b], d.value, *d.ci95, d.p_value, d.p_holm, d.seeds]
 
 
 def judge(board: Board, found: Iterable[Record], results: Path) -> Verdicts:

@@ -161,10 +161,6 @@ class Moments:
     v_seeds: float  # S^2
     v_total: float  # var(d_i) / n
 
-    @property
-    def seed_sd(self) -> float:
-        return float(np.sqrt(self.v_seeds))
-
 
 def tails(pairs: Sequence[Moments]) -> np.ndarray:
     """Two-sided p-values by Student's t with Satterthwaite's degrees of freedom, (P,)."""
@@ -265,12 +261,10 @@ class Comparison:
         rng = np.random.default_rng((self.seed, 1))
         found = []
         for places in (list(row.values()) for row in self.places):
-            n, spread = len(places), 0.0
-            if n > 1:
-                (moments,) = self._moments(np.array([[places, places]]), alone=True)
-                spread = moments.seed_sd
-            noise = rng.standard_t(max(1, n - 1), self.draws).astype(np.float32)
-            found.append(self.scores[places].mean() + self.around[places].mean(0) + spread * noise)
+            (moments,) = self._moments(np.array([[places, places]]), alone=True)
+            noise = rng.standard_t(max(1, len(places) - 1), self.draws).astype(np.float32)
+            around = self.around[places].mean(0) + float(np.sqrt(moments.v_seeds)) * noise
+            found.append(moments.difference + around)
         return np.stack(found)
 
     @cached_property

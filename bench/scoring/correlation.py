@@ -18,19 +18,16 @@ class Pearson(Metric):
         return real and prediction.ndim == 1 and len(gold) > 1
 
     def value(self, prediction: np.ndarray, gold: np.ndarray) -> float:
-        x, y = _float(prediction, gold)
-        return float(np.mean(standard(x) * standard(y)).clip(-1, 1))
+        return self.parts(prediction, gold)[0]
 
     def weighted(self, prediction: np.ndarray, gold: np.ndarray) -> Weighted:
         x, y = map(standard, _float(prediction, gold))
         return lambda weights: weighted_correlation(x, y, weights)
 
     def parts(self, prediction: np.ndarray, gold: np.ndarray) -> tuple[float, np.ndarray]:
-        return self.value(prediction, gold), self.influence(prediction, gold)
-
-    def influence(self, prediction: np.ndarray, gold: np.ndarray) -> np.ndarray:
         zx, zy = map(standard, _float(prediction, gold))
-        return zx * zy - np.mean(zx * zy) / 2 * (zx**2 + zy**2)
+        rho = np.mean(zx * zy)
+        return float(rho.clip(-1, 1)), zx * zy - rho / 2 * (zx**2 + zy**2)
 
 
 class Spearman(Pearson):
@@ -48,10 +45,10 @@ class Spearman(Pearson):
         x, y = _float(prediction, gold)
         return lambda weights: weighted_correlation(weighted_ranks(x, weights), weighted_ranks(y, weights), weights)
 
-    def influence(self, prediction: np.ndarray, gold: np.ndarray) -> np.ndarray:
+    def parts(self, prediction: np.ndarray, gold: np.ndarray) -> tuple[float, np.ndarray]:
         x, y = _float(prediction, gold)
         if np.ptp(x) == 0 or np.ptp(y) == 0:
-            return np.zeros(len(x))
+            return 0.0, np.zeros(len(x))
         u, v = (weighted_ranks(side, np.ones((1, len(side))))[0] / len(side) for side in (x, y))
         u, v = u - u.mean(), v - v.mean()
         cov, var_u, var_v = np.mean(u * v), np.mean(u * u), np.mean(v * v)
@@ -59,7 +56,8 @@ class Spearman(Pearson):
         d_var_u = u * u + 2 * mean_above(x, u) - 3 * var_u
         d_var_v = v * v + 2 * mean_above(y, v) - 3 * var_v
         rho = cov / np.sqrt(var_u * var_v)
-        return d_cov / np.sqrt(var_u * var_v) - rho / 2 * (d_var_u / var_u + d_var_v / var_v)
+        influence = d_cov / np.sqrt(var_u * var_v) - rho / 2 * (d_var_u / var_u + d_var_v / var_v)
+        return self.value(prediction, gold), influence
 
 
 def standard(values: np.ndarray) -> np.ndarray:

@@ -28,11 +28,8 @@ class RankingMetric(MeanMetric):
     depth: int | None = None
 
     def fits(self, prediction: Ragged, gold: Ragged) -> bool:
-        ranked = all(
-            isinstance(side, Ragged) and side.flat.shape[1:] == (2,) and side.flat.dtype.kind in "fiu"
-            for side in (prediction, gold)
-        )
-        return ranked and 0 < len(gold) == len(prediction)
+        both = all(isinstance(side, Ragged) and side.flat.shape[1:] == (2,) for side in (prediction, gold))
+        return both and 0 < len(gold) == len(prediction)
 
     def each(self, prediction: Ragged, gold: Ragged) -> np.ndarray:
         """(N,). RequestError: a document is ranked or judged twice for one query."""

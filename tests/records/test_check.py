@@ -6,10 +6,13 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.records import disk
-from bench.records.check import check, differences
+from bench.records.check import check, differences, malformed
+from bench.scoring.scores import Ragged
+from tests.board.test_leaderboard import make
 from tests.damage import DAMAGES, Damage, Inapplicable
 from tests.damage.tools import run_id_of
 from tests.factories.runs import ROOT, SMALL, bench, save_teacher
@@ -30,6 +33,24 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_a_run_leaves_is_sound(sound):
     assert check(sound) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("teacher", "gold", "problem"),
+    [
+        ([[(1, 0.5)], []], [[(1, 2)], [(4, 0)]], ""),
+        ([[(1, 0.5)]], [[(1, 2)], [(4, 0)]], "the arrays of lee differ in length"),
+        ([[1.0], []], [[(1, 2)], [(4, 0)]], "the arrays of lee differ in length"),
+        ([[(1, np.nan)], []], [[(1, 2)], [(4, 0)]], "lee holds values that are not finite"),
+        ([["Ankara"], ["1923"]], [["Ankara"], ["1923"]], "the arrays of lee differ in length"),
+    ],
+)
+def test_ragged_predictions(teacher: list, gold: list, problem: str) -> None:
+    record = make(data__sizes={"lee": 2})
+    prediction = Ragged.of([[(2, 0.1), (1, 0.5)], []])
+    arrays = {"lee": {"prediction": prediction, "teacher": Ragged.of(teacher), "gold": Ragged.of(gold)}}
+    found = list(malformed(disk.unflatten(disk.flatten(arrays)), record))
+    assert [why.partition(": ")[2] for why in found] == [problem] * bool(problem)
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda d: d.name)

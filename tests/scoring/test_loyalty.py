@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bench.scoring.loyalty import loyalty
+from bench.scoring.scores import Ragged
 
 
 def test_a_teacher_is_loyal_to_itself():
@@ -41,3 +42,14 @@ def test_labels_and_ranks():
     assert loyalty({"x": values}) == {"x": {"rank": pytest.approx(0.5)}}
     flat = {"prediction": np.zeros(3), "teacher": values["teacher"]}
     assert loyalty({"x": flat}) == {"x": {"rank": 0.0}}
+
+
+def test_texts_and_rows_of_any_length():
+    texts = {"prediction": np.array(["Ankara", "in 1923"]), "teacher": np.array(["Ankara", "1923"])}
+    tags = {
+        "prediction": Ragged.of([["O", "B-X"], ["O"]], np.str_),
+        "teacher": Ragged.of([["O", "B-X"], ["B-X"]], np.str_),
+    }
+    scores = Ragged.of([[(1, 0.5)], [(2, 0.25), (3, 0.5)]], np.float64)
+    found = loyalty({"spans": texts, "tags": tags, "lists": {"prediction": scores, "teacher": scores}})
+    assert found == {"spans": {"label": 0.5}, "tags": {"label": 0.5}, "lists": {}}
