@@ -57,6 +57,9 @@ class Texts(Pool):
     def take(self, rows: Sequence[int] | np.ndarray) -> Texts:
         return type(self)(*([column[i] for i in rows] for column in self.columns))
 
+    def __add__(self, other: Texts) -> Texts:
+        return type(self)(*([*ours, *theirs] for ours, theirs in zip(self.columns, other.columns, strict=True)))
+
     def sizes(self) -> np.ndarray:
         """Characters of all columns."""
         return np.array([sum(map(len, row)) for row in zip(*self.columns, strict=True)], np.int64)
