@@ -139,7 +139,7 @@ def test_runs_of_both_students(tmp_path):
     for record in disk.read_all(results):
         assert set(record.metrics.all) == {"ncbi"}
         assert record.metrics.main.name == "entity_f1"
-    bench("check", "--results", results, cache=cache)
+    bench("check", results, cache=cache)
     compared = bench(
         "compare", "kd@bert:1", "kd@bilstm:1x8", "--task", "biomed/ncbi", "--track", "lite", "--results", results,
         cache=cache,
