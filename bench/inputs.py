@@ -56,10 +56,13 @@ class Texts(Pool):
         return found if len(found) > 1 else found[0]
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and [*self] == [*other]  # type: ignore[misc]
+        return type(self) is type(other) and [*self] == [*other]
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Texts:
         return type(self)(*([column[i] for i in rows] for column in self.columns))
+
+    def __add__(self, other: Texts) -> Texts:
+        return type(self)(*([*ours, *theirs] for ours, theirs in zip(self.columns, other.columns, strict=True)))
 
     def sizes(self) -> np.ndarray:
         """Characters of all columns."""

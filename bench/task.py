@@ -137,7 +137,7 @@ class Task(ABC):
     def goal(self) -> Kind:
         """What is asked of a network: the kind of the task's output."""
         kind: type[Kind] = registry.load(registry.installed("kind", self.kind))
-        return kind(self.outputs if kind.output == "logits" else 0)
+        return kind(self.outputs if kind.output == "logits" else 0, tuple(self.classes))
 
     def objective(self) -> nn.Module:
         """The supervised loss as a module (it may own parameters): forward(student, batch) -> named losses."""

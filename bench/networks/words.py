@@ -70,9 +70,9 @@ class Tokens:
 
         def chunk(part: Texts) -> dict[str, Lists]:
             (column,) = part.columns
-            encodings = self.tokenizer.encode_batch_fast(
-                list(column), add_special_tokens=False, is_pretokenized=part.split
-            )
+            # the fast way does not note which word a piece is of
+            encode = self.tokenizer.encode_batch if part.split else self.tokenizer.encode_batch_fast
+            encodings = encode(list(column), add_special_tokens=False, is_pretokenized=part.split)
             found: dict[str, Lists] = {"ids": [e.ids[:max_length] or [self.unk] for e in encodings]}
             return found | ({"starts": starts(encodings, column, max_length)} if part.split else {})
 

@@ -173,7 +173,7 @@ def check_teacher(spec: Spec, teacher: Teacher, dev: Evaluation) -> None:
     outputs = dev.of_teacher(teacher)
     if outputs is None:
         return
-    doubt = spec.task.goal.doubt(list(dev.predictions(outputs).values()), spec.task.classes)
+    doubt = spec.task.goal.doubt(list(dev.predictions(outputs).values()))
     if doubt:
         raise RequestError(f"the teacher {teacher.place.name} {doubt}")
 

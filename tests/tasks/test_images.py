@@ -308,7 +308,7 @@ def test_predictions_and_scores(mini):
     "outputs", [np.zeros((333, 9)), np.zeros((332, 10)), np.zeros(333), np.full((333, 10), np.nan)]
 )
 def test_outputs_that_cannot_be_scored(mini, outputs):
-    with pytest.raises(BenchError, match="expected outputs|not finite"):
+    with pytest.raises(BenchError, match=r"expected outputs|not finite"):
         mini.predict(outputs, "dev")
 
 
