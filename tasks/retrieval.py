@@ -89,9 +89,11 @@ class Lessons:
 
     def examples(self, most: int | None) -> Examples:
         """At most so many groups, one a query and relevant document, in hashed order."""
+        pairs = [(q, d, grade) for q, relevant in enumerate(self.relevant) for d, grade in relevant]
+        if not pairs:
+            raise DataError("there is nothing to train on: no query has a relevant document")
         if len(self.documents) < CANDIDATES + max(map(len, self.relevant)):
             raise DataError(f"a collection of {len(self.documents)} documents is too small for groups of {CANDIDATES}")
-        pairs = [(q, d, grade) for q, relevant in enumerate(self.relevant) for d, grade in relevant]
         pairs = sorted(pairs, key=lambda pair: hashed(f"{self.queries[pair[0]]}\n{self.documents[pair[1]]}"))[:most]
         asked = sorted({q for q, _, _ in pairs})
         hard = dict(zip(asked, self.negatives(asked), strict=True))

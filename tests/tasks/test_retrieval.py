@@ -136,6 +136,9 @@ def test_wrong_outputs_and_a_collection_that_is_too_small(judged, tmp_path):
     small = opened(write_beir(tmp_path / "small/scifact", documents=8, test=ONE_EACH).parent)
     with pytest.raises(DataError, match="8 documents is too small"):
         small.examples("distil")
+    bare = opened(write_beir(tmp_path / "bare/scifact", title="", test=ONE_EACH).parent)
+    with pytest.raises(DataError, match="nothing to train on"):
+        bare.examples("distil")
     with pytest.raises(DataError, match="no collection for retrieval/cacm"):
         opened(tmp_path / "small", "cacm").collection  # noqa: B018
 
