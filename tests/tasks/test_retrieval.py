@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.errors import BenchError
+from bench.errors import BenchError, RequestError
 from bench.plugins.registry import find, load
 from bench.scoring.scores import Ragged
 from bench.sources import DataError, Source
+from bench.task import TestSealed
 from tests.factories.collection import write_beir
 from tests.factories.data import real_data
 from tests.factories.runs import bench, runs_of, save_teacher
@@ -152,6 +153,19 @@ def test_the_identity_is_that_of_what_was_read(tmp_path):
     assert key("b") == first and len({first, *others}) == 4
 
 
+def test_test_is_sealed_for_what_else_reads_it(judged):
+    judged.seal()
+    judged.bm25("dev")
+    for read in (judged.bm25, judged.inputs, lambda split: judged.run_lines({}, split)):
+        with pytest.raises(TestSealed):
+            read("test")
+
+
+def test_it_is_read_from_a_folder_alone():
+    with pytest.raises(RequestError, match="give one with --data-dir"):
+        Retrieval(Source("hub"), "lite", "cacm").identity()
+
+
 @pytest.mark.parametrize(
     ("dataset", "documents", "judged"), [("cacm", 3204, 796), ("vaswani", 11429, 2083), ("msmarco", 5000, 4102)]
 )
@@ -186,5 +200,6 @@ def test_a_run_through_kd_and_finetune_and_its_record(tmp_path):
     found = json.loads(bench("compare", "--task", "retrieval/scifact", "--track", "lite", "--results", results,
                              "kd", "finetune", "--json", cache=tmp_path / "cache").stdout)  # fmt: skip
     assert found["metric"] == "ndcg@10" and found["examples"] == 18
+    bench("recommend", "--task", "retrieval/scifact", "--track", "lite", "--results", results, cache=tmp_path / "cache")
     bench("site", "build", "--results", results, "--out", tmp_path / "site", cache=tmp_path / "cache")
     assert any("ndcg@10" in page.read_text() for page in (tmp_path / "site").rglob("*.html"))
