@@ -16,8 +16,9 @@ from bench.scoring.scores import Ragged
 from bench.sources import DataError, Source
 from bench.task import TestSealed
 from tests.factories.collection import write_beir
+from tests.factories.commands import bench, runs_of
 from tests.factories.data import real_data
-from tests.factories.runs import bench, runs_of, save_teacher
+from tests.factories.runs import option
 
 Retrieval = load(find("task", "retrieval"))
 retrieval = sys.modules[Retrieval.__module__]
@@ -184,22 +185,19 @@ def test_cacm_keeps_what_is_text():
     assert collection.documents[0].text == "" and collection.documents[0].rest.startswith("CACM December, 1958")
 
 
-@pytest.mark.slow
-def test_a_run_through_kd_and_finetune_and_its_record(tmp_path):
-    """Teacher and student differ in width; what they leave is checked, compared and shown."""
-    teacher = save_teacher(tmp_path / "teacher")
+def test_a_run_through_kd_and_finetune_and_its_record(tmp_path, teacher):
+    """Teacher and student differ in width; what they leave is checked, compared, recommended and shown."""
     write_beir(tmp_path / "data/scifact", documents=40, queries=24, test=[(f"q{n}", f"d{n}", 1) for n in range(24)])
-    results = tmp_path / "results"
+    results, cache = tmp_path / "results", tmp_path / "cache"
+    place = ("--task", "retrieval/scifact", "--track", "lite", "--results", results)
     done = bench(
-        "run", "--task", "retrieval/scifact", "--track", "lite", "--data-dir", tmp_path / "data", "--method", "kd",
-        "--method", "finetune", "--student", "bow:8", "--teacher", teacher, "--set", "updates=4", "--results", results,
-        "--json", cache=tmp_path / "cache",
+        "run", *place, "--data-dir", tmp_path / "data", *option("method", "kd", "finetune"), "--student", "bow:8",
+        "--teacher", teacher, "--set", "updates=4", "--json", cache=cache,
     )  # fmt: skip
     assert [run["method"] for run in runs_of(done)] == ["kd", "finetune"]
-    bench("check", results, cache=tmp_path / "cache")
-    found = json.loads(bench("compare", "--task", "retrieval/scifact", "--track", "lite", "--results", results,
-                             "kd", "finetune", "--json", cache=tmp_path / "cache").stdout)  # fmt: skip
+    bench("check", results, cache=cache)
+    found = json.loads(bench("compare", *place, "kd", "finetune", "--json", cache=cache).out)
     assert found["metric"] == "ndcg@10" and found["examples"] == 18
-    bench("recommend", "--task", "retrieval/scifact", "--track", "lite", "--results", results, cache=tmp_path / "cache")
-    bench("site", "build", "--results", results, "--out", tmp_path / "site", cache=tmp_path / "cache")
+    bench("recommend", *place, cache=cache)
+    bench("site", "build", "--results", results, "--out", tmp_path / "site", cache=cache)
     assert any("ndcg@10" in page.read_text() for page in (tmp_path / "site").rglob("*.html"))
