@@ -66,7 +66,7 @@ class Texts(Pool):
 
     def within(self, limit: int) -> list[tuple[int, np.ndarray, Texts]]:
         """(limit, rows, their texts) of the inputs that a reader, who has a limit too, cuts alike."""
-        if self.limits is None:
+        if self.limits is None or not len(self):
             return [(limit, np.arange(len(self)), self)]
         limits, bare = self.limits.clip(max=limit), type(self)(*self.columns)
         parts = [(int(each), np.flatnonzero(limits == each)) for each in np.unique(limits)]

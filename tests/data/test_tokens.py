@@ -95,6 +95,11 @@ def test_limits_go_where_their_inputs_go():
     ]  # fmt: skip
 
 
+def test_no_inputs_with_limits():
+    found = tokens.tokens(Letters(), Texts([], limits=np.empty(0, np.int64)), 0, lambda: "", 64)
+    assert len(found) == 0
+
+
 def test_words_keep_their_places_where_limits_differ():
     def read(chunk, limit):
         return {
