@@ -37,6 +37,13 @@ MINILM = "all-MiniLM-L6-v2"
 QUERY, DOCUMENT = 64, 128  # tokens that are read of each; our choice: queries of CACM are paragraphs
 CANDIDATES = 8  # of a training group: one relevant document and seven of BM25. Our choice
 DEPTH = 100  # documents that are kept of a ranking
+FEW = 100  # test queries
+WEAK = "title (else first sentence) of a document as query, the rest of it as its relevant document: weak labels"
+DEV = {
+    "dev": "the official one",
+    "train": "a tenth of the training queries, in hashed order, at most 1,000",
+    "test": "a quarter of the official test queries, in hashed order",
+}
 REPORTED = ("ndcg@10", "mrr@10", "recall@100")
 
 
@@ -261,25 +268,22 @@ class Retrieval(Task):
         return digest_texts(parts)
 
     def card(self) -> Card:
-        form, splits = FORMS[self.dataset], self.collection.splits
-        weak = (
-            "title (else first sentence) of a document as query, the rest of it as its relevant document: weak labels"
-        )
-        sizes = {split: len(queries.names) for split, queries in splits.items()}
+        form, collection = FORMS[self.dataset], self.collection
+        sizes = {split: len(queries.names) for split, queries in collection.splits.items()}
+        few = ("few queries: neighbours on the board are seldom told apart",) if sizes["test"] < FEW else ()
+        train = "judged queries" if "train" in sizes else WEAK
         return Card(
             title=f"{self.title}: {self.dataset}", source="directory, its official layout", revision="by content",
             licence=form.licence, citation=form.work,
             splits={
-                "distil": "judged queries" if "train" in splits else f"{weak}, left out",
-                "supervised": "judged queries" if "train" in splits else weak,
-                "dev": "the official one, else in hashed order a tenth of the training queries or a quarter of test's",
-                "test": "the official test queries, but for those of dev",
+                "distil": train if "train" in sizes else "the same groups without labels", "supervised": train,
+                "dev": DEV[collection.dev_from],
+                "test": "the official test queries" + (", but for dev's" if collection.dev_from == "test" else ""),
             },
             sizes={"documents": len(self.documents), "supervised": len(self.supervised)} | sizes,
             notes=(
-                f"{self.collection.unjudged} queries have no judgement and are left out",
+                f"queries without any judgement, which are left out: {collection.unjudged}",
                 f"queries are cut to {QUERY} tokens, documents to {DOCUMENT}; a relevant document has grade 1 or more",
-                "negatives: BM25, k1 0.9, b 0.4, Lucene's stop words, no stemming",
-                "few queries: intervals are wide, and neighbours on the board are seldom told apart",
+                "negatives: BM25, k1 0.9, b 0.4, Lucene's stop words, no stemming", *few,
             ),
         )  # fmt: skip

@@ -77,7 +77,7 @@ class Collection:
         found = {split: self.judged(read.queries, grades) for split, grades in read.judgements.items()}
         if "test" not in found:
             raise DataError("there are no judgements for test (qrels/test.tsv)")
-        self.splits = with_dev(found)
+        self.dev_from, self.splits = with_dev(found)
         self.unjudged = len(read.queries.keys() - {n for queries in found.values() for n in queries.names})
 
     def judged(self, texts: Mapping[str, str], grades: Grades) -> Queries:
@@ -96,18 +96,19 @@ class Collection:
         return Queries(list(found), [texts[name] for name in found], gold)
 
 
-def with_dev(splits: Mapping[str, Queries]) -> dict[str, Queries]:
-    """Without an official dev set: a tenth of the training queries, at most 1,000; or a quarter of test's."""
-    found = {name: splits[name] for name in ("train", "dev", "test") if name in splits}
-    if "dev" not in found:
-        source = "train" if "train" in found else "test"
-        whole = found[source]
+def with_dev(found: Mapping[str, Queries]) -> tuple[str, dict[str, Queries]]:
+    """Where dev is from (its own judgements, else a tenth of the training queries, at most 1,000, else a quarter of
+    test's, in hashed order), and train, dev and test."""
+    splits = {name: found[name] for name in ("train", "dev", "test") if name in found}
+    source = next(name for name in ("dev", "train", "test") if name in splits)
+    if source != "dev":
+        whole = splits[source]
         order = sorted(range(len(whole.names)), key=lambda i: hashed(whole.texts[i]))
         size = min(len(order) // 10, 1000) if source == "train" else len(order) // 4
-        found |= {"dev": whole.rows(order[:size]), source: whole.rows(order[size:])}
-    if not all(len(queries.names) for queries in found.values()):
+        splits |= {"dev": whole.rows(order[:size]), source: whole.rows(order[size:])}
+    if not all(len(queries.names) for queries in splits.values()):
         raise DataError("there are too few judged queries to cut a dev set from")
-    return found
+    return source, splits
 
 
 def hashed(text: str) -> bytes:

@@ -21,7 +21,9 @@ def test_documents_are_numbered_by_name_and_grades_kept(tmp_path):
 
 def test_dev_is_cut_from_train_or_from_test_and_never_where_it_is_official(tmp_path):
     def sizes(name, **qrels):
-        splits = Collection(beir(write_beir(tmp_path / name, queries=40, **qrels))).splits
+        found = Collection(beir(write_beir(tmp_path / name, queries=40, **qrels)))
+        assert found.dev_from == name
+        splits = found.splits
         names = [n for queries in splits.values() for n in queries.names]
         assert len(names) == len(set(names)), "no query is in two splits"
         return {split: len(queries.names) for split, queries in splits.items()}
@@ -29,7 +31,7 @@ def test_dev_is_cut_from_train_or_from_test_and_never_where_it_is_official(tmp_p
     train, test = ([(f"q{n}", "d1", 1) for n in rows] for rows in (range(20), range(20, 28)))
     assert sizes("test", test=test) == {"test": 6, "dev": 2}
     assert sizes("train", test=test, train=train) == {"train": 18, "test": 8, "dev": 2}
-    assert sizes("all", test=test, train=train, dev=[("q30", "d3", 1)]) == {"train": 20, "dev": 1, "test": 8}
+    assert sizes("dev", test=test, train=train, dev=[("q30", "d3", 1)]) == {"train": 20, "dev": 1, "test": 8}
 
 
 @pytest.mark.parametrize(

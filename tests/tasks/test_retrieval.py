@@ -72,7 +72,9 @@ def test_weak_groups_ask_for_the_rest_of_a_document_and_have_labels_for_finetune
     number = int(query.removeprefix("Title "))
     assert positive == f"word{number % 7} text{number % 5}."
     assert examples.labels[:, 0].all() and not examples.labels[:, 1:].any()
-    assert "weak" in task.card().splits["supervised"]
+    card = task.card()
+    assert "weak" in card.splits["supervised"] and "quarter" in card.splits["dev"] and "few" in card.notes[-1]
+    assert card.sizes == {"documents": 30, "supervised": 30, "test": 6, "dev": 2}
 
 
 def test_a_document_without_a_title_is_asked_by_its_first_sentence(tmp_path):
