@@ -84,7 +84,7 @@ class Kind(ABC):
             raise BenchError(f"expected outputs of shape {(inputs, self.outputs)}, got {values.shape}")
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise BenchError(DIVERGED)
-        return outputs
+        return outputs.astype(np.float32) if values is outputs and values.dtype.kind == "f" else outputs
 
     def predictions(self, outputs: Outputs, gold: Any) -> dict[str, Any]:
         """What a record stores of one data set: `prediction` and `gold`."""
