@@ -115,6 +115,9 @@ class LabelledTask(Task):
     def inputs(self, split: str) -> Pool:
         return pool([x for data in self.part(split).values() for x in data.inputs])
 
+    def answers(self) -> Any:
+        return self.splits.dev.labels
+
     def predict(self, outputs: Outputs, split: str) -> Predictions:
         """What the kind decoded, beside the labels. BenchError: of another shape, or not finite."""
         found, start, goal = {}, 0, self.goal
