@@ -216,7 +216,7 @@ def _row(runs: list[Run], differences: Differences) -> Row:
         runs=tuple(seeds),
         differs=differences.of(spec),
         updates=_mean(r.cost.student_updates for r in records),
-        teacher_forwards=_mean(r.cost.teacher_forwards + r.cost.teacher_forwards_reused for r in records),
+        teacher_forwards=_mean(r.cost.forwards for r in records),
         flops=_mean(r.efficiency.flops.get("mean") for r in records),
         dev=_mean(r.metrics.dev for r in records),
     )  # fmt: skip
