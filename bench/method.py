@@ -42,7 +42,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Step:
-    """One backward pass in an update. Gradients add up until the parts that it names move."""
+    """One backward pass in an update, whose gradients go to the parts that it moves and to nothing else.
+
+    Those of a step that moves nothing go to all parameters, and wait there: a part moves with all that has added up.
+    """
 
     loss: Loss
     roles: Sequence[str] = ("student", "teacher")

@@ -16,7 +16,7 @@ class Mover:
 
     def __init__(self, part: Part, modules: Mapping[str, nn.Module], stage: Stage, examples: int) -> None:
         self.settings, self.updates = part.optimiser, stage.updates
-        self.parameters = list(dict.fromkeys(part.parameters(modules)))
+        self.parameters = [p for p in dict.fromkeys(part.parameters(modules)) if p.requires_grad]
         self.warmup = round(self.settings.warmup * examples / stage.batch_size)
         self.optimiser = over(self.settings, self.parameters)
 
