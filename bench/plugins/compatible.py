@@ -19,7 +19,7 @@ def why_not(method: Declared, kind: str, student: Declared | None = None, reads:
     wanted = {output if n == "output" else n for n in (*method.get("needs", ()), *method.get("wants", ()))}
     if student and (misfit := unfit(student, kind, goal, reads)):
         return misfit
-    if missing := sorted(wanted - offered(readers(reads), output, feature)):
+    if missing := sorted(wanted - offered([*readers(reads), *filter(None, [student])], output, feature)):
         return f"it needs the signal {', '.join(missing)}, which networks for '{kind}' tasks on {reads} do not offer"
     missing = sorted(wanted - offered([student], output, feature)) if student else []
     return f"it needs the signal {', '.join(missing)}, which that student does not expose" if missing else ""

@@ -67,16 +67,16 @@ def ensure(plan: Plan, device: torch.device, console: Console) -> Network:
 def teach(plan: Plan, network: Network, device: torch.device, console: Console) -> None:
     """Train the network, and keep its weights and its record in the store."""
     started, task = now(), plan.task
-    console(f"  teaching {plan.model} on {task.name}")
+    console(f"  teaching {plan.name} on {task.name}")
     folders.make_folder(plan.folder)
     run = Run(task, task.track, network.width, network.width, SEED, network.optimiser)
     dev = Evaluation(task, "dev")
     path = plan.folder / "checkpoint.safetensors"
     trainer = Trainer(network, Supervised(None, run), {}, lambda n: dev.score(dev.outputs(n)), path, console, device)
     progress = trainer.fit()
-    checkpoint.save(plan.weights, network.state_dict(), {"model": plan.model})
+    checkpoint.save(plan.weights, network.state_dict(), {"model": plan.name})
     record = Taught(
-        schema_=1, key=plan.key, model=plan.model, origin=network.origin, task=task.name,
+        schema_=1, key=plan.key, model=plan.name, origin=network.origin, task=task.name,
         track=task.track_name, seed=SEED, data=recording.data(task),
         settings={"track": asdict(task.track), "optimiser": asdict(network.optimiser)},
         parameters=parameters(network), dev=dev.score(dev.outputs(network)), metric=task.main_metric,
