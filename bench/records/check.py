@@ -157,13 +157,19 @@ def of_curve(record: Record) -> Iterator[str]:
     m = record.metrics
     if [c.model_dump() for c in m.choices] != derived.choices(record.curve):
         yield "metrics.choices are not the best dev scores of the curve"
-    elif not m.choices or abs(m.dev - m.choices[-1].value) > SCORED_AGAIN:
+    elif chosen_last(record) and abs(m.dev - m.choices[-1].value) > SCORED_AGAIN:
         yield "metrics.dev is not the dev score of the last choice"
     steps = [point.get("step") for point in record.curve]
     if not all(type(step) is int and step >= 0 for step in steps):
         yield "curve: a step is not a whole number from 0 on"
     elif derived.stage_lengths(record.curve) != record.cost.stages:
         yield "cost.stages are not the last steps of the curve's stages"
+
+
+def chosen_last(record: disk.Record) -> bool:
+    """Whether the last stage kept what was best on dev; one that keeps its end reads no dev score."""
+    last = record.curve[-1]["stage"] if record.curve else ""
+    return any(c.what == f"checkpoint of stage {last}" for c in record.metrics.choices)
 
 
 def moment(text: str) -> datetime.datetime | None:
