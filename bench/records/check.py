@@ -166,7 +166,7 @@ def of_curve(record: Record) -> Iterator[str]:
         yield "cost.stages are not the last steps of the curve's stages"
 
 
-def chosen_last(record: disk.Record) -> bool:
+def chosen_last(record: Record) -> bool:
     """Whether the last stage kept what was best on dev; one that keeps its end reads no dev score."""
     last = record.curve[-1]["stage"] if record.curve else ""
     return any(c.what == f"checkpoint of stage {last}" for c in record.metrics.choices)

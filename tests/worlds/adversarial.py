@@ -37,9 +37,10 @@ class Adversarial(Method):
     def stages(self) -> Iterable[Stage]:
         own = Part(lambda m: [*m["student"].parameters(), *m["method"].project.parameters()], self.recipe())
         judge = Part(lambda m: list(m["method"].judge.parameters()), Optimiser(lr=1e-2, kind="sgd", clip=0))
+        both = {"output", "embedding"}
         yield Stage(
             name="adversarial", data="distil", updates=self.run.track.updates, batch_size=self.run.track.batch_size,
-            roles={"student": Role("student", {"output", "embedding"}, trains=True), "teacher": Role("teacher", self.needs)},
+            roles={"student": Role("student", both, trains=True), "teacher": Role("teacher", self.needs)},
             steps=[Step(self.judging, moves=["judge"]), Step(self.misleading, moves=["student"])],
             parts={"student": own, "judge": judge},
         )  # fmt: skip

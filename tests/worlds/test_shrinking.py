@@ -13,6 +13,7 @@ import torch
 from bench.cli import main as cli
 from bench.records import disk
 from bench.records.check import check
+from bench.records.schemas import Record
 from bench.runs import sweep
 from bench.runs.protocol import restore
 from tests.worlds.tools import QUIET, alike, in_place, interrupted, planned, trained, world
@@ -38,24 +39,24 @@ def typed(patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words:
 
 
 @pytest.fixture
-def finished(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> disk.Record:
+def finished(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Record:
     in_place(monkeypatch)
-    chosen = [word for setting in settings() for word in ("--set", setting)]
+    chosen = [word for setting in settings() for word in ("--set", setting)] + ["--results", tmp_path / "results"]
     outcome = typed(
         monkeypatch, capsys, "run", "--task", "sts", "--method", world("separated"), "--student",
-        world("narrowing", str(WIDTH)), "--teacher", TEACHER, "--device", "cpu", "--results", tmp_path / "results", *chosen,
+        world("narrowing", str(WIDTH)), "--teacher", TEACHER, "--device", "cpu", *chosen,
     )  # fmt: skip
     return disk.read(Path(outcome["runs"][0]["record"]))
 
 
-def test_the_record_is_of_the_smaller_network(finished: disk.Record, tmp_path: Path) -> None:
+def test_the_record_is_of_the_smaller_network(finished: Record, tmp_path: Path) -> None:
     rows = finished.efficiency.parameters.total // LEFT
     assert finished.student.width == LEFT and finished.efficiency.parameters.total == rows * LEFT
     assert finished.efficiency.disk_bytes < 4 * rows * LEFT + 2000
     assert not finished.metrics.choices and check(tmp_path / "results") == (1, [])
 
 
-def test_it_is_restored_and_measured_again(finished: disk.Record, tmp_path: Path) -> None:
+def test_it_is_restored_and_measured_again(finished: Record, tmp_path: Path) -> None:
     student, _ = restore(plan(), torch.device("cpu"), QUIET)
     assert student.width == LEFT
     outcome = sweep.run_one(plan(), tmp_path / "results", torch.device("cpu"), QUIET, remeasure=True)
@@ -67,7 +68,7 @@ def test_it_is_restored_and_measured_again(finished: disk.Record, tmp_path: Path
 @pytest.mark.parametrize("form", ["hf", "onnx"])
 def test_it_is_exported(
     form: str,
-    finished: disk.Record,
+    finished: Record,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,

@@ -13,6 +13,7 @@ from bench.measuring import session
 from bench.measuring.clock import Effort, carry_out
 from bench.plugins import registry
 from bench.records import disk
+from bench.records.schemas import Record
 from bench.runs import sweep
 from bench.runs.protocol import Distilled, distil
 from bench.runs.spec import Request, Spec, resolve
@@ -35,7 +36,7 @@ def planned(task: str, method: str, student: str, teacher: str = "", *settings: 
     return spec
 
 
-def carried(spec: Spec, results: Path) -> disk.Record:
+def carried(spec: Spec, results: Path) -> Record:
     """The record that the run leaves."""
     found = sweep.run_one(spec, results, torch.device("cpu"), QUIET)
     return disk.read(Path(found["record"]))
