@@ -93,7 +93,9 @@ class Run:
     teacher_shape: Shape = field(default_factory=Shape)
     student: Network | None = None  # for hooks that read or change it; the losses get signals
     new_student: Callable[[str], Network] | None = None  # purpose -> another one, with other first weights
-    dev_outputs: Callable[[str], Outputs] | None = None  # a wanted run's name -> what its student says of dev
+    dev_outputs: Callable[[str], Outputs] | None = (
+        None  # a wanted run's name -> what its student says of dev; None: it is told
+    )
     dev_score: Callable[[Outputs], float] | None = None  # outputs over dev -> the main metric there
 
 

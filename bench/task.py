@@ -147,6 +147,11 @@ class Task(ABC):
     def inputs(self, split: str) -> Sequence[Any]:
         """Raw inputs of `dev` or `test`; `predict` reads the network's outputs in this order."""
 
+    def answers(self) -> Any:
+        """The labels of `inputs("dev")`, as `Examples` has those of training: for the dev score of a teacher that is
+        told them. Nobody is told those of test. RequestError: this task tells none."""
+        raise RequestError(f"{self.name} tells no answers of dev, which a teacher that reads them is told")
+
     @abstractmethod
     def predict(self, outputs: Any, split: str) -> Predictions:
         """What the kind decoded of each of `inputs(split)` -> predictions beside their gold values."""

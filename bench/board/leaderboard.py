@@ -59,7 +59,9 @@ class Speed:
     latency_ms: float | None  # scenario `single`, p50
     offline_per_s: float | None
     speedup: Score | None  # mean of the values; low and high span the intervals of all runs
-    seconds: float | None  # to distil: training and the teacher's forwards, whether or not a store served them
+    seconds: (
+        float | None
+    )  # to distil: training, the teacher's forwards though a store served them, runs that came first
     noisy: bool
 
 
@@ -226,7 +228,7 @@ def _row(runs: list[Run], differences: Differences) -> Row:
 def _teacher_row(runs: list[Run], teachers: int) -> Row:
     """Its score is the same in every record but for rounding on other devices; the interval covers all of them."""
     records = [r.record for r in runs]
-    mains = [t.main for r in records if (t := r.teacher).main.name == r.metrics.main.name]
+    mains = [main for r in records if (main := r.teacher.main) and main.name == r.metrics.main.name]
     score = spanned(mains) if mains else None
     return Row(
         "", "", runs[0].spec.teacher, score,
@@ -251,7 +253,7 @@ def _speed(runs: list[Run]) -> Speed:
         latency_ms=_mean(e.latency.get("single", {}).get("p50_ms") for e in measured),
         offline_per_s=_mean(e.throughput.get("offline_per_s") for e in measured),
         speedup=spanned([e.speedup for e in measured]),
-        seconds=_mean(c.train_seconds + c.teacher_seconds + c.teacher_seconds_reused for c in costs),
+        seconds=_mean(c.seconds for c in costs),
         noisy=any(e.noisy for e in measured),
     )
 

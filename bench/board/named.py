@@ -167,7 +167,8 @@ class Reader:
                 found[place] = runs
             elif place in wanted:
                 raise RequestError(
-                    f"the records hold no predictions of the {row.name}, as records before schema 2: run them again"
+                    f"the records hold no predictions of the {row.name}: records before schema 2 have none, nor has a "
+                    "teacher that is told the answers"
                 )
         return found
 
@@ -182,7 +183,8 @@ class Reader:
         """The teacher's one run, from the first record beside which it is stored."""
         for run_id in self.taught(row):
             if predictions := of_teacher(self.stored(run_id)):
-                return {None: self.contributions(predictions, run_id, self.records[run_id].teacher.metrics)}
+                metrics = self.records[run_id].teacher.metrics or {}
+                return {None: self.contributions(predictions, run_id, metrics)}
         return {}
 
     def taught(self, teacher: Row) -> Iterator[str]:

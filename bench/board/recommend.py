@@ -175,7 +175,7 @@ def misses(candidate: Candidate, limits: Limits) -> list[Miss]:
 
 def _retention_miss(retention: Score | None, least: float) -> Miss:
     if retention is None:
-        return Miss("min_retention", None, None, "retention not known, as the teacher's score is not above 0")
+        return Miss("min_retention", None, None, "retention not known, as the teacher has no score above 0")
     by = least - retention.value
     reason = f"retention {_spread(retention)} is {by:.2g} below {least:g}"
     if retention.high >= least:

@@ -116,6 +116,9 @@ class LabelledTask(Task):
     def inputs(self, split: str) -> Pool:
         return reduce(add, (pool(data.inputs) for data in self.part(split).values()))
 
+    def answers(self) -> Any:
+        return self.splits.dev.labels
+
     def predict(self, outputs: Outputs, split: str) -> Predictions:
         """What the kind decoded, beside the labels. BenchError: of another shape, or not finite."""
         found, start, goal = {}, 0, self.goal

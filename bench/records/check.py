@@ -130,7 +130,7 @@ def of_content(record: Record) -> Iterator[str]:
         if size.parameters.total != size.parameters.embedding + size.parameters.active:
             yield f"{who}: total parameters are not embedding + active"
     for where, interval in (("metrics.main", m.main), ("teacher.main", record.teacher.main)):
-        if not interval.ci95[0] <= interval.value <= interval.ci95[1]:
+        if interval and not interval.ci95[0] <= interval.value <= interval.ci95[1]:
             yield f"{where}: the value is not inside its interval"
     if e.noise != derived.reasons(e.seen) or e.noisy != bool(e.noise):
         yield "efficiency: noisy and its reasons do not follow from what was seen"
@@ -207,20 +207,21 @@ def of_predictions(record: Record, arrays: Mapping[str, np.ndarray]) -> Iterator
     again = derived.metrics(cls.score, metric, predictions)
     said = record.metrics.model_dump(include=set(again))
     yield from (f"metrics.{why}" for why in mismatches(said, again))
-    teacher = derived.score(cls.score, metric, derived.of_teacher(predictions))
-    said = {"all": record.teacher.metrics, "main": record.teacher.main.model_dump()}
+    teacher = derived.teacher(cls.score, metric, predictions)
+    said = record.teacher.model_dump(include=set(teacher))
     yield from (f"teacher.{why}" for why in mismatches(said, teacher))
 
 
 def malformed(predictions: Predictions, record: Record) -> Iterator[str]:
     """Arrays that no run writes."""
-    name = record.predictions.file
+    name, needed = record.predictions.file, {"prediction", "gold"} | ({"teacher"} if record.teacher.main else set())
+    allowed = ARRAYS if record.teacher.main else ARRAYS - {"teacher"}
     if set(predictions) != set(record.metrics.all):
         yield f"{name}: its data sets are not those of the metrics"
     for dataset, arrays in predictions.items():
-        if not {"prediction", "gold", "teacher"} <= set(arrays) <= ARRAYS:
+        if not needed <= set(arrays) <= allowed:
             yield f"{name}: {dataset} holds {', '.join(sorted(arrays))}"
-        elif len({len(a) for a in arrays.values()}) > 1 or shape(arrays["prediction"]) != shape(arrays["teacher"]):
+        elif len({len(a) for a in arrays.values()}) > 1 or len({shape(arrays[n]) for n in needed - {"gold"}}) > 1:
             yield f"{name}: the arrays of {dataset} differ in length"
         elif not len(arrays["gold"]):
             yield f"{name}: {dataset} is empty"

@@ -1,0 +1,73 @@
+"""Runs that come first: several teachers by name, and a student that starts from another run's weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.board import leaderboard
+from bench.records import disk
+from bench.records.check import check
+from bench.runs.spec import Spec
+from tests.worlds.tools import alike, carried, in_place, installed, interrupted, planned, trained, world
+
+TASK, STUDENT, TEACHER = world("nodes"), world("propagation", "6"), world("propagation", "12")
+HELPERS = "helpers=" + json.dumps([world("propagation", "7"), STUDENT])
+
+
+def plan(*more: str) -> Spec:
+    return planned(TASK, world("started"), STUDENT, TEACHER, HELPERS, *more)
+
+
+def test_a_start_is_part_of_the_run_id_and_is_where_training_begins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    in_place(monkeypatch)
+    spec, plain = plan(f"start={STUDENT}"), plan()
+    assert spec.run_id != plain.run_id and "starts" not in plain.values["versions"]
+    assert spec.values["versions"]["starts"] == [s.run_id for w, s in spec.wanted if w.use == "starts"]
+    carried(spec, tmp_path / "results")
+    record = disk.read(disk.path_of(tmp_path / "results", spec.values, spec.run_id))
+    start = next(s for w, s in spec.wanted if w.use == "starts")
+    begun = disk.read(disk.path_of(tmp_path / "results", start.values, start.run_id))
+    assert record.student.origin == f"run {start.run_id}"
+    assert record.curve[0]["dev"] == pytest.approx(begun.metrics.dev, abs=1e-6)
+    installed(monkeypatch, TASK)
+    assert check(tmp_path / "results") == (3, [])  # a helper and the start are one run
+
+
+def test_the_cost_of_what_came_first_is_counted_once_and_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    in_place(monkeypatch)
+    spec = plan(f"start={STUDENT}")
+    record = carried(spec, tmp_path)
+    others = [r for r in disk.read_all(tmp_path) if r.run_id != record.run_id]
+    assert all(r.cost.before is None for r in others) and record.cost.before is not None
+    assert record.cost.before.runs == len(others) == 2
+    assert record.cost.before.student_updates == sum(r.cost.student_updates for r in others) == 120
+    assert record.cost.before.seconds == pytest.approx(sum(r.cost.seconds for r in others))
+    (board,) = leaderboard.rows([record, *others])
+    (row,) = [row for row in board.rows if row.method == "started"]
+    (speed,) = row.speed.values()
+    assert speed.seconds == pytest.approx(record.cost.train_seconds + sum(r.cost.seconds for r in others), abs=1)
+    assert speed.seconds == record.cost.seconds > record.cost.train_seconds
+
+
+def test_a_record_of_a_run_that_needed_none_says_nothing_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """So its bytes are those of before such a thing was counted."""
+    in_place(monkeypatch)
+    carried(planned(TASK, "kd", STUDENT, TEACHER), tmp_path)
+    (path,) = disk.paths(tmp_path)
+    raw = json.loads(path.read_text())
+    assert "before" not in raw["cost"] and raw == json.loads(
+        disk.read(path).model_dump_json(by_alias=True, exclude_defaults=True)
+    )
+
+
+def test_an_interrupted_run_gives_the_same_student(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    in_place(monkeypatch)
+    spec = plan(f"start={STUDENT}")
+    for _, other in spec.wanted:
+        carried(other, tmp_path / "results")
+    assert alike(trained(spec, tmp_path / "whole"), interrupted(spec, tmp_path / "parts", monkeypatch))
