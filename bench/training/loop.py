@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from bench.base import processes
 from bench.base.console import Console
 from bench.base.seeds import derived_seed
-from bench.errors import BenchError
+from bench.errors import BenchError, RequestError
 from bench.measuring.energy import meter
 from bench.method import Losses, Method, Role, Stage, Step
 from bench.network import Network
@@ -170,8 +170,10 @@ class Trainer:
         return found.map(lambda x: x.float() if x.is_floating_point() else x) if half else found
 
     def _move(self, step: Step, movers: Mapping[str, Mover], moving: Sequence[Tensor]) -> None:
-        self.method.after_backward(step)
+        if not moving and self.processes > 1:
+            raise RequestError("a step that moves nothing has the gradients of one process alone: start one")
         sharing.share_gradients(moving, self.method)
+        self.method.after_backward(step)
         for part in step.moves:
             movers[part].move(self.progress.step)
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bench.base import processes
+from bench.errors import RequestError
+from bench.networks import sharing
 from bench.records.check import check
 from tests.worlds.tools import alike, carried, in_place, installed, interrupted, planned, trained, world
 
@@ -38,3 +42,13 @@ def test_an_interrupted_run_gives_the_same_student(monkeypatch: pytest.MonkeyPat
 def test_the_measuring_process_reads_the_plug_ins_by_path(tmp_path: Path) -> None:
     record = carried(planned(TASK, "kd", world("propagation", "5"), TEACHER), tmp_path)
     assert record.efficiency.parameters.total < record.teacher.efficiency.parameters.total
+
+
+def test_several_processes_are_told_that_a_graph_is_no_list_of_rows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = trained(planned(TASK, "kd", world("propagation", "6"), TEACHER), tmp_path)
+    batch = found.student.encode(found.trainer.method.run.task.inputs("dev")).batch(np.arange(9))
+    monkeypatch.setattr(processes, "count", lambda: 2)
+    with pytest.raises(RequestError, match="no list of rows"):
+        sharing.forward(found.student, batch, frozenset({"logits"}))

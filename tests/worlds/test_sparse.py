@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.base import processes
+from bench.errors import RequestError
+from bench.networks import sharing
 from bench.records.check import check
 from bench.runs.protocol import build_student
 from bench.training import checkpoint
 from bench.training.loop import Trainer
+from bench.training.mover import clipped
 from tests.worlds.tools import TOY, alike, carried, in_place, installed, interrupted, planned, trained, world
 
 STUDENT, TEACHER = world("bags", "8"), "bow:8"
@@ -62,3 +66,20 @@ def test_what_is_frozen_stays_bit_for_bit_and_no_checkpoint_holds_it(
     assert torch.equal(first.table.weight, found.student.table.weight)
     assert not torch.equal(first.layer.weight, found.student.layer.weight)
     assert alike(found, interrupted(spec, tmp_path / "parts", monkeypatch))
+
+
+def test_several_processes_are_told_that_sparse_gradients_are_not_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = torch.nn.Embedding(5, 2, sparse=True)
+    table(torch.tensor([1, 1])).sum().backward()
+    monkeypatch.setattr(processes, "count", lambda: 2)
+    with pytest.raises(RequestError, match="sparse"):
+        sharing.share_gradients([table.weight], torch.nn.Module())
+
+
+def test_a_word_that_came_twice_is_clipped_as_one_row() -> None:
+    """The norm is that of the dense gradient, and so are the clipped values."""
+    sparse, dense = (torch.nn.Embedding(5, 2, sparse=kind) for kind in (True, False))
+    for table in (sparse, dense):
+        table(torch.tensor([1, 1, 3])).sum().mul(3).backward()
+        torch.nn.utils.clip_grad_norm_([clipped(table.weight)], 1.0)
+    assert torch.allclose(sparse.weight.grad.to_dense(), dense.weight.grad)
