@@ -173,10 +173,7 @@ def _board_key(run: Run) -> tuple[str, str, str, str, str, str]:
 
 
 def _row_key(run: Run) -> Hashable:
-    """All but the seed, and the runs of the assistants, which are of the same seed."""
-    spec = run.spec.model_dump(exclude={"seed"})
-    spec["versions"]["assistants"] = len(spec["versions"].get("assistants", ()))
-    return json.dumps(spec, sort_keys=True)
+    return json.dumps(run.spec.of_any_seed, sort_keys=True)
 
 
 def _place(track: str) -> tuple[int, str]:

@@ -138,6 +138,9 @@ def of_content(record: Record) -> Iterator[str]:
         yield "efficiency.speedup is not that of the point single"
     if (record.cost.energy_j is None) != (record.cost.energy_source is None):
         yield "cost: energy without a source, or a source without energy"
+    first = checked_spec(record).first
+    if record.cost.before and not 0 < len(first) <= record.cost.before.runs:
+        yield f"cost.before counts {record.cost.before.runs} runs that came first, the spec names {len(first)}"
     if record.curve and record.cost.student_updates != sum(record.cost.stages.values()):
         yield "cost: student_updates is not the sum over stages"
 

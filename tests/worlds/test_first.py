@@ -10,7 +10,7 @@ import pytest
 from bench.board import leaderboard
 from bench.records import disk
 from bench.records.check import check
-from bench.runs.spec import Spec
+from bench.runs.spec import Request, Spec, resolve
 from tests.worlds.tools import alike, carried, in_place, installed, interrupted, planned, trained, world
 
 TASK, STUDENT, TEACHER = world("nodes"), world("propagation", "6"), world("propagation", "12")
@@ -71,3 +71,27 @@ def test_an_interrupted_run_gives_the_same_student(monkeypatch: pytest.MonkeyPat
     for _, other in spec.wanted:
         carried(other, tmp_path / "results")
     assert alike(trained(spec, tmp_path / "whole"), interrupted(spec, tmp_path / "parts", monkeypatch))
+
+
+def test_seeds_share_a_row_though_each_starts_from_a_run_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    in_place(monkeypatch)
+    settings = [HELPERS, f"start={STUDENT}"]
+    request = Request([TASK], [world("started")], [STUDENT], TEACHER, seeds=[0, 1], settings=settings)
+    for spec in resolve(request):
+        carried(spec, tmp_path)
+    (board,) = leaderboard.rows(disk.read_all(tmp_path))
+    (row,) = [row for row in board.rows if row.method == "started"]
+    assert [seed for seed, _ in row.runs] == [0, 1] and not row.differs
+
+
+def test_a_cost_of_runs_that_nobody_asked_for_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    in_place(monkeypatch)
+    carried(planned(TASK, "kd", STUDENT, TEACHER), tmp_path)
+    (path,) = disk.paths(tmp_path)
+    raw = json.loads(path.read_text())
+    raw["cost"]["before"] = {"runs": 1, "student_updates": 60, "teacher_forwards": 0, "seconds": 1.0}
+    path.write_text(json.dumps(raw))
+    installed(monkeypatch, TASK)
+    assert [p.problem for p in check(tmp_path)[1]] == ["cost.before counts 1 runs that came first, the spec names 0"]
