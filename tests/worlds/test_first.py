@@ -95,3 +95,20 @@ def test_a_cost_of_runs_that_nobody_asked_for_is_found(monkeypatch: pytest.Monke
     path.write_text(json.dumps(raw))
     installed(monkeypatch, TASK)
     assert [p.problem for p in check(tmp_path)[1]] == ["cost.before counts 1 runs that came first, the spec names 0"]
+
+
+def test_a_run_of_another_task_starts_and_teaches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Another graph, with four classes: its head does not fit and is left, its body is where training begins."""
+    in_place(monkeypatch)
+    source = Path(TASK).read_text().replace("integers(3, ", "integers(4, ").replace("np.eye(3, 8)", "np.eye(4, 8)")
+    (tmp_path / "others.py").write_text(source.replace('"b", "c")', '"b", "c", "d")'))
+    settings = [f"elsewhere.task={tmp_path / 'others.py'}", f"elsewhere.student={STUDENT}"]
+    spec = planned(TASK, world("elsewhere"), STUDENT, TEACHER, *settings)
+    record = carried(spec, tmp_path / "results")
+    ((_, other), _) = spec.wanted
+    assert other.values["task"] == "others" and record.student.origin == f"run {other.run_id}"
+    assert record.cost.before is not None and record.cost.before.runs == 1
+    for task in (TASK, str(tmp_path / "others.py")):
+        installed(monkeypatch, task)
+    assert check(tmp_path / "results") == (2, [])
+    assert alike(trained(spec, tmp_path / "whole"), interrupted(spec, tmp_path / "parts", monkeypatch))
