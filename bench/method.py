@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
+from bench.errors import RequestError
 from bench.inputs import Examples
 from bench.network import Network, Shape
 from bench.optimiser import Optimiser
@@ -64,6 +65,14 @@ class Stage:
     steps: Sequence[Step]
     parts: Mapping[str, Part]
     keep: Literal["best", "last"] = "best"  # on dev; `last` where no loss is of the output, so that dev says nothing
+
+    def __post_init__(self) -> None:
+        """RequestError: steps move other parts than there are, or networks that train share a role."""
+        moved = {part for step in self.steps for part in step.moves}
+        if moved != set(self.parts):
+            raise RequestError(f"stage {self.name} moves {listed(moved)}, and its parts are {listed(self.parts)}")
+        if any(r.trains for role in self.roles.values() if not isinstance(role, Role) for r in role):
+            raise RequestError(f"stage {self.name}: each network that trains has a role of its own")
 
 
 @dataclass(frozen=True)
@@ -174,6 +183,10 @@ class Method(nn.Module):
     def finish(self, student: Network) -> Network:
         """What is kept, scored, timed and exported, after the last stage."""
         return student
+
+
+def listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
 
 
 def names_of(teacher: str | Sequence[str]) -> Sequence[str]:

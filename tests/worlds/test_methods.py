@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.errors import RequestError
 from bench.records.check import check
 from tests.worlds.tools import alike, carried, in_place, installed, interrupted, planned, same, trained, world
 
@@ -52,3 +53,19 @@ def test_the_students_step_leaves_the_judge_alone(tmp_path: Path) -> None:
     assert all(p.grad is None for p in found.trainer.method.judge.parameters())
     losses = [point["losses"]["judge"] for point in found.trainer.progress.curve if point["losses"]]
     assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('moves=("student", "teacher")', 'moves=("student", "judge")', "moves judge, student, and its parts are"),
+        ('moves=("student", "teacher")', 'moves=("student",)', "moves student, and its parts are student, teacher"),
+        ('Role("teacher", trains=True)', '[Role("teacher", trains=True)]', "a role of its own"),
+    ],
+)  # fmt: skip
+def test_a_stage_that_contradicts_itself_is_refused(old: str, new: str, said: str, tmp_path: Path) -> None:
+    text = Path(world("both_learn")).read_text()
+    assert old in text
+    (tmp_path / "wrong.py").write_text(text.replace(old, new))
+    with pytest.raises(RequestError, match=said):
+        trained(planned(TASK, str(tmp_path / "wrong.py"), STUDENT, TEACHER), tmp_path / "run")
