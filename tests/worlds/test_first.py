@@ -11,7 +11,7 @@ from bench.board import leaderboard
 from bench.records import disk
 from bench.records.check import check
 from bench.runs.spec import Request, Spec, resolve
-from tests.worlds.tools import alike, carried, in_place, installed, interrupted, planned, trained, world
+from tests.worlds.tools import alike, carried, installed, interrupted, planned, trained, world
 
 TASK, STUDENT, TEACHER = world("nodes"), world("propagation", "6"), world("propagation", "12")
 HELPERS = "helpers=" + json.dumps([world("propagation", "7"), STUDENT])
@@ -24,7 +24,6 @@ def plan(*more: str) -> Spec:
 def test_a_start_is_part_of_the_run_id_and_is_where_training_begins(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    in_place(monkeypatch)
     spec, plain = plan(f"start={STUDENT}"), plan()
     assert spec.run_id != plain.run_id and "starts" not in plain.values["versions"]
     assert spec.values["versions"]["starts"] == [s.run_id for w, s in spec.wanted if w.use == "starts"]
@@ -38,8 +37,7 @@ def test_a_start_is_part_of_the_run_id_and_is_where_training_begins(
     assert check(tmp_path / "results") == (3, [])  # a helper and the start are one run
 
 
-def test_the_cost_of_what_came_first_is_counted_once_and_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    in_place(monkeypatch)
+def test_the_cost_of_what_came_first_is_counted_once_and_shown(tmp_path: Path) -> None:
     spec = plan(f"start={STUDENT}")
     record = carried(spec, tmp_path)
     others = [r for r in disk.read_all(tmp_path) if r.run_id != record.run_id]
@@ -54,9 +52,8 @@ def test_the_cost_of_what_came_first_is_counted_once_and_shown(monkeypatch: pyte
     assert speed.seconds == record.cost.seconds > record.cost.train_seconds
 
 
-def test_a_record_of_a_run_that_needed_none_says_nothing_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_record_of_a_run_that_needed_none_says_nothing_of_it(tmp_path: Path) -> None:
     """So its bytes are those of before such a thing was counted."""
-    in_place(monkeypatch)
     carried(planned(TASK, "kd", STUDENT, TEACHER), tmp_path)
     (path,) = disk.paths(tmp_path)
     raw = json.loads(path.read_text())
@@ -66,17 +63,13 @@ def test_a_record_of_a_run_that_needed_none_says_nothing_of_it(monkeypatch: pyte
 
 
 def test_an_interrupted_run_gives_the_same_student(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    in_place(monkeypatch)
     spec = plan(f"start={STUDENT}")
     for _, other in spec.wanted:
         carried(other, tmp_path / "results")
     assert alike(trained(spec, tmp_path / "whole"), interrupted(spec, tmp_path / "parts", monkeypatch))
 
 
-def test_seeds_share_a_row_though_each_starts_from_a_run_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    in_place(monkeypatch)
+def test_seeds_share_a_row_though_each_starts_from_a_run_of_its_own(tmp_path: Path) -> None:
     settings = [HELPERS, f"start={STUDENT}"]
     request = Request([TASK], [world("started")], [STUDENT], TEACHER, seeds=[0, 1], settings=settings)
     for spec in resolve(request):
@@ -87,7 +80,6 @@ def test_seeds_share_a_row_though_each_starts_from_a_run_of_its_own(
 
 
 def test_a_cost_of_runs_that_nobody_asked_for_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    in_place(monkeypatch)
     carried(planned(TASK, "kd", STUDENT, TEACHER), tmp_path)
     (path,) = disk.paths(tmp_path)
     raw = json.loads(path.read_text())
@@ -99,7 +91,6 @@ def test_a_cost_of_runs_that_nobody_asked_for_is_found(monkeypatch: pytest.Monke
 
 def test_a_run_of_another_task_starts_and_teaches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Another graph, with four classes: its head does not fit and is left, its body is where training begins."""
-    in_place(monkeypatch)
     source = Path(TASK).read_text().replace("integers(3, ", "integers(4, ").replace("np.eye(3, 8)", "np.eye(4, 8)")
     (tmp_path / "others.py").write_text(source.replace('"b", "c")', '"b", "c", "d")'))
     settings = [f"elsewhere.task={tmp_path / 'others.py'}", f"elsewhere.student={STUDENT}"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -10,26 +12,24 @@ import pytest
 from bench.base import processes
 from bench.errors import RequestError
 from bench.networks import sharing
+from bench.records import disk
 from bench.records.check import check
-from tests.worlds.tools import alike, carried, in_place, installed, interrupted, planned, trained, world
+from tests.factories.commands import bench, runs_of
+from tests.worlds.tools import alike, carried, installed, interrupted, planned, trained, world
 
 TASK, TEACHER = world("nodes"), world("propagation", "12")
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    in_place(monkeypatch)
-    return monkeypatch
-
-
 @pytest.mark.parametrize("method", ["kd", "rkd"])
-def test_a_smaller_network_learns_from_a_larger_one(method: str, quick: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_smaller_network_learns_from_a_larger_one(
+    method: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     spec = planned(TASK, method, world("propagation", "6"), TEACHER)
     record = carried(spec, tmp_path / "results")
     assert record.metrics.main.value > 0.6 and record.teacher.main.value > 0.6  # of three classes
     assert record.efficiency.latency["single"]["p50_ms"] > 0
     assert "single_128" not in record.efficiency.latency and "not timed" in " ".join(record.efficiency.notes)
-    installed(quick, TASK)
+    installed(monkeypatch, TASK)
     assert check(tmp_path / "results") == (1, [])
 
 
@@ -40,7 +40,10 @@ def test_an_interrupted_run_gives_the_same_student(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_measuring_process_reads_the_plug_ins_by_path(tmp_path: Path) -> None:
-    record = carried(planned(TASK, "kd", world("propagation", "5"), TEACHER), tmp_path)
+    asked = ("run", "--task", TASK, "--method", "kd", "--student", world("propagation", "5"), "--teacher", TEACHER)
+    with patch("tests.factories.commands.brief_clock", nullcontext):
+        answer = bench(*asked, "--device", "cpu", "--results", tmp_path, "--json")
+    record = disk.read(Path(runs_of(answer)[0]["record"]))
     assert record.efficiency.parameters.total < record.teacher.efficiency.parameters.total
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from bench.plugins import registry
 from bench.records.check import check
-from tests.worlds.tools import WORLDS, alike, carried, in_place, installed, interrupted, planned, trained, world
+from tests.worlds.tools import WORLDS, alike, carried, installed, interrupted, planned, trained, world
 
 PAGE = WORLDS.parents[1] / "docs/add-a-kind.md"
 
@@ -30,7 +30,6 @@ def task(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
 def test_it_is_taught_distilled_scored_and_checked(
     method: str, task: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    in_place(monkeypatch)
     spec = planned(task, method, world("propagation", "6"), world("propagation", "12"))
     record = carried(spec, tmp_path / "results")
     assert record.metrics.main.value > 0.5 and record.metrics.choices[0].step > 0  # of three grades

@@ -8,7 +8,7 @@ import pytest
 
 from bench.errors import RequestError
 from bench.records.check import check
-from tests.worlds.tools import alike, carried, in_place, installed, interrupted, planned, same, trained, world
+from tests.worlds.tools import alike, carried, installed, interrupted, planned, same, trained, world
 
 TASK, STUDENT, TEACHER = world("nodes"), world("propagation", "6"), world("propagation", "12")
 
@@ -17,7 +17,6 @@ TASK, STUDENT, TEACHER = world("nodes"), world("propagation", "6"), world("propa
 def test_a_run_leaves_a_sound_record_and_resumes_exactly(
     method: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    in_place(monkeypatch)
     spec = planned(TASK, world(method), STUDENT, TEACHER)
     record = carried(spec, tmp_path / "results")
     installed(monkeypatch, TASK)

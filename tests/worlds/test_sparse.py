@@ -15,7 +15,7 @@ from bench.runs.protocol import build_student
 from bench.training import checkpoint
 from bench.training.loop import Trainer
 from bench.training.mover import clipped
-from tests.worlds.tools import TOY, alike, carried, in_place, installed, interrupted, planned, trained, world
+from tests.worlds.tools import TOY, alike, carried, installed, interrupted, planned, trained, world
 
 STUDENT, TEACHER = world("bags", "8"), "bow:8"
 
@@ -39,7 +39,6 @@ def test_rows_of_words_that_were_not_read_stay(tmp_path: Path) -> None:
 
 
 def test_a_run_leaves_a_sound_record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    in_place(monkeypatch)
     record = carried(planned(TOY, world("two_movers"), STUDENT, TEACHER), tmp_path)
     assert record.efficiency.parameters.embedding == 8 * (record.efficiency.parameters.embedding // 8) > 0
     installed(monkeypatch, TOY)

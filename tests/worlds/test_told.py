@@ -16,7 +16,7 @@ from bench.records import disk
 from bench.records.arrays import unpack
 from bench.records.check import check
 from bench.training.evaluation import Evaluation
-from tests.worlds.tools import TOY, alike, carried, in_place, installed, interrupted, planned, trained, world
+from tests.worlds.tools import TOY, alike, carried, installed, interrupted, planned, trained, world
 
 TEACHER = world("told", "8")
 
@@ -24,7 +24,6 @@ TEACHER = world("told", "8")
 @pytest.fixture
 def results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Two runs under the same teacher."""
-    in_place(monkeypatch)
     installed(monkeypatch, TOY)
     for method in ("kd", "finetune"):
         carried(planned(TOY, method, "bow:8", TEACHER), tmp_path / "results")

@@ -9,8 +9,6 @@ import pytest
 import torch
 
 from bench.base.console import Console
-from bench.measuring import session
-from bench.measuring.clock import Effort, carry_out
 from bench.plugins import registry
 from bench.records import disk
 from bench.records.schemas import Record
@@ -18,10 +16,10 @@ from bench.runs import sweep
 from bench.runs.protocol import Distilled, distil
 from bench.runs.spec import Request, Spec, resolve
 from bench.training.loop import Trainer
+from tests.factories.commands import brief_clock
 
 WORLDS = Path(__file__).parent
 TOY = str(WORLDS.parent / "factories/toy.py")
-SHORT = Effort(inputs=4, rounds=2, seconds=0.01, most=4, limit=0.1)
 QUIET = Console(quiet=True)
 
 
@@ -37,15 +35,10 @@ def planned(task: str, method: str, student: str, teacher: str = "", *settings: 
 
 
 def carried(spec: Spec, results: Path) -> Record:
-    """The record that the run leaves."""
-    found = sweep.run_one(spec, results, torch.device("cpu"), QUIET)
+    """The record that the run leaves, its networks timed briefly."""
+    with brief_clock():
+        found = sweep.run_one(spec, results, torch.device("cpu"), QUIET)
     return disk.read(Path(found["record"]))
-
-
-def in_place(patch: pytest.MonkeyPatch) -> None:
-    """Few timings, in this process: what is timed matters here, how long it takes does not."""
-    patch.setitem(session.EFFORTS, "mini", SHORT)
-    patch.setattr(session, "in_child", lambda job, console: carry_out(job, lambda *progress: None))
 
 
 def installed(patch: pytest.MonkeyPatch, task: str) -> None:
