@@ -158,12 +158,17 @@ class Cost(Part):
         return None if self.teacher_forwards is None else self.teacher_forwards + self.teacher_forwards_reused
 
     @property
-    def seconds(self) -> float | None:
-        """Of all that the student took, whichever run paid for it; None: unknown."""
+    def own_seconds(self) -> float | None:
+        """Without the runs that came first; None: unknown."""
         if self.teacher_seconds is None:
             return None
-        own = self.train_seconds + self.teacher_seconds + self.teacher_seconds_reused
-        return own + (self.before.seconds if self.before else 0.0)
+        return self.train_seconds + self.teacher_seconds + self.teacher_seconds_reused
+
+    @property
+    def seconds(self) -> float | None:
+        """Of all that the student took, whichever run paid for it; None: unknown."""
+        own = self.own_seconds
+        return own if own is None or self.before is None else own + self.before.seconds
 
 
 class Provenance(Part):

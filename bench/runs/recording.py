@@ -60,7 +60,7 @@ def before(spec: Spec, results: Path) -> dict[str, Any] | None:
         "runs": len(costs),
         "student_updates": sum(c.student_updates for c in costs),
         "teacher_forwards": sum(c.forwards or 0 for c in costs),
-        "seconds": sum(c.seconds or 0.0 for c in costs),
+        "seconds": sum(c.own_seconds or 0.0 for c in costs),
     } if costs else None  # fmt: skip
 
 
