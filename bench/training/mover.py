@@ -18,9 +18,10 @@ class Mover:
 
     def __init__(self, part: Part, modules: Mapping[str, nn.Module], stage: Stage, examples: int) -> None:
         self.settings, self.updates = part.optimiser, stage.updates
-        self.parameters = [p for p in dict.fromkeys(part.parameters(modules)) if p.requires_grad]
+        learning = [p for p in dict.fromkeys(part.parameters(modules)) if p.requires_grad]
+        self.optimiser = over(self.settings, learning)
+        self.parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         self.warmup = round(self.settings.warmup * examples / stage.batch_size)
-        self.optimiser = over(self.settings, self.parameters)
 
     def move(self, step: int) -> None:
         """One update with the gradients that are there, which are gone then."""
