@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -104,16 +103,10 @@ class Rows:
 
     def _create(self) -> None:
         """Empty files: they take no room on disk before something is written into them."""
-        temporary = self.folder.with_name(f".writing-{self.key}")
-        folders.make_folder(temporary.parent)
-        for left in (self.folder, temporary):
-            shutil.rmtree(left, ignore_errors=True)
-        with folders.told(self.folder.parent):
-            temporary.mkdir()
+        with folders.appearing(self.folder) as new:
             for name, (dtype, count) in self._wanted().items():
-                np.lib.format.open_memmap(temporary / f"{name}.npy", "w+", np.dtype(dtype), (count,))
-            self._note(temporary)
-            temporary.replace(self.folder)
+                np.lib.format.open_memmap(new / f"{name}.npy", "w+", np.dtype(dtype), (count,))
+            self._note(new)
 
     def _note(self, folder: Path) -> None:
         new = folder / ".meta.json"
