@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,27 +27,17 @@ from bench.task import Task
 from bench.teachers.plans import is_shape
 
 
-@dataclass(frozen=True)
-class ProfileRequest:
-    """A command line of `bench profile`."""
+def profile(request: Request, quick: bool, device: torch.device, console: Console) -> tuple[dict[str, Any], Samples]:
+    """The profile without its samples, and the samples; of a request without methods, whose task may be left out.
 
-    students: Sequence[str]
-    teacher: str = ""
-    task: str = ""
-    track: str = "mini"
-    data_dir: Path | None = None
-    settings: Sequence[str] = ()
-    quick: bool = False
-
-
-def profile(request: ProfileRequest, device: torch.device, console: Console) -> tuple[dict[str, Any], Samples]:
-    """The profile without its samples, and the samples. RequestError: an unknown or impossible architecture."""
+    RequestError: an unknown or impossible architecture.
+    """
     started = now()
-    named = request.task or first_task(request.students)
-    task = open_tasks(Request([named], [], [], track=request.track, data_dir=request.data_dir))[0]
+    named = request.tasks or [first_task(request.students)]
+    task = open_tasks(replace(request, tasks=named))[0]
     networks = build(request, task, device)
     task.unseal()  # inputs alone: nothing is trained, chosen or scored
-    effort = session.QUICK if request.quick else session.STANDARD
+    effort = session.QUICK if quick else session.STANDARD
     found = session.measure(networks, task.inputs("test"), frozenset({task.goal.output}), effort, console, task.lengths)
     sizes = {
         name: found["models"][name] | {"parameters": parameters(n), "disk_bytes": 0, "origin": n.origin}
@@ -70,7 +60,7 @@ def first_task(students: Sequence[str]) -> str:
     raise RequestError(f"no task packages inputs for {', '.join(students)} together: name one with --task")
 
 
-def build(request: ProfileRequest, task: Task, device: torch.device) -> dict[str, Network]:
+def build(request: Request, task: Task, device: torch.device) -> dict[str, Network]:
     """Networks by name, the teacher first. A teacher may be a model or, as `bert:12x768`, a student's shape."""
     given, used = parse_settings(request.settings), set[tuple[str, str]]()  # --set family.key=value
     reference = request.teacher or task.track.teacher

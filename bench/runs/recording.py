@@ -73,12 +73,8 @@ def first(spec: Spec) -> dict[str, Spec]:
 
 
 def data(task: Task) -> dict[str, Any]:
-    card = task.card()
-    return {
-        "source": task.source.kind, "identity": task.identity(), "title": card.title, "origin": card.source,
-        "revision": card.revision, "licence": card.licence, "citation": card.citation,
-        "splits": dict(card.splits), "sizes": dict(card.sizes), "notes": list(card.notes),
-    }  # fmt: skip
+    card = vars(task.card())
+    return card | {"source": task.source.kind, "identity": task.identity(), "origin": card["source"]}
 
 
 def size(network: Network, measured: dict[str, Any], disk_bytes: int, name: str) -> dict[str, Any]:
@@ -90,11 +86,10 @@ def efficiency(spec: Spec, student: Network, measured: dict[str, Any], weights: 
     """The student's, beside the teacher's."""
     speedups = measured["speedups"]["student"]
     samples = files.sha256(pack(flatten_samples(measured["samples"])))
-    kept = {key: measured[key] for key in ("scope", "device", "threads", "inputs", "notes", "noise", "seen")}
-    return size(student, measured, weights.stat().st_size, "student") | kept | {
+    names = ("scope", "device", "threads", "inputs", "notes", "noise", "seen", "measured", "commit", "dirty")
+    return size(student, measured, weights.stat().st_size, "student") | {key: measured[key] for key in names} | {
         "speedup": speedups["single"], "speedups": speedups, "noisy": bool(measured["noise"]),
         "samples": {"file": f"{spec.run_id}.samples.npz", "sha256": samples},
-        "measured": measured["measured"], "commit": measured["commit"], "dirty": measured["dirty"],
     }  # fmt: skip
 
 

@@ -295,7 +295,7 @@ def test_wrong_requests(trained, tmp_path, monkeypatch):
         attempt(out=tmp_path / "repository", force=True)
     with pytest.raises(RequestError, match="holds more than an export"):
         attempt(out=trained.folder, force=True)
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "repository/empty"))
     with pytest.raises(RequestError, match=r"no longer in the store .*: run it again with --results elsewhere"):
         attempt()
     monkeypatch.setattr(onnx.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else name)
