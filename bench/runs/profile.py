@@ -24,7 +24,7 @@ from bench.records.arrays import Samples, flatten_samples
 from bench.records.schemas import Profile
 from bench.runs.spec import Request, defaults, open_tasks, override, parse_settings
 from bench.task import Task
-from bench.teachers.plans import is_shape
+from bench.teachers.plans import is_shape, split_shape
 
 
 def profile(request: Request, quick: bool, device: torch.device, console: Console) -> tuple[dict[str, Any], Samples]:
@@ -52,7 +52,7 @@ def profile(request: Request, quick: bool, device: torch.device, console: Consol
 
 def first_task(students: Sequence[str]) -> str:
     """The task whose inputs are read when none is named: the first that packages what the students read."""
-    wanted = {registry.find("student", name.partition(":")[0]).declares.get("reads", "text") for name in students}
+    wanted = {registry.find("student", split_shape(name)[0]).declares.get("reads", "text") for name in students}
     for name, plugin in registry.found("task").items():
         cls = registry.load(plugin)
         if "mini" in cls.tracks and {cls.reads} == (wanted or {"text"}):
@@ -87,7 +87,7 @@ def ready(reference: str, task: Task) -> Network | None:
 
 def shaped(name: str, task: Task, base: Network | None, given: dict[str, str], used: set[tuple[str, str]]) -> Network:
     """A student as a run would start it, with the base teacher's tokenizer."""
-    family, _, size = name.partition(":") if not name.endswith(".py") else (name, "", "")
+    family, size = split_shape(name)
     plugin = registry.find("student", family)
     cls = registry.load(plugin)
     if cls.reads != task.reads:

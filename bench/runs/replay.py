@@ -124,7 +124,7 @@ def _words(record: Record) -> list[str]:
 
 def _option(record: Record, name: str) -> str:
     """The value of an option in the command that made the record; empty: it has none."""
-    return next(iter(_words(record)[_words(record).index(name) + 1 :]), "") if name in _words(record) else ""
+    return next((after for word, after in itertools.pairwise(_words(record)) if word == name), "")
 
 
 def _teacher(record: Record) -> str:
@@ -166,8 +166,7 @@ def _settings(record: Record, names: Mapping[str, str]) -> Iterator[str]:
         raise RequestError(f"the task '{spec.task}' has no {spec.track} track any more")
     owners = {"track": ("track", task.tracks[spec.track])}
     for kind in ("method", "student"):
-        match = FILE.fullmatch(names[kind])
-        plugin = registry.find(kind, match[1] if match else names[kind].partition(":")[0])
+        plugin = registry.find(kind, split_shape(names[kind])[0])
         owners[kind] = plugin.name, registry.load(plugin).Settings()
     for kind, (owner, base) in owners.items():
         defaults = dataclasses.asdict(base)
