@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.base.files import replace
 from bench.base.processes import main_first
 from bench.errors import BenchError
 from bench.store import folders
@@ -109,9 +110,7 @@ class Rows:
             self._note(new)
 
     def _note(self, folder: Path) -> None:
-        new = folder / ".meta.json"
-        new.write_text(json.dumps(self.meta, indent=1))
-        new.replace(folder / "meta.json")
+        replace(folder / "meta.json", json.dumps(self.meta, indent=1).encode())
 
     def missing(self, rows: np.ndarray) -> np.ndarray:
         """Those of `rows` that are not computed yet."""
