@@ -10,7 +10,7 @@ thrown away. Both stages use no labels.
 Jiao et al., Findings of EMNLP 2020, arXiv:1909.10351; official code huawei-noah/Pretrained-Language-Model, TinyBERT.
 The paper starts from a student distilled on general text (`--set bert.init=FOLDER`, as of
 huawei-noah/TinyBERT_General_4L_312D) and trains on augmented data (`--set augment=FOLDER` of a masked language model,
-see bench.networks.augmentation); without them this is its task distillation alone, which the paper's ablation puts 3
+see _augmentation.py); without them this is its task distillation alone, which the paper's ablation puts 3
 and 7 points lower. Deviations: the official code never switches the teacher's dropout off (`replicate=true` leaves it
 on); it regresses STS-B to the gold label where its authors say the paper used the teacher's, as here. Needs from the
 teacher: hidden states and attention scores in every step, and as many heads as the student.
@@ -80,7 +80,7 @@ class Tinybert(Method):
         )
 
     def augmented(self) -> Examples:
-        from bench.networks.augmentation import augment
+        from bench.baselines._augmentation import augment
 
         return augment(self.run.task.examples("distil"), self.settings.augment, self.settings.copies, self.run.seed)
 

@@ -13,7 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.image_files import (
+from bench.data.images import VIEWS, Images
+from bench.errors import unknown
+from bench.inputs import Examples, digest_texts, single
+from bench.scoring.metrics import METRICS
+from bench.sources import DataError, Source, filled, hub_rows, package_file
+from bench.task import Card, Outputs, Predictions, Scores, Task, Track
+from bench.tasks._image_files import (
     Pool,
     decoded_pool,
     files_pool,
@@ -23,12 +29,6 @@ from bench.data.image_files import (
     read_table,
     share,
 )
-from bench.data.images import VIEWS, Images
-from bench.errors import unknown
-from bench.inputs import Examples, digest_texts, single
-from bench.scoring.metrics import METRICS
-from bench.sources import DataError, Source, filled, hub_rows, package_file
-from bench.task import Card, Outputs, Predictions, Scores, Task, Track
 
 # Class names in the order of their numbers, which is the Hub's and that of the archives.
 CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"

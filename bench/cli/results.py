@@ -149,12 +149,13 @@ def profile(
 ) -> None:
     """Size and speed of architectures beside a teacher's. Trains nothing; weights are random where it says so."""
     from bench.runs import profile as profiling
+    from bench.runs.spec import Request
     from bench.runs.sweep import choose_device
 
     if out is not None and out.suffix != ".json":
         raise RequestError(f"--out {out}: give a name that ends in .json")
-    request = profiling.ProfileRequest(student, teacher, task, track, data_dir, settings or [], quick)
-    found, samples = profiling.profile(request, choose_device(device), Console())
+    request = Request([task] if task else [], [], student, teacher, track, data_dir=data_dir, settings=settings or [])
+    found, samples = profiling.profile(request, quick, choose_device(device), Console())
     if out is not None:
         profiling.write(out, found, samples)
     if as_json:

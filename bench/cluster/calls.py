@@ -22,6 +22,7 @@ from bench.cluster import ray_cluster, worker
 from bench.cluster.ray_cluster import Cluster, Share, Work
 from bench.records import disk
 from bench.runs import sweep
+from bench.runs.recording import with_first
 from bench.runs.spec import Request, Spec
 from bench.store import folders
 from bench.teachers import plans
@@ -73,7 +74,7 @@ def carry_out(
         share = cluster.share(device, jobs)
         console(f"Ray: {cluster.describe()}; {share.describe()}")
         told = worker.order(request, results, share.device, share.threads)
-        runs = [s for s in {s.run_id: s for s in worker.with_wanted(specs)}.values() if not is_finished(s, results)]
+        runs = [s for s in with_first(specs).values() if not is_finished(s, results)]
         finish = partial(carry_out_calls, cluster, told, console)
         finish(teach_calls(runs, share))
         finish(time_calls(runs, cluster, share))

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from bench.errors import RequestError
 from bench.measuring.machine import threads
 from bench.runs import sweep
 from bench.runs.protocol import time_ahead
+from bench.runs.recording import with_first
 from bench.runs.spec import Request, Spec, resolve
 from bench.runs.teach import ensure
 from bench.store import folders
@@ -102,11 +102,4 @@ def resolved(told: str) -> dict[str, Spec]:
     """The runs of the command and those that they want, by id; worked out once for all parts that this worker gets."""
     request = json.loads(told)["request"]
     data_dir = request["data_dir"] and Path(request["data_dir"])
-    return {s.run_id: s for s in with_wanted(resolve(Request(**request | {"data_dir": data_dir})))}
-
-
-def with_wanted(specs: Iterable[Spec]) -> Iterator[Spec]:
-    """Every run after those that it wants, which may want others; one may come several times."""
-    for spec in specs:
-        yield from with_wanted(other for _, other in spec.wanted)
-        yield spec
+    return with_first(resolve(Request(**request | {"data_dir": data_dir})))

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,13 +45,7 @@ class Images(Pool):
     def __len__(self) -> int:
         return len(self.pixels)
 
-    @overload
-    def __getitem__(self, index: int) -> np.ndarray: ...
-
-    @overload
-    def __getitem__(self, index: slice | np.ndarray | Sequence[int]) -> Images: ...
-
-    def __getitem__(self, index: Any) -> np.ndarray | Images:
+    def __getitem__(self, index: Any) -> Any:
         found = self.pixels[index]
         return Images(found) if found.ndim == 4 else found
 
@@ -64,7 +58,7 @@ class Images(Pool):
         return self.pixels.shape[2], self.pixels.shape[3]
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Images:
-        return self[np.asarray(rows, np.int64)]
+        return Images(self.pixels[np.asarray(rows, np.int64)])
 
     def sizes(self) -> np.ndarray:
         """All images are of one size."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,12 @@ ON_HUB = re.compile(r"([\w.-]+/[\w.-]+)@")  # owner/name@commit, as models.Place
 HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")  # controls, and marks that turn text round
 
 
-def write(folder: Path, record: Record, kind: str, network: Network, spec: Spec, siblings: Sequence[Record]) -> None:
-    """README.md of an exported folder."""
+def write(folder: Path, path: Path, record: Record, kind: str, network: Network, spec: Spec) -> None:
+    """README.md of an exported folder; beside the record, at `path`, lie those of the other seeds."""
     text = render(
-        record, siblings, kind=kind, command=shlex.join(replay.command_of(record)), pipeline=spec.task.goal.pipeline,
-        base_models=hub_parents(spec), backbone=isinstance(network, TransformerNetwork), max_length=_limit(network),
+        record, siblings(path, record), kind=kind, command=shlex.join(replay.command_of(record)),
+        pipeline=spec.task.goal.pipeline, base_models=hub_parents(spec),
+        backbone=isinstance(network, TransformerNetwork), max_length=getattr(network, "max_length", None),
         method_title=str(spec.method.declares.get("title", spec.method.summary)),
         method_citation=str(spec.method.declares.get("citation", "")),
     )  # fmt: skip
@@ -41,10 +42,6 @@ def hub_parents(spec: Spec) -> list[str]:
     """The Hub's names of the teacher and of the checkpoint that the student began as, where they came from there."""
     versions = (spec.values["versions"].get(key, "") for key in ("teacher", "initial"))
     return list(dict.fromkeys(match[1] for version in versions if (match := ON_HUB.match(version))))
-
-
-def _limit(network: Network) -> int | None:
-    return getattr(network, "max_length", None)
 
 
 def siblings(path: Path, record: Record) -> list[Record]:
@@ -66,7 +63,7 @@ def render(record: Record, siblings: Sequence[Record], **context: Any) -> str:
     }  # fmt: skip
     front = Markup(front_matter(record, context["kind"], context["pipeline"], context["base_models"]))
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return page.render(run=record, seeds=siblings, front=front, speed=speed(record), loyalty=loyalty(record), **context)
+    return page.render(run=record, seeds=siblings, front=front, **context)
 
 
 def one_line(value: object) -> str:
@@ -121,18 +118,3 @@ def front_matter(record: Record, kind: str, pipeline: str, base_models: Sequence
         model_name=one_line(f"{record.spec['student']} by {record.spec['method']}"), eval_results=results or None,
     )  # fmt: skip
     return data.to_yaml()
-
-
-def speed(record: Record) -> dict[str, Any]:
-    """What was measured of size and speed: {parameters, bytes, p50_ms, per_s, speedup, low, high, device ...}."""
-    e = record.efficiency
-    return {
-        "parameters": e.parameters, "bytes": e.disk_bytes, "p50_ms": e.latency.get("single", {}).get("p50_ms"),
-        "per_s": e.throughput.get("offline_per_s"), "ratio": e.speedup.value, "ci95": e.speedup.ci95,
-        "device": e.device, "threads": e.threads, "scope": e.scope, "noisy": e.noisy,
-    }  # fmt: skip
-
-
-def loyalty(record: Record) -> Mapping[str, Mapping[str, float]]:
-    """{data set: {measure: value}}: how closely the student follows the teacher's predictions; empty: not recorded."""
-    return record.metrics.loyalty

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,12 +18,10 @@ from bench.export import card, hf, onnx
 from bench.network import Network
 from bench.networks.inference import outputs
 from bench.records import disk
-from bench.records.schemas import Record
 from bench.runs import replay
-from bench.runs.protocol import build_student, make_teacher
+from bench.runs.protocol import restore, weights_of
 from bench.runs.spec import Spec
 from bench.store import folders
-from bench.training import checkpoint
 
 FORMATS = ("hf", "onnx")
 TOLERANCE = 1e-4  # largest difference of an output, for outputs up to 1; of their size beyond that. fp32, our choice
@@ -44,17 +40,19 @@ def export(
     check_place(out, results, force)
     path = replay.find_record(results, run)
     record = disk.read(path)
-    check_kept(record)
     spec = replay.spec_of(record, data_dir)
     console(f"{spec.label}  ({record.run_id})")
     network = rebuild(spec)
-    with temporary(out) as folder, redirect_stdout(sys.stderr):  # the libraries may talk; --json must not
+    with replacing(out) as folder, redirect_stdout(sys.stderr):  # the libraries may talk; --json must not
         difference = write(kind, network, spec, folder)
         console(f"  read back: {len(samples(spec))} inputs, largest difference {difference:.1e}")
-        card.write(folder, record, kind, network, spec, card.siblings(path, record))
-        files = publish(folder, out)
+        card.write(folder, path, record, kind, network, spec)
+        files = sorted(p for p in folder.rglob("*") if p.is_file())
+        names = [p.relative_to(folder).as_posix() for p in files]
+        for file in files:
+            file.chmod(0o644)
     return {
-        "run_id": record.run_id, "format": kind, "out": str(out), "files": files, "largest_difference": difference,
+        "run_id": record.run_id, "format": kind, "out": str(out), "files": names, "largest_difference": difference,
     }  # fmt: skip
 
 
@@ -76,37 +74,15 @@ def check_place(out: Path, results: Path, force: bool) -> None:
         )
 
 
-def weights_of(run_id: str) -> Path:
-    return folders.root() / "runs" / run_id / "student.safetensors"
-
-
-def check_kept(record: Record) -> None:
-    """RequestError: the student's weights are no longer in the store; says how to make them again."""
-    weights = weights_of(record.run_id)
-    if not weights.exists():
-        again = shlex.join([*replay.command_of(record), "--results", "again"])
-        raise RequestError(
-            f"the student of {record.run_id} is not in the store ({weights}): train it again with `{again}`, then "
-            "export it; in another results folder, because runs that have a record are skipped"
-        )
-
-
 def rebuild(spec: Spec) -> Network:
     """The student of a finished run, on the CPU, ready to predict."""
     if spec.task.goal.outputs:
         raise RequestError(f"bench export writes sentence encoders; {spec.task.name} has a '{spec.task.kind}' student")
-    with folders.locked(f"run-{spec.run_id}"):
-        kept = checkpoint.load(weights_of(spec.run_id))
-    if kept is None:
-        raise RequestError(f"the student of {spec.run_id} is no longer in the store: run it again")
-    tensors, state = kept
-    teacher = make_teacher(spec, torch.device("cpu"), Console(quiet=True))
-    network = build_student(spec, teacher, blueprint=state.get("blueprint"))
     try:
-        network.load_state_dict(tensors)
+        with folders.locked(f"run-{spec.run_id}"):
+            return restore(spec, torch.device("cpu"), Console(quiet=True))[0].eval()
     except RuntimeError as error:
-        raise BenchError(f"{weights_of(spec.run_id)} does not fit the student {spec.values['student']}") from error
-    return network.eval()
+        raise BenchError(f"{weights_of(spec)} does not fit the student {spec.values['student']}") from error
 
 
 def write(kind: str, network: Network, spec: Spec, folder: Path) -> float:
@@ -147,32 +123,19 @@ def largest_difference(
 
 
 @contextmanager
-def temporary(out: Path) -> Iterator[Path]:
-    """A folder beside the target that is gone afterwards, whatever happens."""
-    folders.make_folder(out.absolute().parent)
-    folder = out.absolute().with_name(f".{out.absolute().name}-{os.getpid()}.partial")
-    shutil.rmtree(folder, ignore_errors=True)
-    folders.make_folder(folder)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def publish(folder: Path, out: Path) -> list[str]:
-    """Put the finished folder in its place; the names of its files."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    names = [p.relative_to(folder).as_posix() for p in files]
-    old = folder.with_suffix(".old")
-    try:
-        for path in files:
-            path.chmod(0o644)
-        if out.exists():
-            out.replace(old)
-        folder.replace(out)
-    except OSError as error:
-        if old.exists() and not out.exists():
-            old.replace(out)
-        raise BenchError(f"cannot write {out}: {error.strerror}") from error
-    shutil.rmtree(old, ignore_errors=True)
-    return names
+def replacing(out: Path) -> Iterator[Path]:
+    """A folder that is put in the place of `out` when all goes well, and is gone when it does not."""
+    out = out.absolute()
+    folders.make_folder(out.parent)
+    with TemporaryDirectory(prefix=f".{out.name}-", suffix=".partial", dir=out.parent) as scratch:
+        new, old = Path(scratch) / "new", Path(scratch) / "old"
+        new.mkdir()
+        yield new
+        try:
+            if out.exists():
+                out.replace(old)
+            new.replace(out)
+        except OSError as error:
+            if old.exists():
+                old.replace(out)
+            raise BenchError(f"cannot write {out}: {error.strerror}") from error

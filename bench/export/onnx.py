@@ -6,8 +6,7 @@ import importlib.util
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +106,9 @@ def exported(graph: nn.Module, output: str) -> Any:
     ids, mask = torch.zeros(3, 7, dtype=torch.int64), torch.ones(3, 7, dtype=torch.int64)
     mask[1, 4:] = 0
     shape = {0: "batch", 1: "length"}
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # the exporter warns of its own inner workings
     try:
-        with quiet(), torch.no_grad():
+        with warnings.catch_warnings(action="ignore"), torch.no_grad():
             program = torch.onnx.export(
                 graph, (ids, mask), dynamo=True, input_names=list(INPUTS), output_names=[NAMES.get(output, output)],
                 dynamic_shapes=(shape, shape), opset_version=OPSET, verbose=False,
@@ -120,20 +120,6 @@ def exported(graph: nn.Module, output: str) -> Any:
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()
     return program
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """The exporter warns of its own inner workings."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)
 
 
 def read(folder: Path) -> Callable[[Sequence[str]], np.ndarray]:

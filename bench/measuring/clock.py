@@ -94,7 +94,7 @@ def carry_out(job: Job, report: Report) -> dict[str, Any]:
         report(point.name, number, len(points))
         torch.set_num_threads(point.threads)
         calls = {name: make_calls(point, n, encoded[name], job) for name, n in networks.items()}
-        steady = [warm_up(c, clock(device), job.effort) for c in calls.values()]
+        steady = [warm_up(c, Clock(device), job.effort) for c in calls.values()]
         unsteady += [] if all(steady) else [point.name]
         samples |= time_point(point.name, calls, device, job.effort, power if point.name == "offline" else None, joules)
     offline = {name: sum(map(len, r)) for name, r in samples.get("offline", {}).items()}
@@ -170,43 +170,34 @@ def _raw(network: Network, inputs: Pool, want: frozenset[str]) -> Call:
     return call
 
 
-class HostClock:
-    """perf_counter_ns around the call."""
-
-    def __init__(self) -> None:
-        self.on_device: list[int] = []
-
-    def time(self, call: Call) -> int:
-        start = time.perf_counter_ns()
-        call()
-        return time.perf_counter_ns() - start
-
-
-class CudaClock(HostClock):
-    """The host's clock until the device is done, which is what a user waits for, and CUDA events beside it."""
+class Clock:
+    """perf_counter_ns around the call; on a GPU until it is done, as a user waits, and CUDA events beside it."""
 
     def __init__(self, device: torch.device) -> None:
-        super().__init__()
-        self.device = device
-        self.start, self.end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        self.device, self.on_device = device, list[int]()
+        on_gpu = device.type == "cuda"
+        self.events = [torch.cuda.Event(enable_timing=True) for _ in range(2)] if on_gpu else []
 
     def time(self, call: Call) -> int:
+        if self.events:
+            return self._on_gpu(call, *self.events)
+        began = time.perf_counter_ns()
+        call()
+        return time.perf_counter_ns() - began
+
+    def _on_gpu(self, call: Call, start: Any, end: Any) -> int:
         torch.cuda.synchronize(self.device)
         began = time.perf_counter_ns()
-        self.start.record()
+        start.record()
         call()
-        self.end.record()
+        end.record()
         torch.cuda.synchronize(self.device)
         took = time.perf_counter_ns() - began
-        self.on_device.append(round(self.start.elapsed_time(self.end) * 1e6))  # ms
+        self.on_device.append(round(start.elapsed_time(end) * 1e6))  # ms
         return took
 
 
-def clock(device: torch.device) -> HostClock:
-    return CudaClock(device) if device.type == "cuda" else HostClock()
-
-
-def warm_up(calls: list[Call], timer: HostClock, effort: Effort) -> bool:
+def warm_up(calls: list[Call], timer: Clock, effort: Effort) -> bool:
     """Passes until the median of the last is within 2% of the one before; False: given up after a while.
 
     A pass of fewer than ten calls is repeated to make ten, or two where a call takes long.
@@ -235,7 +226,7 @@ def time_point(
         if done >= FEWEST and time.perf_counter() > stop:
             break
         for name, own in calls.items():
-            timer = clock(device)
+            timer = Clock(device)
             before = power.joules() if power else 0.0
             found[key][name].append(list(turn(own, timer, effort)))
             joules[name] += (power.joules() - before) if power else 0.0
@@ -243,7 +234,7 @@ def time_point(
     return found | ({f"{key}_device": on_device} if device.type == "cuda" else {})
 
 
-def turn(calls: list[Call], timer: HostClock, effort: Effort) -> Iterator[int]:
+def turn(calls: list[Call], timer: Clock, effort: Effort) -> Iterator[int]:
     """Whole passes, until the turn has had its share of the time; after a call or two that bring the caches back."""
     for call in calls[:2] if len(calls) > 1 else ():
         call()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.base import processes
+from bench.measuring.noise import nvml
 
 WATTS = 10.0  # of one busy CPU core: an assumption, the same on every machine
 POWERCAP = Path("/sys/class/powercap")
@@ -27,13 +28,8 @@ class Nvml:
     source = "nvml: the GPU alone"
 
     def __init__(self, device: Any) -> None:
-        import pynvml
-        import torch
-
-        pynvml.nvmlInit()
-        uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
-        self.handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-        self.read = pynvml.nvmlDeviceGetTotalEnergyConsumption
+        library, self.handle = nvml(device)
+        self.read = library.nvmlDeviceGetTotalEnergyConsumption
         self.joules()
 
     def joules(self) -> float:

@@ -53,11 +53,16 @@ def gpu_clock(device: Any) -> float:
     if device.type != "cuda":
         return 0.0
     try:
-        import pynvml
-        import torch
-
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
+        pynvml, handle = nvml(device)
         return float(pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM))
     except Exception:  # no pynvml, no driver
         return 0.0
+
+
+def nvml(device: Any) -> tuple[Any, Any]:
+    """The GPU's own library, and its handle of the device. Raises where one of them is missing (the extra [gpu])."""
+    import pynvml
+    import torch
+
+    pynvml.nvmlInit()
+    return pynvml, pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")

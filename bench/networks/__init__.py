@@ -1,1 +1,1 @@
-"""Anything that runs forward: transformers, readers of words, attention taps, sharing of a batch, augmentation."""
+"""Anything that runs forward: transformers, readers of words, attention taps, sharing of a batch."""

@@ -75,10 +75,9 @@ def signals(taps: list[Tap], want: frozenset[str], mask: Tensor | None) -> dict[
     found: dict[str, tuple[Tensor, ...]] = {}
     if "attention_scores" in want:
         found["attention_scores"] = tuple(t.scores(mask) for t in taps)
-    for name, attribute in (("queries", "query"), ("keys", "key"), ("values", "value")):
-        if name in want:
-            found[name] = tuple(getattr(t, attribute) for t in taps)
+    found |= {name: tuple(getattr(t, part) for t in taps) for name, part in PARTS.items() if name in want}
     return found
 
 
-WANTED = frozenset({"attention_scores", "queries", "keys", "values"})
+PARTS = {"queries": "query", "keys": "key", "values": "value"}
+WANTED = frozenset({"attention_scores", *PARTS})

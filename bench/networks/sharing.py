@@ -38,7 +38,7 @@ def forward(network: Network, inputs: Mapping[str, Tensor], want: frozenset[str]
     with processes.other_random_numbers(), batchnorm.synchronised(network.modules()):
         torch.manual_seed(seed + processes.rank())
         found = network({name: tensor[mine] for name, tensor in inputs.items()}, want)
-    return gathered(found, mine, rows)
+    return found.map(lambda value: Gathered.apply(value, mine, rows))
 
 
 def share(rows: int) -> slice:
@@ -47,12 +47,6 @@ def share(rows: int) -> slice:
     if rows < of:
         raise RequestError(f"a batch of {rows} cannot be shared by {of} processes: raise batch_size or start fewer")
     return slice(number * rows // of, (number + 1) * rows // of)
-
-
-def gathered(own: Signals, mine: slice, rows: int) -> Signals:
-    """Signals of these rows -> signals of all rows."""
-
-    return own.map(lambda value: Gathered.apply(value, mine, rows))
 
 
 class Gathered(torch.autograd.Function):

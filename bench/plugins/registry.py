@@ -20,8 +20,6 @@ from typing import Any
 from bench.errors import BenchError, RequestError, unknown
 
 ROOMS = {"task": "tasks", "method": "baselines", "student": "students", "kind": "kinds"}
-GROUPS = {"task": "bench.tasks", "method": "bench.methods", "student": "bench.students", "kind": "bench.kinds"}
-CONTRACTS = {"task": "Task", "method": "Method", "student": "Student", "kind": "Kind"}
 NAME = re.compile(r"\w[\w-]{0,99}")  # what a file given by path may be called: a folder of records gets its name
 
 
@@ -65,7 +63,7 @@ def found(kind: str) -> dict[str, Plugin]:
     for path in sorted(room(kind).glob("*.py")):
         if not path.stem.startswith("_"):
             plugins[path.stem] = _plugin(kind, path.stem, path, f"bench.{ROOMS[kind]}.{path.stem}")
-    for entry in entry_points(group=GROUPS[kind]):
+    for entry in entry_points(group=f"bench.{kind}s"):
         try:
             spec = importlib.util.find_spec(entry.module)  # imports the packages around the module
         except Exception:
@@ -110,7 +108,7 @@ def load(plugin: Plugin) -> type[Any]:
         raise  # says what to do, as for an extra that is not installed
     except (Exception, SystemExit) as error:
         raise RequestError(f"{plugin.path} cannot be imported: {type(error).__name__}: {error}") from error
-    contract = getattr(importlib.import_module(f"bench.{plugin.kind}"), CONTRACTS[plugin.kind])
+    contract = getattr(importlib.import_module(f"bench.{plugin.kind}"), plugin.kind.capitalize())
     classes = [
         c
         for c in vars(module).values()
@@ -118,7 +116,7 @@ def load(plugin: Plugin) -> type[Any]:
     ]
     if len(classes) != 1:
         names = ", ".join(c.__name__ for c in classes) or "none"
-        raise RequestError(f"{plugin.path} must define one subclass of {CONTRACTS[plugin.kind]}; it defines {names}")
+        raise RequestError(f"{plugin.path} must define one subclass of {plugin.kind.capitalize()}; it defines {names}")
     if not plugin.module:
         _files[module.__name__] = plugin
     return classes[0]
@@ -148,7 +146,7 @@ def _load_file(plugin: Plugin) -> ModuleType:
 
 
 def _plugin(kind: str, name: str, path: Path, module: str) -> Plugin:
-    declares = declared(path, CONTRACTS[kind])
+    declares = declared(path, kind.capitalize())
     if kind == "task" and declares.get("kind") not in found("kind"):
         known = ", ".join(found("kind"))
         raise RequestError(f"{path} must define a subclass of Task with a literal kind: one of {known}")

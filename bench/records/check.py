@@ -1,37 +1,34 @@
 """`bench check`: a folder of results is what it claims to be, found out from the folder alone.
 
-Everything in a record that follows from its stored predictions and samples is computed again. A problem is a path and
-a reason; a broken file never stops the check.
+Everything in a file that follows from its other numbers, its predictions and its samples is computed again. A problem
+is a path and a reason; a broken file never stops the check.
 """
 
 from __future__ import annotations
 
 import datetime
-import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bench.errors import BenchError, RequestError
-from bench.plugins import registry
-from bench.records import derived, disk
-from bench.records.arrays import unflatten, unflatten_samples
-from bench.records.check_others import check_profile, check_teacher
+from bench.records import disk, follows
+from bench.records.arrays import unflatten
 from bench.records.mismatches import mismatches
-from bench.records.schemas import Record
+from bench.records.schemas import Profile, Record, Taught
 from bench.records.specs import TRACK_ORDER, checked_spec
-from bench.records.strict import arrays_beside, read_strictly
+from bench.records.strict import arrays_beside, read_strictly, samples_beside
 from bench.scoring.scores import Array, Predictions, Ragged
 
 SCORED_AGAIN = 1e-6  # of a dev score: the same weights in another batch order
 ARRAYS = {"prediction", "gold", "teacher", "units"}  # of a data set's predictions
-OWN = re.compile(r"[0-9a-f]{16}(\.json|\.npz|\.samples\.npz)")
+RUNS = re.compile(r"(?:[^/]+/){4,}[0-9a-f]{16}(\.json|\.npz|\.samples\.npz)")
+OTHERS = re.compile(rf"{disk.PROFILES}/[^/]+(\.json|\.samples\.npz)|{disk.TEACHERS}/[^/]+\.json")
 
 
 @dataclass(frozen=True)
@@ -45,19 +42,12 @@ def check(results: Path) -> tuple[int, list[Problem]]:
     if not results.is_dir():
         raise RequestError(f"there is no folder of results at {results}")
     found = sorted(walk(results))
-    profiles = [path for path in found if path.parent == results / disk.PROFILES]
-    taught = [path for path in found if path.parent == results / disk.TEACHERS]
-    found = [path for path in found if path not in {*profiles, *taught}]
-    names = {path for path in found if path.suffix == ".json"}
-    problems = [Problem(str(p), why) for p in found if (why := stray(p, results, names))]
-    problems += [Problem(str(p), why) for p in profiles for why in check_profile(p)]
-    problems += [Problem(str(p), why) for p in taught for why in check_teacher(p)]
-    bad = {p.path for p in problems}
-    seen: dict[str, Path] = {}
-    for path in sorted(names):
-        if str(path) not in bad:
-            problems += [Problem(str(path), why) for why in check_record(path, results, seen)]
-    return len(names), problems
+    problems, seen = [], dict[str, Path]()
+    for path in found:
+        reasons = list(stray(path, results)) or (examined(path, results, seen) if path.suffix == ".json" else [])
+        problems += [Problem(str(path), why) for why in reasons]
+    others = (results / disk.PROFILES, results / disk.TEACHERS)
+    return sum(p.suffix == ".json" and p.parent not in others for p in found), problems
 
 
 def walk(folder: Path) -> Iterator[Path]:
@@ -70,39 +60,57 @@ def walk(folder: Path) -> Iterator[Path]:
             yield here
 
 
-def stray(path: Path, results: Path, known: set[Path]) -> str:
-    """Why something in the folder does not belong there; empty: it does."""
+def stray(path: Path, results: Path) -> Iterator[str]:
+    """Why something in the folder does not belong there."""
+    name = path.relative_to(results).as_posix()
     if path.is_symlink():
-        return "a link: results are plain files"
-    if not path.is_file():
-        return "an empty folder" if path.is_dir() else "not a plain file"
-    if path.name.endswith(".partial"):
-        return "left by a write that was interrupted; it can be deleted"
-    if len(path.relative_to(results).parts) < 5 or not OWN.fullmatch(path.name):
-        return "a stray file: not <track>/<task>/<method>/<student>/<run id>.json, .npz or .samples.npz"
-    if path.with_name(path.name.partition(".")[0] + ".json") not in known:
-        return "a stray file: no record of this run lies beside it"
-    return ""
+        yield "a link: results are plain files"
+    elif not path.is_file():
+        yield "an empty folder" if path.is_dir() else "not a plain file"
+    elif path.name.endswith(".partial"):
+        yield "left by a write that was interrupted; it can be deleted"
+    elif not RUNS.fullmatch(name) and not OTHERS.fullmatch(name):
+        yield "a stray file: not <track>/<task>/<method>/<student>/<run id>.json, .npz or .samples.npz"
+    elif not path.with_name(re.sub(r"(\.samples)?\.npz$", ".json", path.name)).is_file():
+        yield "a stray file: no record lies beside it"
 
 
-def check_record(path: Path, results: Path, seen: dict[str, Path]) -> list[str]:
+def examined(path: Path, results: Path, seen: dict[str, Path]) -> list[str]:
     """All that is wrong with one record and the files beside it."""
+    found: list[str] = []
     try:
-        record = read_strictly(path, Record)
-        apart = (of_place(record, path, results, seen), of_content(record), of_times(record), of_curve(record))
-        return [*chain.from_iterable(apart), *of_files(record, path)]
+        if path.parent == results / disk.PROFILES:
+            found += of_profile(path)
+        elif path.parent == results / disk.TEACHERS:
+            found += of_teacher(path)
+        else:
+            record = read_strictly(path, Record)
+            for part in (of_place(record, path, results, seen), of_content(record), of_files(record, path)):
+                found += part
     except BenchError as error:
-        return [str(error).removeprefix(f"{path} is not a valid record: ")]
+        found.append(str(error))
     except Exception as error:  # nothing in a file may stop the check of the others
-        return [f"cannot be checked: {type(error).__name__}: {str(error)[:200]}"]
+        found.append(f"cannot be checked: {type(error).__name__}: {str(error)[:200]}")
+    return found
+
+
+def of_profile(path: Path) -> Iterator[str]:
+    """Latency, throughput and speed-ups of every network follow from the samples."""
+    profile = read_strictly(path, Profile)
+    samples = samples_beside(path, profile.samples, set(profile.models))
+    yield from differing(profile.model_dump(), follows.profile(profile, samples))
+
+
+def of_teacher(path: Path) -> Iterator[str]:
+    """The record of a teacher that was fine-tuned here: its name, and the checkpoint that was kept."""
+    record = read_strictly(path, Taught)
+    best = max((point["dev"] for point in record.curve if "dev" in point), default=None)
+    yield from differing(record.model_dump(), {("key",): path.stem, ("dev",): best})
 
 
 def of_place(record: Record, path: Path, results: Path, seen: dict[str, Path]) -> Iterator[str]:
-    """The run id is the hash of the spec, and the file lies where the spec says, once."""
+    """The file lies where the spec says, once."""
     spec = checked_spec(record, "the record")
-    text = json.dumps(record.spec, sort_keys=True, allow_nan=False)
-    if hashlib.sha256(text.encode()).hexdigest()[:16] != record.run_id:
-        yield f"run_id {record.run_id} is not the hash of the spec"
     expected = disk.path_of(results, record.spec, record.run_id)
     if path != expected:
         yield f"belongs to {expected.relative_to(results)}"
@@ -111,62 +119,27 @@ def of_place(record: Record, path: Path, results: Path, seen: dict[str, Path]) -
     if record.run_id in seen:
         yield f"the same run as {seen[record.run_id]}"
     seen.setdefault(record.run_id, path)
-    data = record.spec.get("data")
-    if not isinstance(data, dict) or (data.get("identity"), data.get("source")) != (
-        record.data.identity,
-        record.data.source,
-    ):
-        yield "data: identity and source are not those of the spec"
-    if (spec.teacher, spec.versions.get("teacher")) != (record.teacher.name, record.teacher.identity):
-        yield "teacher: name and identity are not those of the spec"
-    if spec.student != record.student.name:
-        yield "student: the name is not that of the spec"
 
 
 def of_content(record: Record) -> Iterator[str]:
-    """Numbers that must fit one another, whatever the predictions are."""
-    e, m = record.efficiency, record.metrics
-    for who, size in (("student", e), ("teacher", record.teacher.efficiency)):
-        if size.parameters.total != size.parameters.embedding + size.parameters.active:
-            yield f"{who}: total parameters are not embedding + active"
-    for where, interval in (("metrics.main", m.main), ("teacher.main", record.teacher.main)):
-        if interval and not interval.ci95[0] <= interval.value <= interval.ci95[1]:
-            yield f"{where}: the value is not inside its interval"
-    if e.noise != derived.reasons(e.seen) or e.noisy != bool(e.noise):
-        yield "efficiency: noisy and its reasons do not follow from what was seen"
-    if e.speedup != e.speedups.get("single"):
-        yield "efficiency.speedup is not that of the point single"
+    """Numbers that must fit one another, whatever the predictions are, and times in an order that is possible."""
+    m, p, steps = record.metrics, record.provenance, [point.get("step") for point in record.curve]
+    if not all(type(step) is int and step >= 0 for step in steps):
+        yield "curve: a step is not a whole number from 0 on"
+    else:
+        yield from differing(record.model_dump(), follows.itself(record))
+    if chosen_last(record) and abs(m.dev - m.choices[-1].value) > SCORED_AGAIN:
+        yield "metrics.dev is not the dev score of the last choice"
     if (record.cost.energy_j is None) != (record.cost.energy_source is None):
         yield "cost: energy without a source, or a source without energy"
-    first = checked_spec(record).first
-    if record.cost.before and not 0 < len(first) <= record.cost.before.runs:
-        yield f"cost.before counts {record.cost.before.runs} runs that came first, the spec names {len(first)}"
-    if record.curve and record.cost.student_updates != sum(record.cost.stages.values()):
-        yield "cost: student_updates is not the sum over stages"
-
-
-def of_times(record: Record) -> Iterator[str]:
-    """When it was made, in an order that is possible."""
-    p = record.provenance
-    times = [moment(p.started), moment(p.finished), moment(record.efficiency.measured)]
+    first, before = checked_spec(record).first, record.cost.before
+    if before and not 0 < len(first) <= before.runs:
+        yield f"cost.before counts {before.runs} runs that came first, the spec names {len(first)}"
+    times = [moment(text) for text in (p.started, p.finished, record.efficiency.measured)]
     if None in times:
         yield "provenance: started, finished and measured must be times in ISO 8601 with their zone"
     elif times[0] > times[1]:  # type: ignore[operator]
         yield "provenance: finished before it started"
-
-
-def of_curve(record: Record) -> Iterator[str]:
-    """What was chosen, and how long stages were, follow from the curve."""
-    m = record.metrics
-    if [c.model_dump() for c in m.choices] != derived.choices(record.curve):
-        yield "metrics.choices are not the best dev scores of the curve"
-    elif chosen_last(record) and abs(m.dev - m.choices[-1].value) > SCORED_AGAIN:
-        yield "metrics.dev is not the dev score of the last choice"
-    steps = [point.get("step") for point in record.curve]
-    if not all(type(step) is int and step >= 0 for step in steps):
-        yield "curve: a step is not a whole number from 0 on"
-    elif derived.stage_lengths(record.curve) != record.cost.stages:
-        yield "cost.stages are not the last steps of the curve's stages"
 
 
 def chosen_last(record: Record) -> bool:
@@ -185,34 +158,21 @@ def moment(text: str) -> datetime.datetime | None:
 
 def of_files(record: Record, path: Path) -> Iterator[str]:
     """The files beside the record are the ones it was made from, and give its numbers."""
-    predictions = arrays_beside(path, f"{record.run_id}.npz", record.predictions)
-    if isinstance(predictions, str):
-        yield predictions
-    else:
-        yield from of_predictions(record, predictions)
-    samples = arrays_beside(path, f"{record.run_id}.samples.npz", record.efficiency.samples)
-    if isinstance(samples, str):
-        yield samples
-    else:
-        yield from of_samples(record, samples)
-
-
-def of_predictions(record: Record, arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
-    """Every metric, its interval, the teacher's, retention and loyalty, computed again."""
-    predictions = unflatten(arrays)
+    said = record.model_dump()
+    samples = samples_beside(path, record.efficiency.samples, {"teacher", "student"})
+    yield from differing(said, follows.samples(record, samples))
+    predictions = unflatten(arrays_beside(path, ".npz", record.predictions))
     wrong = list(malformed(predictions, record))
-    yield from wrong
-    if wrong:
-        return
-    family, _, dataset = record.spec["task"].partition("/")
-    cls = registry.load(registry.installed("task", family))
-    metric = cls.main_metrics.get(dataset, cls.main_metric)
-    again = derived.metrics(cls.score, metric, predictions)
-    said = record.metrics.model_dump(include=set(again))
-    yield from (f"metrics.{why}" for why in mismatches(said, again))
-    teacher = derived.teacher(cls.score, metric, predictions)
-    said = record.teacher.model_dump(include=set(teacher))
-    yield from (f"teacher.{why}" for why in mismatches(said, teacher))
+    yield from wrong or differing(said, follows.predictions(record, predictions))
+
+
+def differing(said: Mapping[str, Any], again: Mapping[follows.Place, Any]) -> Iterator[str]:
+    """What is said otherwise at its place than it was computed."""
+    for place, value in again.items():
+        found: Any = said
+        for key in place:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        yield from mismatches(found, value, ".".join(place))
 
 
 def malformed(predictions: Predictions, record: Record) -> Iterator[str]:
@@ -242,30 +202,3 @@ def shape(array: Array) -> tuple[int, ...]:
 def finite(array: Array) -> bool:
     values = array.flat if isinstance(array, Ragged) else array
     return values.dtype.kind == "U" or bool(np.isfinite(values).all())
-
-
-def of_samples(record: Record, arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
-    """Latency, throughput and speed-up, computed again from the samples."""
-    try:
-        samples = unflatten_samples(arrays)
-        complete = {"single", "offline"} <= set(samples) and all(
-            set(s) == {"teacher", "student"} for s in samples.values()
-        )
-    except (KeyError, ValueError, TypeError):
-        complete = False
-    if not complete:
-        yield f"{record.efficiency.samples.file}: not the samples of teacher and student"
-        return
-    if any(not turn or min(turn) <= 0 for by in samples.values() for rounds in by.values() for turn in rounds):
-        yield f"{record.efficiency.samples.file}: a round without samples, or a time that is not positive"
-        return
-    yield from (f"efficiency.seen.{why}" for why in mismatches(
-        {"spread": record.efficiency.seen.get("spread")}, {"spread": derived.spread(samples)}
-    ))  # fmt: skip
-    speedups = derived.speedups(samples, "teacher")["student"]
-    said = {k: v.model_dump() for k, v in record.efficiency.speedups.items()}
-    yield from (f"efficiency.speedups.{why}" for why in mismatches(said, speedups))
-    for name, size in (("student", record.efficiency), ("teacher", record.teacher.efficiency)):
-        again = derived.speeds(samples, name, record.efficiency.inputs)
-        said = {"latency": size.latency, "throughput": size.throughput}
-        yield from (f"{name}.{why}" for why in mismatches(said, again))

@@ -113,10 +113,9 @@ def variation(medians: np.ndarray) -> float:
 
 def reasons(seen: dict[str, float]) -> list[str]:
     """Why a measurement is noisy, in words; empty: it is not."""
-    limits = {"spread": SPREAD, "foreign": FOREIGN, "clock": CLOCKS}
-    words = {
-        "spread": "rounds differ by {:.1%} (standard deviation / mean)",
-        "foreign": "other processes used {:.1%} of the cores",
-        "clock": "the GPU's clock changed by {:.1%}",
+    limits = {
+        "spread": (SPREAD, "rounds differ by {:.1%} (standard deviation / mean)"),
+        "foreign": (FOREIGN, "other processes used {:.1%} of the cores"),
+        "clock": (CLOCKS, "the GPU's clock changed by {:.1%}"),
     }
-    return [words[key].format(seen[key]) for key, most in limits.items() if seen.get(key, 0.0) > most]
+    return [words.format(seen[key]) for key, (most, words) in limits.items() if seen.get(key, 0.0) > most]

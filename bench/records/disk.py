@@ -16,7 +16,7 @@ from bench.base import files
 from bench.base.archive import pack
 from bench.errors import BenchError, RequestError
 from bench.records.arrays import Samples, flatten_samples
-from bench.records.schemas import Part, Record, Taught
+from bench.records.schemas import Part, Record, Taught, first_error
 
 PROFILES = "profiles"  # the folder of what `bench profile` measured
 TEACHERS = "teachers"  # the folder of the records of teachers that were fine-tuned here
@@ -45,9 +45,7 @@ def _read(path: Path, form: type[P], what: str) -> P:
     try:
         return form.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise RequestError(f"{path} is not a valid {what}: {where}: {first['msg']}") from None
+        raise RequestError(f"{path} is not a valid {what}: {first_error(error)}") from None
     except OSError as error:
         raise RequestError(f"cannot read {path}: {error.strerror}") from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 SCHEMA: Literal[2] = 2
 
@@ -12,7 +12,15 @@ SCHEMA: Literal[2] = 2
 class Part(BaseModel):
     """Unknown keys and numbers that are not finite are errors. What checks a part is built when one is first read."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants", defer_build=True)
+    model_config = ConfigDict(
+        extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants", defer_build=True, populate_by_name=True
+    )
+
+
+def first_error(error: ValidationError) -> str:
+    """Where a file is not of its form, and why, in one sentence."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
 
 
 class Interval(Part):
@@ -197,8 +205,6 @@ class Record(Part):
     provenance: Provenance
     predictions: StoredFile
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
-
 
 class Taught(Part):
     """The record of a teacher that was fine-tuned here."""
@@ -221,8 +227,6 @@ class Taught(Part):
     environment: dict[str, Any]
     provenance: Provenance
     weights: str = Field(description="sha256 of the weights")
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
 
 class Profiled(Size):
@@ -248,5 +252,3 @@ class Profile(Part):
     environment: dict[str, Any]
     provenance: Provenance
     samples: StoredFile
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import RequestError
-from bench.records.schemas import Record
+from bench.records.schemas import Record, first_error
 
 FIRST = ("assistants", "starts")  # runs that came first, among the versions
 TRACK_ORDER = ("mini", "lite", "full")
@@ -45,9 +45,7 @@ def checked_spec(record: Record, where: str = "") -> CheckedSpec:
     try:
         return CheckedSpec.model_validate(record.spec)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(p) for p in ("spec", *first["loc"]))
-        raise RequestError(f"{where or record.run_id} is not a valid record: {key}: {first['msg']}") from None
+        raise RequestError(f"{where or record.run_id} is not a valid record: spec.{first_error(error)}") from None
 
 
 def in_words(value: Any) -> str:

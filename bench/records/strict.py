@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from bench.base.archive import ArchiveError, load_arrays
 from bench.base.files import sha256
 from bench.errors import RequestError
-from bench.records.schemas import Part, StoredFile
+from bench.records.arrays import Samples, unflatten_samples
+from bench.records.schemas import Part, StoredFile, first_error
 
 LARGEST = 20_000_000  # bytes of a record
 LONGEST = 20_000  # characters of a text in a record
@@ -55,8 +56,7 @@ def read_strictly(path: Path, form: type[P]) -> P:
     try:
         return form.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise RequestError(f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from None
+        raise RequestError(first_error(error)) from None
 
 
 def _no_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -96,20 +96,35 @@ def odd(value: Any) -> str:
     return "not a finite number" if isinstance(value, float) and not math.isfinite(value) else ""
 
 
-def arrays_beside(path: Path, name: str, stored: StoredFile) -> dict[str, np.ndarray] | str:
-    """The arrays of a file beside the record, or what is wrong with it."""
+def arrays_beside(path: Path, ending: str, stored: StoredFile) -> dict[str, np.ndarray]:
+    """The arrays of a file beside the record. RequestError: what is wrong with it."""
+    name = path.stem + ending
     if stored.file != name:
-        return f"names the file {stored.file!r}, which must be {name}"
+        raise RequestError(f"names the file {stored.file!r}, which must be {name}")
     file = path.with_name(name)
     if file.is_symlink() or (file.exists() and not file.is_file()):
-        return f"{name}: not a plain file"  # opening a pipe would wait for ever
+        raise RequestError(f"{name}: not a plain file")  # opening a pipe would wait for ever
     try:
         data = file.read_bytes()
-    except OSError as error:
-        return f"{name}: {error.strerror}"
-    if sha256(data) != stored.sha256:
-        return f"{name}: its hash is not the one in the record"
-    try:
+        if sha256(data) != stored.sha256:
+            raise RequestError(f"{name}: its hash is not the one in the record")
         return load_arrays(data)
+    except OSError as error:
+        raise RequestError(f"{name}: {error.strerror}") from None
     except ArchiveError as error:
-        return f"{name}: {error}"
+        raise RequestError(f"{name}: {error}") from None
+
+
+def samples_beside(path: Path, stored: StoredFile, networks: set[str]) -> Samples:
+    """The samples of these networks beside a record. RequestError: what is wrong with them."""
+    arrays = arrays_beside(path, ".samples.npz", stored)
+    try:
+        samples = unflatten_samples(arrays)
+        complete = {"single", "offline"} <= set(samples) and all(set(s) == networks for s in samples.values())
+    except (KeyError, ValueError, TypeError):
+        complete = False
+    if not complete:
+        raise RequestError(f"{stored.file}: not the samples of {' and '.join(sorted(networks))}")
+    if any(not turn or min(turn) <= 0 for by in samples.values() for rounds in by.values() for turn in rounds):
+        raise RequestError(f"{stored.file}: a round without samples, or a time that is not positive")
+    return samples

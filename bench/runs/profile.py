@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,30 +24,20 @@ from bench.records.arrays import Samples, flatten_samples
 from bench.records.schemas import Profile
 from bench.runs.spec import Request, defaults, open_tasks, override, parse_settings
 from bench.task import Task
-from bench.teachers.plans import is_shape
+from bench.teachers.plans import is_shape, split_shape
 
 
-@dataclass(frozen=True)
-class ProfileRequest:
-    """A command line of `bench profile`."""
+def profile(request: Request, quick: bool, device: torch.device, console: Console) -> tuple[dict[str, Any], Samples]:
+    """The profile without its samples, and the samples; of a request without methods, whose task may be left out.
 
-    students: Sequence[str]
-    teacher: str = ""
-    task: str = ""
-    track: str = "mini"
-    data_dir: Path | None = None
-    settings: Sequence[str] = ()
-    quick: bool = False
-
-
-def profile(request: ProfileRequest, device: torch.device, console: Console) -> tuple[dict[str, Any], Samples]:
-    """The profile without its samples, and the samples. RequestError: an unknown or impossible architecture."""
+    RequestError: an unknown or impossible architecture.
+    """
     started = now()
-    named = request.task or first_task(request.students)
-    task = open_tasks(Request([named], [], [], track=request.track, data_dir=request.data_dir))[0]
+    named = request.tasks or [first_task(request.students)]
+    task = open_tasks(replace(request, tasks=named))[0]
     networks = build(request, task, device)
     task.unseal()  # inputs alone: nothing is trained, chosen or scored
-    effort = session.QUICK if request.quick else session.STANDARD
+    effort = session.QUICK if quick else session.STANDARD
     found = session.measure(networks, task.inputs("test"), frozenset({task.goal.output}), effort, console, task.lengths)
     sizes = {
         name: found["models"][name] | {"parameters": parameters(n), "disk_bytes": 0, "origin": n.origin}
@@ -62,7 +52,7 @@ def profile(request: ProfileRequest, device: torch.device, console: Console) -> 
 
 def first_task(students: Sequence[str]) -> str:
     """The task whose inputs are read when none is named: the first that packages what the students read."""
-    wanted = {registry.find("student", name.partition(":")[0]).declares.get("reads", "text") for name in students}
+    wanted = {registry.find("student", split_shape(name)[0]).declares.get("reads", "text") for name in students}
     for name, plugin in registry.found("task").items():
         cls = registry.load(plugin)
         if "mini" in cls.tracks and {cls.reads} == (wanted or {"text"}):
@@ -70,7 +60,7 @@ def first_task(students: Sequence[str]) -> str:
     raise RequestError(f"no task packages inputs for {', '.join(students)} together: name one with --task")
 
 
-def build(request: ProfileRequest, task: Task, device: torch.device) -> dict[str, Network]:
+def build(request: Request, task: Task, device: torch.device) -> dict[str, Network]:
     """Networks by name, the teacher first. A teacher may be a model or, as `bert:12x768`, a student's shape."""
     given, used = parse_settings(request.settings), set[tuple[str, str]]()  # --set family.key=value
     reference = request.teacher or task.track.teacher
@@ -97,7 +87,7 @@ def ready(reference: str, task: Task) -> Network | None:
 
 def shaped(name: str, task: Task, base: Network | None, given: dict[str, str], used: set[tuple[str, str]]) -> Network:
     """A student as a run would start it, with the base teacher's tokenizer."""
-    family, _, size = name.partition(":") if not name.endswith(".py") else (name, "", "")
+    family, size = split_shape(name)
     plugin = registry.find("student", family)
     cls = registry.load(plugin)
     if cls.reads != task.reads:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,10 @@ def make_record(
 
 def before(spec: Spec, results: Path) -> dict[str, Any] | None:
     """What the runs cost that came first, each once; None: there were none. RequestError: a record is not there."""
-    costs = [disk.read(disk.path_of(results, s.values, s.run_id)).cost for s in first(spec).values()]
+    costs = [
+        disk.read(disk.path_of(results, s.values, s.run_id)).cost
+        for s in with_first(o for _, o in spec.wanted).values()
+    ]
     return {
         "runs": len(costs),
         "student_updates": sum(c.student_updates for c in costs),
@@ -64,21 +67,17 @@ def before(spec: Spec, results: Path) -> dict[str, Any] | None:
     } if costs else None  # fmt: skip
 
 
-def first(spec: Spec) -> dict[str, Spec]:
-    """All runs that a run needs, by run id: those that it wants, and what these want in turn."""
+def with_first(specs: Iterable[Spec]) -> dict[str, Spec]:
+    """These runs and all that they want, which may want others, by run id; each after those that it wants."""
     found: dict[str, Spec] = {}
-    for _, other in spec.wanted:
-        found |= first(other) | {other.run_id: other}
+    for spec in specs:
+        found |= with_first(other for _, other in spec.wanted) | {spec.run_id: spec}
     return found
 
 
 def data(task: Task) -> dict[str, Any]:
-    card = task.card()
-    return {
-        "source": task.source.kind, "identity": task.identity(), "title": card.title, "origin": card.source,
-        "revision": card.revision, "licence": card.licence, "citation": card.citation,
-        "splits": dict(card.splits), "sizes": dict(card.sizes), "notes": list(card.notes),
-    }  # fmt: skip
+    card = vars(task.card())
+    return card | {"source": task.source.kind, "identity": task.identity(), "origin": card["source"]}
 
 
 def size(network: Network, measured: dict[str, Any], disk_bytes: int, name: str) -> dict[str, Any]:
@@ -90,11 +89,10 @@ def efficiency(spec: Spec, student: Network, measured: dict[str, Any], weights: 
     """The student's, beside the teacher's."""
     speedups = measured["speedups"]["student"]
     samples = files.sha256(pack(flatten_samples(measured["samples"])))
-    kept = {key: measured[key] for key in ("scope", "device", "threads", "inputs", "notes", "noise", "seen")}
-    return size(student, measured, weights.stat().st_size, "student") | kept | {
+    names = ("scope", "device", "threads", "inputs", "notes", "noise", "seen", "measured", "commit", "dirty")
+    return size(student, measured, weights.stat().st_size, "student") | {key: measured[key] for key in names} | {
         "speedup": speedups["single"], "speedups": speedups, "noisy": bool(measured["noise"]),
         "samples": {"file": f"{spec.run_id}.samples.npz", "sha256": samples},
-        "measured": measured["measured"], "commit": measured["commit"], "dirty": measured["dirty"],
     }  # fmt: skip
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TypeVar
 
 import torch
@@ -104,17 +104,12 @@ def run_one(
 def outcome(spec: Spec, path: Path, status: str, console: Console) -> dict[str, Any]:
     """What a run's record says, told and returned."""
     record = processes.from_main(lambda: disk.read(path))
-    found = describe(spec, status) | {
-        "record": str(path),
-        "metric": record.metrics.main.name,
-        "value": record.metrics.main.value,
-        "retention": record.metrics.retention,
-    }
-    low, high = record.metrics.main.ci95
-    kept = "" if record.metrics.retention is None else f"  retention {record.metrics.retention:.1%}"
-    value, name = 100 * record.metrics.main.value, record.metrics.main.name
-    console(f"  {status}: {name} {value:.2f} [{100 * low:.2f}, {100 * high:.2f}]{kept}  {path}")
-    return found
+    main, retention = record.metrics.main, record.metrics.retention
+    low, high = main.ci95
+    kept = "" if retention is None else f"  retention {retention:.1%}"
+    console(f"  {status}: {main.name} {100 * main.value:.2f} [{100 * low:.2f}, {100 * high:.2f}]{kept}  {path}")
+    found = {"record": str(path), "metric": main.name, "value": main.value, "retention": retention}
+    return describe(spec, status) | found
 
 
 def describe(spec: Spec, status: str) -> dict[str, Any]:
@@ -126,10 +121,8 @@ def describe(spec: Spec, status: str) -> dict[str, Any]:
 def check_writable(folder: Path) -> None:
     """RequestError before any work is done, rather than a lost record after it."""
     folders.make_folder(folder)
-    probe = folder / f".writable-{os.getpid()}"
     try:
-        probe.touch()
-        probe.unlink()
+        TemporaryFile(dir=folder).close()
     except OSError as error:
         raise RequestError(f"cannot write into the folder {folder}: {error.strerror}") from None
 

@@ -4,7 +4,7 @@
     <cache>/tokens/<key>/{meta.json, flat.npy ...}       texts as a tokenizer reads them (bench.inputs)
     <cache>/runs/<run id>/checkpoint.safetensors         an unfinished run; student.safetensors once it is done
     <cache>/teachers/<key>/{teacher.safetensors, record.json}    a teacher that was fine-tuned (bench.runs.teach)
-    <cache>/timings/<key>/{measured.json, samples.npz}   a session of the clock (bench.measuring.cache)
+    <cache>/timings/<key>/session.json                   a session of the clock (bench.measuring.cache)
 
 A folder appears under its final name only when it is complete, so an interrupted write is never read.
 """
@@ -42,6 +42,8 @@ def content_key(**parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
+ROOMS = {"signals": "signals", "runs": "run", "teachers": "teacher", "timings": "timings", "tokens": "tokens"}  # kinds
+UNFINISHED = ".writing-"  # before the name of a folder that is being filled
 QUOTA = "BENCH_STORE_QUOTA"  # an environment variable, so that processes which a run starts know it too
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
@@ -73,11 +75,30 @@ def on_disk(file: Path) -> int:
 
 @contextmanager
 def told(folder: Path) -> Iterator[None]:
-    """What goes wrong with the disk becomes one sentence; unfinished folders are removed."""
+    """What goes wrong with the disk becomes one sentence."""
     try:
         yield
     except OSError as error:
         raise BenchError(f"cannot write the teacher store in {folder}: {error.strerror}") from error
+
+
+@contextmanager
+def appearing(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which gets its name when it is complete; the caller holds the lock. A full disk leaves nothing.
+
+    What an interrupted write left goes, and so does a damaged folder of this name.
+    """
+    temporary = folder.with_name(f"{UNFINISHED}{folder.name}")
+    make_folder(folder.parent)
+    for left in (folder, temporary):
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        with told(folder.parent):
+            temporary.mkdir()
+            yield temporary
+            temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager
@@ -133,8 +154,7 @@ def arrays(
 
 def lock_name(room: str, key: str) -> str:
     """What a folder of the store is locked by."""
-    kinds = {folder: kind for kind, folder in FOLDERS.items()}
-    return f"{kinds[room]}-{key}" if room in kinds else key
+    return key if room == "signals" else f"{ROOMS[room]}-{key}"
 
 
 def read_folder(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -144,28 +164,14 @@ def read_folder(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def write_folder(folder: Path, meta: dict[str, Any], compute: Callable[[], dict[str, np.ndarray]]) -> None:
-    """Compute arrays and put them in place in one rename; the caller holds the lock. A full disk leaves nothing."""
-    make_folder(folder.parent)
+    """Compute arrays and put them in place in one rename; the caller holds the lock."""
     started = time.perf_counter()
     arrays = compute()
     meta = meta | {"seconds": time.perf_counter() - started, "rows": len(next(iter(arrays.values())))}
-    meta["arrays"] = list(arrays)
-    temporary = folder.with_name(f".writing-{folder.name}")
-    for left in (folder, temporary):  # a damaged entry, an interrupted write
-        shutil.rmtree(left, ignore_errors=True)
-    try:
-        temporary.mkdir()
+    with appearing(folder) as new:
         for name, array in arrays.items():
-            np.save(temporary / f"{name}.npy", array, allow_pickle=False)
-        (temporary / "meta.json").write_text(json.dumps(meta, indent=1))
-        temporary.replace(folder)
-    except OSError as error:
-        raise BenchError(f"cannot write the teacher store in {folder.parent}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-FOLDERS = {"run": "runs", "teacher": "teachers", "timings": "timings", "tokens": "tokens"}  # beside the signals
+            np.save(new / f"{name}.npy", array, allow_pickle=False)
+        (new / "meta.json").write_text(json.dumps(meta | {"arrays": list(arrays)}, indent=1))
 
 
 @dataclass(frozen=True)
@@ -182,10 +188,7 @@ class Entry:
 
 def entries() -> list[Entry]:
     """Everything in the store, newest use first."""
-    found = [_entry("signals", p) for p in (root() / "signals").glob("[!.]*") if p.is_dir()]
-    found += [_entry("unfinished", p) for p in (root() / "signals").glob(".writing-*") if p.is_dir()]
-    for kind, folder in FOLDERS.items():
-        found += [_entry(kind, p) for p in (root() / folder).glob("[!.]*") if p.is_dir()]
+    found = [_entry(kind, p) for room, kind in ROOMS.items() for p in (root() / room).glob("*") if p.is_dir()]
     return sorted(found, key=lambda e: -e.used)
 
 
@@ -193,14 +196,16 @@ def _entry(kind: str, path: Path) -> Entry:
     files = [f for f in path.iterdir() if f.is_file()]
     used = max((f.stat().st_mtime for f in files), default=path.stat().st_mtime)
     detail = ", ".join(sorted(f.name for f in files))
-    if kind == "signals":
+    if path.name.startswith(UNFINISHED):
+        kind = "unfinished"
+    elif kind == "signals":
         try:
             meta = json.loads((path / "meta.json").read_text())
             rows = f"{meta['rows']} of {meta['of']}" if "of" in meta else f"{meta['rows']}"
             detail = f"{meta['teacher']}: {rows} x {', '.join(meta['signals'])}"
         except (OSError, ValueError, KeyError, TypeError):
             detail = "damaged; it will be computed again"
-    return Entry(kind, path.name.removeprefix(".writing-"), detail, sum(map(on_disk, files)), used, path)
+    return Entry(kind, path.name.removeprefix(UNFINISHED), detail, sum(map(on_disk, files)), used, path)
 
 
 def remove(keys: list[str]) -> int:
@@ -213,6 +218,6 @@ def remove(keys: list[str]) -> int:
             raise RequestError(f"'{key}' names {len(matches) or 'no'} entries of the store: see bench store ls")
         chosen |= {e.path: e for e in matches}
     for entry in chosen.values():
-        with locked(lock_name(FOLDERS.get(entry.kind, ""), entry.key), wait=False):
+        with locked(lock_name(entry.path.parent.name, entry.key), wait=False):
             shutil.rmtree(entry.path, ignore_errors=True)
     return sum(e.size for e in chosen.values())

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.base.files import replace
 from bench.base.processes import main_first
 from bench.errors import BenchError
 from bench.store import folders
@@ -104,21 +104,13 @@ class Rows:
 
     def _create(self) -> None:
         """Empty files: they take no room on disk before something is written into them."""
-        temporary = self.folder.with_name(f".writing-{self.key}")
-        folders.make_folder(temporary.parent)
-        for left in (self.folder, temporary):
-            shutil.rmtree(left, ignore_errors=True)
-        with folders.told(self.folder.parent):
-            temporary.mkdir()
+        with folders.appearing(self.folder) as new:
             for name, (dtype, count) in self._wanted().items():
-                np.lib.format.open_memmap(temporary / f"{name}.npy", "w+", np.dtype(dtype), (count,))
-            self._note(temporary)
-            temporary.replace(self.folder)
+                np.lib.format.open_memmap(new / f"{name}.npy", "w+", np.dtype(dtype), (count,))
+            self._note(new)
 
     def _note(self, folder: Path) -> None:
-        new = folder / ".meta.json"
-        new.write_text(json.dumps(self.meta, indent=1))
-        new.replace(folder / "meta.json")
+        replace(folder / "meta.json", json.dumps(self.meta, indent=1).encode())
 
     def missing(self, rows: np.ndarray) -> np.ndarray:
         """Those of `rows` that are not computed yet."""

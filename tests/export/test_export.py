@@ -295,8 +295,8 @@ def test_wrong_requests(trained, tmp_path, monkeypatch):
         attempt(out=tmp_path / "repository", force=True)
     with pytest.raises(RequestError, match="holds more than an export"):
         attempt(out=trained.folder, force=True)
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "empty"))
-    with pytest.raises(RequestError, match=r"not in the store .*`bench run --task sts .*--results again`"):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "repository/empty"))
+    with pytest.raises(RequestError, match=r"no longer in the store .*: run it again with --results elsewhere"):
         attempt()
     monkeypatch.setattr(onnx.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else name)
     with pytest.raises(RequestError, match=r"needs onnxscript, from the 'onnx' extra: pip install 'bench-kd\[onnx\]'"):
@@ -308,7 +308,9 @@ def test_weights_of_another_student(trained, tmp_path, monkeypatch):
     from bench.training import checkpoint
 
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    checkpoint.save(exporting.weights_of(trained.ids["bow:16"]), {"table.weight": torch.zeros(3, 3)}, {})
+    checkpoint.save(
+        exporting.weights_of(SimpleNamespace(run_id=trained.ids["bow:16"])), {"table.weight": torch.zeros(3, 3)}, {}
+    )
     with pytest.raises(BenchError, match=r"does not fit the student bow:16"):
         export(trained, "bow:16", "hf", tmp_path / "out")
 
@@ -431,7 +433,7 @@ def test_values_stay_text(trained, change):
     assert "\u202e" not in page.text and ("&lt;script&gt;alert(1)" in html) is (change is hostile)
 
 
-def test_parents_on_the_hub_and_loyalty(trained):
+def test_parents_on_the_hub(trained):
     versions = {"teacher": "owner/name@abc#", "initial": "owner/name@abc#"}
     assert card.hub_parents(SimpleNamespace(values={"versions": versions})) == ["owner/name"]
     versions = {"teacher": "gt_all==0.1.0#", "initial": "0123456789abcdef#cls"}
@@ -440,6 +442,3 @@ def test_parents_on_the_hub_and_loyalty(trained):
     assert "base_model: owner/name\n" in card.front_matter(record, "hf", "sentence-similarity", ["owner/name"]).replace(
         "base_model:\n- ", "base_model: "
     )
-    assert card.loyalty(SimpleNamespace(metrics=SimpleNamespace(loyalty={"lee": {"pearson": 0.5}}))) == {
-        "lee": {"pearson": 0.5}
-    }

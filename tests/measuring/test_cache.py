@@ -49,7 +49,7 @@ def test_anew_and_after_damage_it_is_timed_again(cache):
     timings.once("key", session(calls))
     assert timings.once("key", session(calls), anew=True)["threads"] == 2
     assert timings.once("key", session(calls))["threads"] == 2  # the new session has replaced the old
-    (cache / "timings/key/samples.npz").write_bytes(b"half")
+    (cache / "timings/key/session.json").write_bytes(b'{"half')
     assert timings.once("key", session(calls))["threads"] == 3
 
 

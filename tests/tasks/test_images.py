@@ -12,14 +12,14 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.metrics import accuracy_score
 
-from bench.data import image_files
-from bench.data.image_files import read_batch, share
 from bench.data.images import VIEWS, Images
 from bench.errors import BenchError, RequestError
 from bench.plugins.registry import find, load
 from bench.runs.spec import Request, open_tasks
 from bench.sources import DataError, Source
 from bench.task import TestSealed, Track
+from bench.tasks import _image_files as image_files
+from bench.tasks._image_files import read_batch, share
 from tests.factories.data import real_data
 
 Task = load(find("task", "images"))

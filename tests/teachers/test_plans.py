@@ -14,7 +14,7 @@ from bench.kinds.classify import Classify
 from bench.networks import places
 from bench.plugins.registry import find, load
 from bench.records import disk
-from bench.records.check_others import check_teacher
+from bench.records.check import examined
 from bench.runs import protocol, teach
 from bench.runs.spec import Request, resolve
 from bench.runs.sweep import run_all
@@ -57,13 +57,13 @@ def test_its_record_is_published_valid_and_checked(taught, tmp_path):
         "bow:8", "toy", 12, 0,
     )  # fmt: skip
     assert record.dev == max(p["dev"] for p in record.curve if "dev" in p)
-    assert check_teacher(path) == []
+    assert examined(path, tmp_path, {}) == []
     raw = json.loads(path.read_text())
     for change in ({"dev": 0.5}, {"key": "other"}, {"schema": 2}, {"curve": 3}):
         path.write_text(json.dumps(raw | change))
-        assert check_teacher(path), change
+        assert examined(path, tmp_path, {}), change
     path.write_text("{")
-    assert "not valid JSON" in check_teacher(path)[0]
+    assert "not valid JSON" in examined(path, tmp_path, {})[0]
 
 
 def test_other_data_another_shape_and_other_updates_are_other_teachers():

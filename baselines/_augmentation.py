@@ -11,10 +11,9 @@ of the first in place there, which is taken for a mistake.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -36,24 +35,22 @@ def augment(examples: Examples, model: str, copies: int, seed: int) -> Examples:
 
     RequestError: `model` is no folder of a masked language model in safetensors, or the examples are no texts.
     """
-    given = pool(examples.inputs)
-    if examples.labels is None or not isinstance(given, Texts) or given.split:
+    texts = pool(examples.inputs)
+    if examples.labels is None or not isinstance(texts, Texts) or texts.split:
         raise RequestError("augmentation replaces words: it needs labelled texts, each with one label")
     words, rng = MaskedWords(Path(model)), np.random.default_rng((seed, 3))
-    inputs, labels = [], []
-    for text, label in zip(examples.inputs, examples.labels, strict=True):
-        new = [text, *variants_of(text, lambda t: vary(t, words, copies, rng))]
-        inputs += new
+    rows, labels = [], []
+    for row, label in zip(zip(*texts.columns, strict=True), examples.labels, strict=True):
+        new = [row, *variants_of(row, lambda t: vary(t, words, copies, rng))]
+        rows += new
         labels += [label] * len(new)
-    return single(inputs, np.array(labels, examples.labels.dtype))
+    return single(Texts(*map(list, zip(*rows, strict=True))), np.array(labels, examples.labels.dtype))
 
 
-def variants_of(given: Any, varied: Callable[[str], list[str]]) -> list[Any]:
-    """Variants of a text; of a pair, of its first text and then of its second, the other one as it is."""
-    if isinstance(given, str):
-        return list(varied(given))
-    first, second = given
-    return [(v, second) for v in varied(first)] + [(first, v) for v in varied(second)]
+def variants_of(row: tuple[str, ...], varied: Callable[[str], list[str]]) -> Iterator[tuple[str, ...]]:
+    """Variants of each column's text in turn, the others as they are."""
+    for column, text in enumerate(row):
+        yield from ((*row[:column], new, *row[column + 1 :]) for new in varied(text))
 
 
 def vary(text: str, words: MaskedWords, copies: int, rng: np.random.Generator) -> list[str]:

@@ -1,0 +1,74 @@
+"""What in a record follows from the rest of it, and from the files beside it: {where it is said: what it has to be}."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bench.plugins import registry
+from bench.records import derived
+from bench.records.arrays import Samples
+from bench.records.schemas import Profile, Record
+from bench.records.specs import checked_spec
+from bench.scoring.scores import Predictions
+
+Place = tuple[str, ...]  # keys, from the outermost on
+
+
+def itself(record: Record) -> dict[Place, Any]:
+    """From the spec, the curve and what was seen of the machine."""
+    spec, noise = checked_spec(record, "the record"), derived.reasons(record.efficiency.seen)
+    text, data = json.dumps(record.spec, sort_keys=True, allow_nan=False), record.spec.get("data")
+    stages = derived.stage_lengths(record.curve)
+    sizes = {("efficiency",): record.efficiency, ("teacher", "efficiency"): record.teacher.efficiency}
+    return {
+        ("run_id",): hashlib.sha256(text.encode()).hexdigest()[:16],
+        ("data", "identity"): data.get("identity") if isinstance(data, dict) else None,
+        ("data", "source"): data.get("source") if isinstance(data, dict) else None,
+        ("teacher", "name"): spec.teacher,
+        ("teacher", "identity"): spec.versions.get("teacher"),
+        ("student", "name"): spec.student,
+        ("efficiency", "noise"): noise,
+        ("efficiency", "noisy"): bool(noise),
+        ("metrics", "choices"): derived.choices(record.curve),
+        ("cost", "stages"): stages,
+        ("cost", "student_updates"): sum(stages.values()),
+    } | {
+        (*at, "parameters", "total"): size.parameters.embedding + size.parameters.active for at, size in sizes.items()
+    }  # fmt: skip
+
+
+def predictions(record: Record, found: Predictions) -> dict[Place, Any]:
+    """Every metric, its interval, the teacher's, retention and loyalty."""
+    family, _, dataset = record.spec["task"].partition("/")
+    cls = registry.load(registry.installed("task", family))
+    metric = cls.main_metrics.get(dataset, cls.main_metric)
+    own: dict[Place, Any] = {
+        ("metrics", key): value for key, value in derived.metrics(cls.score, metric, found).items()
+    }
+    return own | {("teacher", key): value for key, value in derived.teacher(cls.score, metric, found).items()}
+
+
+def samples(record: Record, found: Samples) -> dict[Place, Any]:
+    """Latency, throughput, speed-ups, and the spread between rounds."""
+    speedups = derived.speedups(found, "teacher")["student"]
+    places = {"student": ("efficiency",), "teacher": ("teacher", "efficiency")}
+    return speeds(found, record.efficiency.inputs, places) | {
+        ("efficiency", "speedups"): speedups,
+        ("efficiency", "speedup"): speedups["single"],
+        ("efficiency", "seen", "spread"): derived.spread(found),
+    }
+
+
+def profile(said: Profile, found: Samples) -> dict[Place, Any]:
+    """The same of a profile."""
+    places = {name: ("models", name) for name in said.models}
+    return speeds(found, said.inputs, places) | {("speedups",): derived.speedups(found, said.reference)}
+
+
+def speeds(found: Samples, inputs: int, places: Mapping[str, Place]) -> dict[Place, Any]:
+    """Of each network at its place."""
+    every = ((at, derived.speeds(found, name, inputs)) for name, at in places.items())
+    return {(*at, key): value for at, said in every for key, value in said.items()}
