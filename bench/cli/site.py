@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.results import Json, Results
+from bench.cli.options import Json, Results
 
 app = typer.Typer(help="Turn records into a static leaderboard.", no_args_is_help=True, rich_markup_mode=None)
 Out = Annotated[Path, typer.Option("--out", help="Folder of the site.")]
