@@ -37,8 +37,8 @@ class Pair:
 
 def compare(pair: Pair, results: Path) -> dict[str, Any]:
     """What `bench compare --json` prints. All pairs of the board are tested, as Holm's correction counts them."""
-    found = list(disk.read_all(results))
-    board, a, b = find_pair(leaderboard.rows(found), pair, results)
+    found, boards = leaderboard.chosen(results, pair.task, pair.track)
+    board, a, b = find_pair(boards, pair)
     reader = Reader(board, found, results)
     rows = reader.rows({a, b})
     order, comparison = list(rows), Comparison(list(rows.values()))
@@ -58,21 +58,18 @@ def noise(seeds: int) -> str:
     return "examples and seeds" if seeds else "examples: teachers have no seeds"
 
 
-def find_pair(boards: Sequence[Board], pair: Pair, results: Path) -> tuple[Board, int, int]:
+def find_pair(found: Sequence[Board], pair: Pair) -> tuple[Board, int, int]:
     """The board, and the places of both rows on it. RequestError: none, or more than one, with the choices."""
-    there = [board for board in boards if board.task == pair.task]
-    if not there:
-        raise unknown(f"task in the records of {results}:", pair.task, {b.task for b in boards})
-    found = [board for board in there if board.track == pair.track]
-    if not found:
-        tracks = ", ".join(dict.fromkeys(b.track for b in there))
-        raise RequestError(f"{results} holds no record of {pair.task} on track {pair.track}; there is: {tracks}")
     for name in (pair.a, pair.b):
         if not any(matching(board, name, pair.student) for board in found):
             raise nothing_called(name, pair.student, found)
     both = [b for b in found if matching(b, pair.a, pair.student) and matching(b, pair.b, pair.student)]
     if len(both) != 1:
-        raise several(pair, both) if both else apart(pair, found)
+        there = "; ".join(board.words for board in both or found)
+        if not both:
+            raise RequestError(f"{pair.a} and {pair.b} have no board in common: {there} cannot be compared")
+        here = f"{pair.a} and {pair.b} are on {len(both)} boards ({there})"
+        raise RequestError(f"{here}: give --results a folder with the records of one")
     (board,) = both
     first, second = (only(board, name, pair.student) for name in (pair.a, pair.b))
     if first == second:
@@ -121,23 +118,6 @@ def nothing_called(name: str, student: str, boards: Sequence[Board]) -> RequestE
     if students and method:
         return unknown(f"student of {method}", student, students)
     return unknown("row", name, {TEACHER} | {row.method for row in rows if row.method})
-
-
-def apart(pair: Pair, boards: Sequence[Board]) -> RequestError:
-    return RequestError(f"{pair.a} and {pair.b} have no board in common: {described(boards)} cannot be compared")
-
-
-def several(pair: Pair, boards: Sequence[Board]) -> RequestError:
-    return RequestError(
-        f"{pair.a} and {pair.b} are on {len(boards)} boards ({described(boards)}): "
-        "give --results a folder with the records of one"
-    )
-
-
-def described(boards: Iterable[Board]) -> str:
-    return "; ".join(
-        f"{b.metric} on {b.dataset}, {b.data.source} data {b.identity[:12]}, version {b.version}" for b in boards
-    )
 
 
 class Reader:

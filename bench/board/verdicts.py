@@ -165,12 +165,11 @@ def groups(board: Board) -> Mapping[tuple[str, str], dict[str, int]]:
 def _retained(verdicts: Verdicts, place: int) -> Drawn | None:
     """A row's retention, and its draws; None: it has no score, or its teacher has none."""
     row = verdicts.board.rows[place]
-    if row.retention is None or not row.score or not row.score.value:
+    if row.retention is None or row.per_score is None:
         return None
     if verdicts.comparison is None or place not in verdicts.place:
         return row.retention, None
-    scale = row.retention / row.score.value
-    return row.retention, np.asarray(verdicts.comparison.score_draws[verdicts.place[place]] * scale)
+    return row.retention, np.asarray(verdicts.comparison.score_draws[verdicts.place[place]] * row.per_score)
 
 
 def _ranks(verdicts: Verdicts, group: Mapping[str, int]) -> dict[str, Drawn]:
