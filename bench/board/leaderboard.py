@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from bench.board.differences import Differences
+from bench.board.differences import differences
 from bench.errors import RequestError, unknown
 from bench.records import disk
 from bench.records.schemas import Data, Interval, Record, Size
@@ -227,9 +227,9 @@ def _place(track: str) -> tuple[int, str]:
 def _board(runs: list[Run]) -> Board:
     first = runs[0].record
     groups = _grouped(runs, _row_key)
-    differences = Differences([group[0].spec for group in groups])
+    differ = differences([group[0].spec for group in groups])
     teachers = _grouped(runs, lambda r: (r.spec.teacher, r.record.teacher.identity))
-    students = [_row(group, differences) for group in groups]
+    students = [_row(*each) for each in zip(groups, differ, strict=True)]
     return Board(
         *_board_key(runs[0]), first.data,
         hardware=tuple(sorted({_hardware(r) for r in runs})),
@@ -242,7 +242,7 @@ def _ranked(found: Iterable[Row]) -> list[Row]:
     return sorted(found, key=lambda r: (-r.score.value if r.score else math.inf, r.name, r.teacher, r.runs))
 
 
-def _row(runs: list[Run], differences: Differences) -> Row:
+def _row(runs: list[Run], differs: tuple[str, ...]) -> Row:
     records = [r.record for r in runs]
     seeds = sorted((r.spec.seed, r.record.run_id) for r in runs)
     for (seed, one), (other, two) in pairwise(seeds):
@@ -253,7 +253,7 @@ def _row(runs: list[Run], differences: Differences) -> Row:
         spec.method, spec.student, spec.teacher, combined([r.metrics.main for r in records]),
         retention=_mean(r.metrics.retention for r in records),
         runs=tuple(seeds),
-        differs=differences.of(spec),
+        differs=differs,
         updates=_mean(r.cost.student_updates for r in records),
         teacher_forwards=_mean(r.cost.teacher_forwards + r.cost.teacher_forwards_reused for r in records),
         dev=_mean(r.metrics.dev for r in records),

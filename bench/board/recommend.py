@@ -21,7 +21,6 @@ from bench.errors import RequestError
 from bench.records.schemas import Record
 
 T = TypeVar("T")
-Costs = tuple[float, float, int]
 NOT_TIMED = "latency not measured on this hardware"
 
 
@@ -72,7 +71,7 @@ def recommend(
         "board": {"slug": chosen.slug, "data": chosen.identity, "metric": chosen.metric, "dataset": chosen.dataset},
         "hardware": asdict(hardware),
         "recommended": [_told(c, limits) | {"given_up": _given_up(c, best)} for c in kept],
-        "pareto": [_told(c, limits) for c in pareto([*teachers, *students])],
+        "pareto": [_told(c, limits) for c in front([*teachers, *students])],
         "rejected": [_told(c, limits) | {"misses": own} for c, own in missed if own],
         "teacher": _told(teachers[0], limits),
         "export": _export(kept[0].row, found) if kept else None,
@@ -158,24 +157,23 @@ def notes(candidate: Candidate, limits: Limits) -> list[str]:
     return found
 
 
-def pareto(found: Iterable[Candidate]) -> list[Candidate]:
-    """Rows that no other row beats: as good in score, latency and parameters, and better in one of them.
+def front(found: Iterable[Candidate]) -> list[Candidate]:
+    """The Pareto front in score, latency and parameters, best score first.
 
-    Equal rows do not beat each other. A row without a score or a latency cannot be placed, and is left out.
+    A row without a score or a latency cannot be placed, and is left out.
     """
     placed = [c for c in found if c.row.score and c.latency_ms is not None]
-    costs = [_costs(c) for c in placed]
-    front = [c for c, own in zip(placed, costs, strict=True) if not any(_beats(other, own) for other in costs)]
-    return sorted(front, key=lambda c: -c.score.value)
+    costs = [(-c.score.value, c.latency_ms or 0.0, c.parameters) for c in placed]
+    return sorted((placed[i] for i in pareto(costs)), key=lambda c: -c.score.value)
 
 
-def _beats(one: Costs, other: Costs) -> bool:
-    return one != other and all(x <= y for x, y in zip(one, other, strict=True))
+def pareto(costs: Sequence[tuple[float, ...]]) -> list[int]:
+    """The places that no other beats: as low in all costs, and lower in one. Equal ones do not beat each other."""
 
+    def beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+        return one != other and all(x <= y for x, y in zip(one, other, strict=True))
 
-def _costs(candidate: Candidate) -> Costs:
-    """Less is better in each."""
-    return -candidate.score.value, candidate.latency_ms or 0.0, candidate.parameters
+    return [i for i, own in enumerate(costs) if not any(beats(other, own) for other in costs)]
 
 
 def _told(candidate: Candidate, limits: Limits) -> dict[str, Any]:

@@ -102,11 +102,9 @@ def reported(
     as_json: Json = False,
 ) -> None:
     """What papers report of a method. These rows are never ranked among measured ones; a blank is unknown."""
-    from dataclasses import asdict
-
     from bench.board.reported import rows
 
-    show({"method": method, "rows": [asdict(row) for row in rows(method)]}, as_json, "reported")
+    show({"method": method, "rows": [row.model_dump() for row in rows(method)]}, as_json, "reported")
 
 
 @app.command(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,6 @@ from bench.web.pages import templates
 
 
 @dataclass(frozen=True)
-class Job:
-    """A unit that is to be built."""
-
-    name: str
-    results: Path
-    out: Path
-    stamps: Mapping[str, Any]  # {record below the results folder: what changes when the record does}
-    others: frozenset[str]  # files in the output folder that are not ours
-
-
-@dataclass(frozen=True)
 class Source:
     """A record, and where it lies below the results folder."""
 
@@ -42,11 +31,14 @@ class Source:
     predictions: Path
 
 
-def build(job: Job) -> dict[str, Any]:
-    """Write the unit's files; returns what the rest of the site and the next build need to know of it."""
-    sources = [load(job.results, path) for path in job.stamps]
-    once(job.results, ((source.record.run_id, source.path) for source in sources))
-    boards = facts.boards([source.record for source in sources], job.results)
+def build(results: Path, out: Path, others: Set[str], name: str, stamps: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the unit's files; returns what the rest of the site and the next build need to know of it.
+
+    `stamps`: {record below the results folder: what changes when the record does}; `others`: files that are not ours.
+    """
+    sources = [load(results, path) for path in stamps]
+    once(results, ((source.record.run_id, source.path) for source in sources))
+    boards = facts.boards([source.record for source in sources], results)
     home = {run["run_id"]: board for board, _ in boards for row in board["rows"] for run in row["runs"]}
     runs = [tables.fitting(facts.run_facts(s.record, s.path, home[s.record.run_id]["slug"])) for s in sources]
     made: dict[str, bytes] = {}
@@ -54,11 +46,9 @@ def build(job: Job) -> dict[str, Any]:
         own = [run for run in runs if run["board"] == board["slug"]]
         made |= templates().task(board) | downloads(board, pairs, own)
     for source in sources:
-        made |= run_files(source, home[source.record.run_id], job.results)
-    publish.write(job.out, part_of(job.name), made, job.others)
-    return {
-        "stamps": dict(job.stamps), "boards": [board for board, _ in boards], "runs": runs, "files": sorted(made),
-    }  # fmt: skip
+        made |= run_files(source, home[source.record.run_id], results)
+    publish.write(out, part_of(name), made, others)
+    return {"stamps": dict(stamps), "boards": [board for board, _ in boards], "runs": runs, "files": sorted(made)}
 
 
 def part_of(unit: str) -> str:
