@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,27 +23,19 @@ from bench.scoring.scores import Predictions, Scores, same
 TEACHER = "teacher"
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two rows as they were asked for."""
+def compare(results: Path, task: str, a: str, b: str, track: str = "mini", student: str = "") -> dict[str, Any]:
+    """What `bench compare --json` prints. All pairs of the board are tested, as Holm's correction counts them.
 
-    a: str  # method, method@student, teacher, or the row's name in words
-    b: str
-    task: str
-    track: str = "mini"
-    student: str = ""  # of a name that says none
-
-
-def compare(pair: Pair, results: Path) -> dict[str, Any]:
-    """What `bench compare --json` prints. All pairs of the board are tested, as Holm's correction counts them."""
-    found, boards = leaderboard.chosen(results, pair.task, pair.track)
-    board, a, b = find_pair(boards, pair)
+    a, b: a method, method@student, teacher, or a row's name in words; `student`: of a name that says none.
+    """
+    found, boards = leaderboard.chosen(results, task, track)
+    board, places = find_pair(boards, a, b, student)
     reader = Reader(board, found, results)
-    rows = reader.rows({a, b})
+    rows = reader.rows(set(places))
     order, comparison = list(rows), Comparison(list(rows.values()))
-    difference = comparison.difference(order.index(a), order.index(b))
+    difference = comparison.difference(*map(order.index, places))
     return {
-        "task": board.task, "track": board.track, "a": pair.a, "b": pair.b, "metric": board.metric,
+        "task": board.task, "track": board.track, "a": a, "b": b, "metric": board.metric,
         "difference": difference.value, "ci95": list(difference.ci95), "p_value": difference.p_value,
         "p_holm": difference.p_holm, "pairs": len(comparison.pairs), "examples": reader.examples,
         "seeds": difference.seeds, "noise": noise(difference.seeds), "verdict": difference.verdict,
@@ -58,23 +49,22 @@ def noise(seeds: int) -> str:
     return "examples and seeds" if seeds else "examples: teachers have no seeds"
 
 
-def find_pair(found: Sequence[Board], pair: Pair) -> tuple[Board, int, int]:
+def find_pair(found: Sequence[Board], a: str, b: str, student: str) -> tuple[Board, list[int]]:
     """The board, and the places of both rows on it. RequestError: none, or more than one, with the choices."""
-    for name in (pair.a, pair.b):
-        if not any(matching(board, name, pair.student) for board in found):
-            raise nothing_called(name, pair.student, found)
-    both = [b for b in found if matching(b, pair.a, pair.student) and matching(b, pair.b, pair.student)]
-    if len(both) != 1:
-        there = "; ".join(board.words for board in both or found)
-        if not both:
-            raise RequestError(f"{pair.a} and {pair.b} have no board in common: {there} cannot be compared")
-        here = f"{pair.a} and {pair.b} are on {len(both)} boards ({there})"
-        raise RequestError(f"{here}: give --results a folder with the records of one")
-    (board,) = both
-    first, second = (only(board, name, pair.student) for name in (pair.a, pair.b))
-    if first == second:
-        raise RequestError(f"{pair.a} and {pair.b} are the same row ({label(board, first)}): name two rows")
-    return board, first, second
+    for name in (a, b):
+        if not any(matching(board, name, student) for board in found):
+            raise nothing_called(name, student, found)
+    both = [board for board in found if matching(board, a, student) and matching(board, b, student)]
+    there = "; ".join(board.words for board in both or found)
+    if not both:
+        raise RequestError(f"{a} and {b} have no board in common: {there} cannot be compared")
+    if len(both) > 1:
+        where = f"{len(both)} boards ({there})"
+        raise RequestError(f"{a} and {b} are on {where}: give --results a folder with the records of one")
+    places = [only(both[0], name, student) for name in (a, b)]
+    if places[0] == places[1]:
+        raise RequestError(f"{a} and {b} are the same row ({label(both[0], places[0])}): name two rows")
+    return both[0], places
 
 
 def matching(board: Board, name: str, student: str) -> list[int]:

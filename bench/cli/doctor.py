@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import shutil
@@ -80,11 +81,6 @@ def _folder(path: Path) -> str:
 
 
 def _hub() -> str:
-    import importlib.util
-
     there = importlib.util.find_spec("datasets") is not None
-    return (
-        "datasets is installed"
-        if there
-        else "not installed: lite and full need --data-dir, or pip install 'bench-kd[hub]'"
-    )
+    missing = "not installed: lite and full need --data-dir, or pip install 'bench-kd[hub]'"
+    return "datasets is installed" if there else missing

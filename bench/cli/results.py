@@ -31,10 +31,9 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Whether A is better than B: difference, interval and p-value, on the same examples and seeds."""
-    from bench.board.named import Pair
     from bench.board.named import compare as compare_rows
 
-    show(compare_rows(Pair(a, b, task, track, student), results), as_json, "comparison")
+    show(compare_rows(results, task, a, b, track, student), as_json, "comparison")
 
 
 @app.command(

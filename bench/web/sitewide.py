@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.plugins import registry
-from bench.web import overall, tables
+from bench.web import overall, pages, tables
 from bench.web.facts import SCHEMA
 from bench.web.formats import rounded, slug
-from bench.web.pages import templates
 
 STATIC = ("style.css", "board.js")
+PAGES = ("index.html", "compare.html", "downloads.html", "papers.html", "about.html")
 Board = Mapping[str, Any]
+Rows = list[Mapping[str, Any]]
 
 
 def files(units: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
@@ -22,51 +23,37 @@ def files(units: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
     boards = sorted(found, key=lambda b: (b["task"], b["track"], b["version"], b["identity"], b["slug"]))
     place = {board["slug"]: at for at, board in enumerate(boards)}
     runs = sorted((run for unit in units.values() for run in unit["runs"]), key=lambda run: place[run["board"]])
-    joined = tables.files("api/rows", tables.of_boards(boards)) | tables.files("api/runs", runs)
-    return static() | pages(boards) | methods(boards) | students(boards) | joined
-
-
-def static() -> dict[str, bytes]:
-    """What shows no record."""
-    page, folder = templates().page, registry.folder("site")
-    return {name: (folder / name).read_bytes() for name in STATIC} | {
-        "about.html": page("about.html", root=""), "404.html": page("404.html", root="./"),
-    }  # fmt: skip
-
-
-def pages(boards: Sequence[Board]) -> dict[str, bytes]:
-    """What shows all boards at once."""
-    page, tracks = templates().page, overall.tracks(boards)
+    folder, tracks = registry.folder("site"), overall.tracks(boards)
+    shown: dict[str, Any] = {"root": "", "boards": boards, "tracks": tracks, "papers": pages.by_dataset()}
     return {
-        "index.html": page("index.html", root="", tracks=tracks, boards=boards),
-        "compare.html": page("compare.html", root="", boards=boards),
-        "downloads.html": page("downloads.html", root="", boards=boards),
-        "papers.html": page("papers.html", root="", papers=templates().by_dataset(), boards=boards),
-        "api/index.json": index(boards, tracks),
-    }
+        **{name: (folder / name).read_bytes() for name in STATIC},
+        **{name: pages.page(name, **shown) for name in PAGES}, "404.html": pages.page("404.html", root="./"),
+        **methods(boards), **students(boards), "api/index.json": index(boards, tracks),
+        **tables.files("api/rows", tables.of_boards(boards)), **tables.files("api/runs", runs),
+    }  # fmt: skip
 
 
 def methods(boards: Sequence[Board]) -> dict[str, bytes]:
     """A page a method that is on a board or has a paper's numbers."""
-    rows: dict[str, list[tuple[Board, Mapping[str, Any]]]] = {name: [] for name in templates().papers}
+    rows: dict[str, list[tuple[Board, Mapping[str, Any]]]] = {name: [] for name in pages.papers()}
     for board in boards:
         for row in board["rows"]:
             if row["method"]:
                 rows.setdefault(row["method"], []).append((board, row))
-    return {f"methods/{slug(name)}.html": templates().method(name, found) for name, found in rows.items()}
+    return {f"methods/{slug(name)}.html": pages.method(name, found) for name, found in rows.items()}
 
 
 def students(boards: Sequence[Board]) -> dict[str, bytes]:
     """A page a student: its best method on each board, and its baselines."""
     found: dict[str, list[dict[str, Any]]] = {}
     for board in boards:
-        rows: dict[str, list[Mapping[str, Any]]] = {}
+        rows: dict[str, Rows] = {}
         for row in board["rows"]:
             if row["method"]:
                 rows.setdefault(row["student"], []).append(row)
         for name, own in rows.items():
             found.setdefault(name, []).append(overall.of_student(board, own))
-    return {f"students/{slug(name)}.html": templates().student(name, own) for name, own in found.items()}
+    return {f"students/{slug(name)}.html": pages.student(name, own) for name, own in found.items()}
 
 
 def summary(board: Board) -> dict[str, Any]:

@@ -15,10 +15,9 @@ from bench.errors import RequestError
 from bench.records import disk
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec
-from bench.web import facts, publish, tables
+from bench.web import facts, pages, publish, tables
 from bench.web.charts import Point
 from bench.web.formats import in_script, rounded, upright
-from bench.web.pages import templates
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def build(results: Path, out: Path, others: Set[str], name: str, stamps: Mapping
     made: dict[str, bytes] = {}
     for board, pairs in boards:
         own = [run for run in runs if run["board"] == board["slug"]]
-        made |= templates().task(board) | downloads(board, pairs, own)
+        made |= pages.task(board) | downloads(board, pairs, own)
     for source in sources:
         made |= run_files(source, home[source.record.run_id], results)
     publish.write(out, part_of(name), made, others)
@@ -90,6 +89,6 @@ def downloads(board: Mapping[str, Any], pairs: list[Any], runs: list[dict[str, A
 def run_files(source: Source, board: Mapping[str, Any], results: Path) -> dict[str, bytes]:
     """The page of a run, and copies of its record and predictions."""
     name, stored = f"runs/{source.record.run_id}", source.predictions.is_file()
-    page = templates().run(source.record, source.curve, source.path, board, stored)
+    page = pages.run(source.record, source.curve, source.path, board, stored)
     found = {f"{name}.html": page, f"{name}.json": (results / source.path).read_bytes()}
     return found | ({f"{name}.npz": source.predictions.read_bytes()} if stored else {})
