@@ -8,12 +8,13 @@ import math
 import re
 import shlex
 import statistics
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from bench.base.groups import grouped
 from bench.board.differences import differences
 from bench.errors import RequestError, unknown
 from bench.records import disk
@@ -171,7 +172,7 @@ def chosen(results: Path, task: str, track: str) -> tuple[list[Record], list[Boa
 def rows(records: Iterable[Record]) -> list[Board]:
     """The boards, by task and track. RequestError: a record whose spec does not say what was run, or is there twice."""
     runs = sorted((Run(r, checked_spec(r)) for r in records), key=lambda run: run.record.run_id)
-    boards = [_board(group) for group in _grouped(runs, _board_key)]
+    boards = [_board(group) for group in grouped(runs, _board_key).values()]
     return sorted(boards, key=lambda b: (b.task, _place(b.track), b.version, b.identity, b.metric, b.dataset))
 
 
@@ -200,13 +201,6 @@ def spanned(scores: Sequence[Interval]) -> Score | None:
     return Score(statistics.fmean(s.value for s in scores), min(low), max(high))
 
 
-def _grouped(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> list[list[Run]]:
-    groups: dict[Hashable, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(key(run), []).append(run)
-    return list(groups.values())
-
-
 def _board_key(run: Run) -> tuple[str, str, str, str, str, str]:
     main = run.record.metrics.main
     version = in_words(run.spec.versions.get("task", ""))
@@ -226,9 +220,9 @@ def _place(track: str) -> tuple[int, str]:
 
 def _board(runs: list[Run]) -> Board:
     first = runs[0].record
-    groups = _grouped(runs, _row_key)
+    groups = grouped(runs, _row_key).values()
     differ = differences([group[0].spec for group in groups])
-    teachers = _grouped(runs, lambda r: (r.spec.teacher, r.record.teacher.identity))
+    teachers = grouped(runs, lambda r: (r.spec.teacher, r.record.teacher.identity)).values()
     students = [_row(*each) for each in zip(groups, differ, strict=True)]
     return Board(
         *_board_key(runs[0]), first.data,
@@ -281,7 +275,7 @@ def _efficiency(runs: list[Run], of_teacher: bool = False) -> dict[str, Any]:
         "active": _range(size.parameters.active for size in sizes),
         "disk_bytes": _range(size.disk_bytes for size in sizes),
         "flops": _mean(size.flops.get("mean") for size in sizes),
-        "speed": {_hardware(group[0]): _speed(group, of_teacher) for group in _grouped(runs, _hardware)},
+        "speed": {clock: _speed(group, of_teacher) for clock, group in grouped(runs, _hardware).items()},
     }
 
 

@@ -69,15 +69,10 @@ def scored_draws(
     for _ in range(draws):
         drawn = {}
         for name, arrays in predictions.items():
-            rows = resample(arrays, rng)
+            rows = np.repeat(np.arange(len(arrays["prediction"])), draw_weights(arrays, 1, rng)[0])
             drawn[name] = {key: array[rows] for key, array in arrays.items() if key != "units"}
         values.append(headline(score(drawn), metric)[1])
     return np.array(values)
-
-
-def resample(arrays: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
-    """Row numbers of one bootstrap draw of a data set."""
-    return np.repeat(np.arange(len(arrays["prediction"])), draw_weights(arrays, 1, rng)[0])
 
 
 def draw_weights(arrays: dict[str, Any], draws: int, rng: np.random.Generator) -> np.ndarray:

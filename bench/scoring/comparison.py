@@ -33,6 +33,7 @@ from itertools import combinations
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from bench.base.groups import grouped
 from bench.errors import RequestError
 from bench.scoring.bootstrap import Score, agree, fitting, unit_codes
 from bench.scoring.metric import ratio
@@ -221,14 +222,11 @@ class Comparison:
     @cached_property
     def pairs(self) -> dict[tuple[int, int], Moments]:
         """The pairs of rows with a common seed."""
-        groups: dict[tuple[int | None, ...], list[tuple[int, int]]] = {}
-        for a, b in combinations(range(len(self.rows)), 2):
-            if seeds := self.common(a, b):
-                groups.setdefault(seeds, []).append((a, b))
         found: dict[tuple[int, int], Moments] = {}
-        for seeds, pairs in groups.items():
-            places = np.array([[self.chosen(row, seeds) for row in pair] for pair in pairs])  # (P, 2, n)
-            found |= dict(zip(pairs, self._moments(places), strict=True))
+        for seeds, pairs in grouped(combinations(range(len(self.rows)), 2), lambda pair: self.common(*pair)).items():
+            if seeds:
+                places = np.array([[self.chosen(row, seeds) for row in pair] for pair in pairs])  # (P, 2, n)
+                found |= dict(zip(pairs, self._moments(places), strict=True))
         return {pair: found[pair] for pair in sorted(found)}
 
     @cached_property

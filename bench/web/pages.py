@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 
 from bench.base.formats import DASH, figures, hundred, whole
+from bench.base.groups import grouped
 from bench.board import reported
 from bench.board.leaderboard import ALWAYS
 from bench.board.reported import Reported
@@ -93,8 +94,5 @@ def papers() -> dict[str, list[Reported]]:
 @cache
 def by_dataset() -> dict[str, list[tuple[str, Reported]]]:
     """(method, number) of all that papers report, by data set."""
-    found: dict[str, list[tuple[str, Reported]]] = {}
-    for name, rows in papers().items():
-        for row in rows:
-            found.setdefault(row.dataset, []).append((name, row))
-    return dict(sorted(found.items()))
+    claims = ((name, row) for name, rows in papers().items() for row in rows)
+    return dict(sorted(grouped(claims, lambda claim: claim[1].dataset).items()))

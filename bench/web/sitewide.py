@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.base.groups import grouped
 from bench.plugins import registry
 from bench.web import overall, pages, tables
 from bench.web.facts import SCHEMA
@@ -14,7 +15,7 @@ from bench.web.formats import rounded, slug
 STATIC = ("style.css", "board.js")
 PAGES = ("index.html", "compare.html", "downloads.html", "papers.html", "about.html")
 Board = Mapping[str, Any]
-Rows = list[Mapping[str, Any]]
+Placed = tuple[Board, Mapping[str, Any]]  # a row of a method on its board
 
 
 def files(units: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
@@ -23,37 +24,31 @@ def files(units: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
     boards = sorted(found, key=lambda b: (b["task"], b["track"], b["version"], b["identity"], b["slug"]))
     place = {board["slug"]: at for at, board in enumerate(boards)}
     runs = sorted((run for unit in units.values() for run in unit["runs"]), key=lambda run: place[run["board"]])
+    rows = [(board, row) for board in boards for row in board["rows"] if row["method"]]
     folder, tracks = registry.folder("site"), overall.tracks(boards)
     shown: dict[str, Any] = {"root": "", "boards": boards, "tracks": tracks, "papers": pages.by_dataset()}
     return {
         **{name: (folder / name).read_bytes() for name in STATIC},
         **{name: pages.page(name, **shown) for name in PAGES}, "404.html": pages.page("404.html", root="./"),
-        **methods(boards), **students(boards), "api/index.json": index(boards, tracks),
+        **methods(rows), **students(rows), "api/index.json": index(boards, tracks),
         **tables.files("api/rows", tables.of_boards(boards)), **tables.files("api/runs", runs),
     }  # fmt: skip
 
 
-def methods(boards: Sequence[Board]) -> dict[str, bytes]:
+def methods(rows: Sequence[Placed]) -> dict[str, bytes]:
     """A page a method that is on a board or has a paper's numbers."""
-    rows: dict[str, list[tuple[Board, Mapping[str, Any]]]] = {name: [] for name in pages.papers()}
-    for board in boards:
-        for row in board["rows"]:
-            if row["method"]:
-                rows.setdefault(row["method"], []).append((board, row))
-    return {f"methods/{slug(name)}.html": pages.method(name, found) for name, found in rows.items()}
+    found: dict[str, list[Placed]] = {name: [] for name in pages.papers()} | grouped(rows, lambda own: own[1]["method"])
+    return {f"methods/{slug(name)}.html": pages.method(name, own) for name, own in found.items()}
 
 
-def students(boards: Sequence[Board]) -> dict[str, bytes]:
+def students(rows: Sequence[Placed]) -> dict[str, bytes]:
     """A page a student: its best method on each board, and its baselines."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for board in boards:
-        rows: dict[str, Rows] = {}
-        for row in board["rows"]:
-            if row["method"]:
-                rows.setdefault(row["student"], []).append(row)
-        for name, own in rows.items():
-            found.setdefault(name, []).append(overall.of_student(board, own))
-    return {f"students/{slug(name)}.html": pages.student(name, own) for name, own in found.items()}
+    made = {}
+    for name, own in grouped(rows, lambda own: str(own[1]["student"])).items():
+        boards = grouped(own, lambda own: str(own[0]["slug"])).values()
+        found = [overall.of_student(placed[0][0], [row for _, row in placed]) for placed in boards]
+        made[f"students/{slug(name)}.html"] = pages.student(name, found)
+    return made
 
 
 def summary(board: Board) -> dict[str, Any]:
