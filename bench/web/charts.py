@@ -9,12 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bench.base.formats import figures, hundred
 from bench.board.recommend import pareto
 
 SHAPES, COLOURS = 5, 6  # of method marks in the charts; with 5 x 6 pairs the first 30 methods all differ
 CHARACTER = 6.4  # mean width of a chart label's character
-LABEL = 30  # characters of a chart label at most
+LABEL = 30  # characters of a chart label at most, as task.html cuts it
 WILD = 1e9  # beyond it a value is a mistake, which the table shows and a chart cannot
 MARKS = 60  # rows of a chart; the best are drawn
 LINE = 22  # pixels of a row of the interval plot
@@ -22,6 +21,7 @@ CURVE_ROWS = 400  # of a curve's table: keeps the page small
 CURVE_DOTS = 60  # beyond it the line alone
 Row = Mapping[str, Any]
 Look = tuple[int, int]  # (shape, colour)
+Place = tuple[float, float, str]  # of a label: x, baseline, anchor
 
 
 @dataclass(frozen=True)
@@ -57,26 +57,6 @@ def round_step(about: float) -> float:
     return next(m * power for m in (1, 2, 5, 10) if m * power >= about * 0.999)
 
 
-@dataclass(frozen=True)
-class Mark:
-    """A row in a chart, in pixels."""
-
-    row: int  # its number on the board
-    x: float
-    y: float
-    low: float
-    high: float
-    look: Look | None  # None: the teacher
-    title: str
-    label: str
-    at: tuple[float, float, str] | None  # x, baseline, anchor; None: no room, the table has it
-
-    @property
-    def leads(self) -> bool:
-        """Whether the label stands so far off that a line must lead to it."""
-        return self.at is not None and abs(self.at[1] - 4 - self.y) > 1
-
-
 def looks(rows: Iterable[Row]) -> dict[str, Look]:
     """The mark of each method on a board."""
     methods = sorted({row["method"] for row in rows if row["method"]})
@@ -107,8 +87,11 @@ def on(row: Row, clock: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def scatter(
     rows: Sequence[Row], name: str, axis: str, unit: str, clock: Mapping[str, Any] | None, found: Sequence[float | None]
 ) -> dict[str, Any]:
-    """Score against a value, of the rows that have both; the Pareto front as a line of steps."""
-    chart: dict[str, Any] = {"name": name, "axis": axis, "clock": clock, "marks": [], "front": [], "left_out": 0}
+    """Score against a value, of the rows that have both; the Pareto front as a line of steps.
+
+    Marks are (number of the row, value, place of the label); None: no room, the table has it.
+    """
+    chart: dict[str, Any] = {"name": name, "axis": axis, "unit": unit, "clock": clock, "marks": []}
     values = {i: value for i, value in enumerate(found) if value and 1 / WILD < value < WILD}
     shown, left_out = best(rows, values)
     if not shown:
@@ -117,9 +100,10 @@ def scatter(
     room = max(1.6, (max(wide) / min(wide)) ** 0.25)  # on the right, for labels
     x = Axis(min(wide) / 1.6, max(wide) * room, 56, 704, log=True)
     y = Axis(*bounds(ends(rows, shown), 0.06), 316, 12)
-    marks = _placed(rows, shown, values, unit, x, y)
     points = [(values[i], -rows[i]["score"]) for i in shown]
     front = [(x(value), y(-100 * negative)) for value, negative in sorted({points[i] for i in pareto(points)})]
+    places = labels([(x(values[i]), y(100 * rows[i]["score"]), rows[i]["name"]) for i in shown])
+    marks = [(i, values[i], place) for i, place in zip(shown, places, strict=True)]
     return chart | {"x": x, "y": y, "marks": marks, "front": front, "left_out": left_out}
 
 
@@ -140,30 +124,14 @@ def bounds(values: Sequence[float], share: float) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _placed(
-    rows: Sequence[Row], shown: Sequence[int], values: Mapping[int, float], unit: str, x: Axis, y: Axis
-) -> list[Mark]:
-    centres = [(x(values[i]), y(100 * rows[i]["score"])) for i in shown]
-    taken = [(cx - 7, cy - 7, cx + 7, cy + 7) for cx, cy in centres]
-    marks, styles = [], looks(rows)
-    for i, (cx, cy) in zip(shown, centres, strict=True):
-        row, label = rows[i], shortened(rows[i]["name"])
-        title = f"{row['name'][:120]}: {hundred(row['score'])}, {figures(values[i])} {unit}"
-        low, high = y(100 * row["score_low"]), y(100 * row["score_high"])
-        at = _room(cx, cy, label, taken)
-        marks.append(Mark(i, cx, cy, low, high, styles.get(row["method"]), title, label, at))
-    return marks
+def labels(marks: Sequence[tuple[float, float, str]]) -> list[Place | None]:
+    """Where the labels of marks (x, y, name) stand; boxes that are taken are (left, top, right, bottom)."""
+    taken = [(x - 7, y - 7, x + 7, y + 7) for x, y, _ in marks]
+    return [_room(x, y, CHARACTER * min(len(name), LABEL), taken) for x, y, name in marks]
 
 
-def shortened(name: str) -> str:
-    return name if len(name) <= LABEL else name[: LABEL - 1] + "\N{HORIZONTAL ELLIPSIS}"
-
-
-def _room(
-    x: float, y: float, label: str, taken: list[tuple[float, float, float, float]]
-) -> tuple[float, float, str] | None:
-    """A place for the label beside its mark that overlaps nothing yet; boxes are (left, top, right, bottom)."""
-    width = CHARACTER * len(label)
+def _room(x: float, y: float, width: float, taken: list[tuple[float, float, float, float]]) -> Place | None:
+    """A place for a label beside its mark that overlaps nothing yet, and is then taken too."""
     for dy in (0, -14, 14, -26, 26):
         for left, at, anchor in ((x + 10, x + 10, "start"), (x - 10 - width, x - 10, "end")):
             box = (left, y + dy - 7, left + width, y + dy + 7)
@@ -175,18 +143,12 @@ def _room(
 
 
 def intervals(rows: Sequence[Row]) -> dict[str, Any]:
-    """Each row's score with its interval, one line a row, best first; filled where it ties with the best."""
+    """The rows of which each has a line with its score and its interval, best first."""
     shown, left_out = best(rows, range(len(rows)))
     if not shown:
-        return {"marks": []}
+        return {"shown": []}
     x = Axis(*bounds(ends(rows, shown), 0.04), 200, 704)
-    styles, marks = looks(rows), []
-    for line, i in enumerate(sorted(shown)):
-        row, y = rows[i], 12 + LINE * (line + 0.5)
-        low, at, high = (x(100 * row[key]) for key in ("score_low", "score", "score_high"))
-        title = f"{row['name'][:120]}: {hundred(row['score'])}"
-        marks.append(Mark(i, at, y, low, high, styles.get(row["method"]), title, shortened(row["name"]), None))
-    return {"x": x, "marks": marks, "bottom": 12 + LINE * len(shown), "left_out": left_out}
+    return {"x": x, "shown": sorted(shown), "line": LINE, "bottom": 12 + LINE * len(shown), "left_out": left_out}
 
 
 class Point(BaseModel):

@@ -57,7 +57,7 @@ def task(board: Board) -> dict[str, bytes]:
     }  # fmt: skip
     found = {f"tasks/{slug}.html": page("task.html", rows=few, rest=len(rows) - len(few), **context)}
     if len(few) < len(rows):
-        bare = context | {"charts": [], "intervals": {"marks": []}}
+        bare = context | {"charts": [], "intervals": {"shown": []}}
         found[f"tasks/{slug}-all.html"] = page("task.html", rows=rows, rest=0, **bare)
     return found
 
