@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bench.base.formats import DASH, figures
+from bench.base.formats import DASH
 from bench.records.specs import in_words
 
 TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))  # marks that turn the direction of the text behind them
@@ -28,20 +28,9 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     return found
 
 
-def span(row: Mapping[str, Any], key: str, unit: float = 1e6) -> str:
-    """A size of a row in units; both ends where the runs of the row differ."""
-    low, high = figures(row[f"{key}_low"] / unit), figures(row[key] / unit)
-    return low if low == high else f"{low} to {high}"
-
-
 def points(value: float | None) -> str:
     """A difference of scores times 100, with its sign."""
     return DASH if value is None else f"{100 * value:+,.2f}".replace("-", "\N{MINUS SIGN}")
-
-
-def rank(low: int | None, high: int | None) -> str:
-    """A range of ranks."""
-    return DASH if low is None else f"{low}" if low == high else f"{low}\N{EN DASH}{high}"
 
 
 def slug(text: str) -> str:

@@ -37,7 +37,7 @@ def environment() -> jinja2.Environment:
         "hundred": hundred, "figures": figures, "whole": whole, "points": formats.points, "flat": formats.flat,
         "slug": formats.slug, "known": lambda v: DASH if v is None or v == "" else v,
     }  # fmt: skip
-    made.globals |= {"span": formats.span, "rank": formats.rank, "on": charts.on, "pick": overall.pick}
+    made.globals |= {"on": charts.on, "pick": overall.pick}
     return made
 
 
