@@ -14,6 +14,7 @@ from bench.errors import RequestError, unknown
 from bench.plugins import registry
 from bench.records import disk
 from bench.records.arrays import unpack
+from bench.records.derived import of_teacher
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec
 from bench.scoring.bootstrap import Score
@@ -151,8 +152,10 @@ class Reader:
     def teacher(self, row: Row) -> Runs:
         """The teacher's one run, from the first record beside which it is stored."""
         for run_id in self.taught(row):
-            if predictions := of_teacher(self.stored(run_id)):
-                return {None: self.contributions(predictions, run_id, self.records[run_id].teacher.metrics)}
+            stored = self.stored(run_id)
+            if all(TEACHER in arrays for arrays in stored.values()):
+                recorded = self.records[run_id].teacher.metrics
+                return {None: self.contributions(own(of_teacher(stored)), run_id, recorded)}
         return {}
 
     def taught(self, teacher: Row) -> Iterator[str]:
@@ -189,15 +192,8 @@ class Reader:
 
 
 def own(stored: Predictions) -> Predictions:
-    """The student's predictions alone."""
+    """Without the teacher's predictions beside them."""
     return {name: {k: a for k, a in arrays.items() if k != TEACHER} for name, arrays in stored.items()}
-
-
-def of_teacher(stored: Predictions) -> Predictions:
-    """The teacher's predictions in the student's place; empty where they are not stored."""
-    if any(TEACHER not in arrays for arrays in stored.values()):
-        return {}
-    return {name: arrays | {"prediction": stored[name][TEACHER]} for name, arrays in own(stored).items()}
 
 
 def alike(one: Predictions, two: Predictions) -> bool:

@@ -22,8 +22,8 @@ from bench.plugins import registry
 from bench.records.disk import PROFILES, TEACHERS
 from bench.store import folders
 from bench.web import publish, sitewide
+from bench.web.unit import SAME_RUN, once, part_of
 from bench.web.unit import build as build_unit
-from bench.web.unit import once, part_of
 
 Units = Mapping[str, Mapping[str, Any]]  # {folder of a track and task: what is known of it}
 MANY = 200  # records; fewer are built faster than another process starts
@@ -61,7 +61,9 @@ def _build(results: Path, out: Path, memory: Path, stamps: Units) -> set[str]:
     others, changed = there - ours, {unit: own for unit, own in stamps.items() if unit not in same}
     built = known | _built(partial(build_unit, results, out, others), changed)
     units = {unit: built[unit] for unit in stamps}
-    _apart(results, units)
+    once(((run["run_id"], results / run["record"]) for found in units.values() for run in found["runs"]), SAME_RUN)
+    homes = ((board["slug"], results / unit) for unit, found in units.items() for board in found["boards"])
+    once(homes, "hold records of one board: move them")
     wide = sitewide.files(units)
     publish.write(out, "site", wide, others)
     now = {"site": set(wide)} | {part_of(unit): set(found["files"]) for unit, found in units.items()}
@@ -118,17 +120,6 @@ def _built(build_one: Callable[..., dict[str, Any]], stamps: Units) -> dict[str,
         return {unit: build_one(unit, own) for unit, own in stamps.items()}
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         return dict(zip(stamps, pool.map(build_one, stamps, stamps.values()), strict=True))
-
-
-def _apart(results: Path, units: Units) -> None:
-    """RequestError: a run or a board that lies in two folders."""
-    once(results, ((run["run_id"], run["record"]) for found in units.values() for run in found["runs"]))
-    homes: dict[str, str] = {}
-    for unit, found in units.items():
-        for board in found["boards"]:
-            if (home := homes.setdefault(board["slug"], unit)) != unit:
-                both = f"{results / home} and {results / unit}"
-                raise RequestError(f"{both} hold records of one board ({board['task']}, {board['track']}): move them")
 
 
 def check(results: Path, out: Path) -> None:

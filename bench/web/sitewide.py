@@ -51,21 +51,20 @@ def students(rows: Sequence[Placed]) -> dict[str, bytes]:
     return made
 
 
-def summary(board: Board) -> dict[str, Any]:
-    """A board in the index that scripts start from."""
-    names = ("slug", "task", "track", "metric", "dataset", "identity", "version")
-    return {name: board[name] for name in names} | {
-        "rows": len(board["rows"]), "runs": sum(len(row["runs"]) for row in board["rows"]),
-        "board": f"api/boards/{board['slug']}.json", "page": f"tasks/{board['slug']}.html",
-    }  # fmt: skip
-
-
 def index(boards: Sequence[Board], tracks: Sequence[Mapping[str, Any]]) -> bytes:
     """Every board with its files, and every method's standing by track."""
+    names = ("slug", "task", "track", "metric", "dataset", "identity", "version")
+    listed = [
+        {name: board[name] for name in names}
+        | {
+            "rows": len(board["rows"]), "runs": sum(len(row["runs"]) for row in board["rows"]),
+            "board": f"api/boards/{board['slug']}.json", "page": f"tasks/{board['slug']}.html",
+        }
+        for board in boards
+    ]  # fmt: skip
     found = {
-        "schema": SCHEMA,
-        "boards": [summary(board) for board in boards],
+        "schema": SCHEMA, "boards": listed,
         "tracks": [{"track": t["track"], "methods": t["methods"]} for t in tracks],
         "files": {t: {kind: f"api/{t}.{kind}" for kind in tables.KINDS} for t in ("rows", "runs")},
-    }
+    }  # fmt: skip
     return json.dumps(rounded(found), ensure_ascii=True, indent=1).encode() + b"\n"

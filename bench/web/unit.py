@@ -18,6 +18,8 @@ from bench.web import facts, pages, publish, tables
 from bench.web.charts import Point
 from bench.web.formats import in_script, rounded, upright
 
+SAME_RUN = "hold the same run: remove one of them"
+
 
 def build(results: Path, out: Path, others: Set[str], name: str, stamps: Mapping[str, Any]) -> dict[str, Any]:
     """Write the unit's files; returns what the rest of the site and the next build need to know of it.
@@ -25,7 +27,7 @@ def build(results: Path, out: Path, others: Set[str], name: str, stamps: Mapping
     `stamps`: {record below the results folder: what changes when the record does}; `others`: files that are not ours.
     """
     records = {path: load(results, path) for path in stamps}
-    once(results, ((record.run_id, path) for path, record in records.items()))
+    once(((record.run_id, results / path) for path, record in records.items()), SAME_RUN)
     boards = facts.boards(records.values(), results)
     home = {run["run_id"]: board for board, _ in boards for row in board["rows"] for run in row["runs"]}
     runs = [tables.fitting(facts.run_facts(r, path, home[r.run_id]["slug"])) for path, r in records.items()]
@@ -44,12 +46,12 @@ def part_of(unit: str) -> str:
     return files.sha256(unit.encode())[:16]
 
 
-def once(results: Path, runs: Iterable[tuple[str, str]]) -> None:
-    """RequestError: a run that two records hold; `runs`: (run id, record)."""
-    known: dict[str, str] = {}
-    for run, path in runs:
-        if (other := known.setdefault(run, path)) != path:
-            raise RequestError(f"{results / other} and {results / path} hold the same run: remove one of them")
+def once(found: Iterable[tuple[str, Path]], both: str) -> None:
+    """RequestError: something (its name, where it is) that is in two places; `both`: what is wrong, and what to do."""
+    known: dict[str, Path] = {}
+    for name, place in found:
+        if (other := known.setdefault(name, place)) != place:
+            raise RequestError(f"{other} and {place} {both}")
 
 
 def load(results: Path, path: str) -> Record:
