@@ -38,12 +38,13 @@ class Pool(Sequence[Any], ABC):
 
 
 class Texts(Pool):
-    """Texts in columns: one of single texts, two of pairs."""
+    """Texts in columns: one of single texts, two of pairs. `limits` (N,): tokens that each input is cut to, where a
+    pool holds inputs of unlike roles, such as queries and documents."""
 
     split = False  # whether a text is a list of words
 
-    def __init__(self, *columns: Sequence[Any]) -> None:
-        self.columns = columns
+    def __init__(self, *columns: Sequence[Any], limits: np.ndarray | None = None) -> None:
+        self.columns, self.limits = columns, limits
 
     def __len__(self) -> int:
         return len(self.columns[0])
@@ -52,11 +53,30 @@ class Texts(Pool):
         """An input; of a slice, a pool."""
         found = tuple(column[row] for column in self.columns)
         if isinstance(row, slice):
-            return type(self)(*found)
+            return type(self)(*found, limits=None if self.limits is None else self.limits[row])
         return found if len(found) > 1 else found[0]
 
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and [*self] == [*other]
+
     def take(self, rows: Sequence[int] | np.ndarray) -> Texts:
-        return type(self)(*([column[i] for i in rows] for column in self.columns))
+        limits = None if self.limits is None else self.limits[np.asarray(rows, np.int64)]
+        return type(self)(*([column[i] for i in rows] for column in self.columns), limits=limits)
+
+    def apart(self) -> list[Texts]:
+        """Each column by itself."""
+        return [type(self)(column, limits=self.limits) for column in self.columns]
+
+    def within(self, limit: int) -> list[tuple[int, np.ndarray, Texts]]:
+        """(limit, rows, their texts) of the inputs that a reader, who has a limit too, cuts alike."""
+        if self.limits is None or not len(self):
+            return [(limit, np.arange(len(self)), self)]
+        limits, bare = self.limits.clip(max=limit), type(self)(*self.columns)
+        parts = [(int(each), np.flatnonzero(limits == each)) for each in np.unique(limits)]
+        return [(each, rows, bare.take(rows)) for each, rows in parts]
+
+    def __add__(self, other: Texts) -> Texts:
+        return type(self)(*([*ours, *theirs] for ours, theirs in zip(self.columns, other.columns, strict=True)))
 
     def sizes(self) -> np.ndarray:
         """Characters of all columns."""
@@ -64,6 +84,11 @@ class Texts(Pool):
 
     @cached_property
     def digest(self) -> str:  # type: ignore[override]
+        found = self.content()
+        return found if self.limits is None else digest_texts([found, repr(self.limits.tolist())])
+
+    def content(self) -> str:
+        """The digest of the texts alone."""
         if len(self.columns) == 1:
             return digest_texts(self.columns[0])
         return digest_texts(["pairs", *(text for row in zip(*self.columns, strict=True) for text in row)])
@@ -87,8 +112,7 @@ class Words(Texts):
     def lines(self) -> list[str]:
         return [" ".join(words) for words in self.columns[0]]
 
-    @cached_property
-    def digest(self) -> str:  # type: ignore[override]
+    def content(self) -> str:
         return digest_texts(["words", *("\t".join(words) for words in self.columns[0])])
 
     def of_length(self, tokens: int) -> Words:
@@ -151,7 +175,7 @@ def single(inputs: Sequence[Any], labels: np.ndarray | Ragged | None = None, vie
 
 def flat(rows: np.ndarray) -> np.ndarray:
     """Rows of a pool column by column: groups (B, K) -> (K*B,); rows (B,) as they are."""
-    return rows.T.reshape(-1)
+    return np.asarray(rows).T.reshape(-1)
 
 
 def padded(rows: Ragged, fill: Any) -> np.ndarray:

@@ -21,6 +21,7 @@ from bench.losses import soft_divergence
 from bench.scoring.scores import Ragged
 from bench.signals import Signals
 
+DIVERGED = "the network's outputs are not finite: training has diverged, try a lower learning rate"
 Outputs = Any  # what is kept of N inputs for scoring: an array (N, ...), or `Ragged` rows of any size
 
 
@@ -29,6 +30,7 @@ class Kind(ABC):
     """What `outputs` numbers of an input mean."""
 
     outputs: int = 0  # numbers that the head gives; 0: there is no head
+    classes: tuple[str, ...] = ()  # their names, where they stand for classes
 
     output: ClassVar[str] = "logits"  # the signal that is judged
     feature: ClassVar[str] = "embedding"  # the signal that the head reads, or that is judged as it is
@@ -81,14 +83,14 @@ class Kind(ABC):
         if len(outputs) != inputs or (self.outputs and outputs is values and values.shape[1:] != (self.outputs,)):
             raise BenchError(f"expected outputs of shape {(inputs, self.outputs)}, got {values.shape}")
         if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise BenchError("the network's outputs are not finite: training has diverged, try a lower learning rate")
-        return outputs
+            raise BenchError(DIVERGED)
+        return outputs.astype(np.float32) if values is outputs and values.dtype.kind == "f" else outputs
 
     def predictions(self, outputs: Outputs, gold: Any) -> dict[str, Any]:
         """What a record stores of one data set: `prediction` and `gold`."""
         return {"prediction": outputs, "gold": gold}
 
-    def doubt(self, found: Sequence[dict[str, Any]], classes: Sequence[str]) -> str:
+    def doubt(self, found: Sequence[dict[str, Any]]) -> str:
         """Why a teacher with such predictions on dev does not fit the task's data; empty: nothing speaks against it."""
         return ""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
+from bench.errors import RequestError
 from bench.inputs import Examples
 from bench.network import Network, Shape
 from bench.optimiser import Optimiser
@@ -42,7 +43,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Step:
-    """One backward pass in an update. Gradients add up until the parts that it names move."""
+    """One backward pass in an update, whose gradients go to the parts that it moves and to nothing else.
+
+    Those of a step that moves nothing go to all parameters, and wait there: a part moves with all that has added up.
+    """
 
     loss: Loss
     roles: Sequence[str] = ("student", "teacher")
@@ -61,6 +65,14 @@ class Stage:
     steps: Sequence[Step]
     parts: Mapping[str, Part]
     keep: Literal["best", "last"] = "best"  # on dev; `last` where no loss is of the output, so that dev says nothing
+
+    def __post_init__(self) -> None:
+        """RequestError: steps move other parts than there are, or networks that train share a role."""
+        moved = {part for step in self.steps for part in step.moves}
+        if moved != set(self.parts):
+            raise RequestError(f"stage {self.name} moves {listed(moved)}, and its parts are {listed(self.parts)}")
+        if any(r.trains for role in self.roles.values() if not isinstance(role, Role) for r in role):
+            raise RequestError(f"stage {self.name}: each network that trains has a role of its own")
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,9 @@ class Run:
     teacher_shape: Shape = field(default_factory=Shape)
     student: Network | None = None  # for hooks that read or change it; the losses get signals
     new_student: Callable[[str], Network] | None = None  # purpose -> another one, with other first weights
-    dev_outputs: Callable[[str], Outputs] | None = None  # a wanted run's name -> what its student says of dev
+    dev_outputs: Callable[[str], Outputs] | None = (
+        None  # a wanted run's name -> what its student says of dev; None: it is told
+    )
     dev_score: Callable[[Outputs], float] | None = None  # outputs over dev -> the main metric there
 
 
@@ -169,6 +183,10 @@ class Method(nn.Module):
     def finish(self, student: Network) -> Network:
         """What is kept, scored, timed and exported, after the last stage."""
         return student
+
+
+def listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
 
 
 def names_of(teacher: str | Sequence[str]) -> Sequence[str]:

@@ -45,7 +45,7 @@ class Network(nn.Module):
     origin: str = "random"  # where the initial weights came from; kept in the record
     optimiser: Optimiser = Optimiser(lr=5e-5)  # the published recipe of the architecture
     shape: Shape = Shape()
-    reads_targets: bool = False  # a teacher that is told the answers: it has none of its own on dev and test
+    reads_targets: bool = False  # a teacher that is told the answers: no row on test, and `encode` is for timing alone
 
     @property
     def device(self) -> torch.device:
@@ -56,7 +56,8 @@ class Network(nn.Module):
         """Tokenise raw inputs once, cut to `max_length` tokens (None: the network's own limit)."""
 
     def encode_told(self, inputs: Sequence[Any], answers: Any, max_length: int | None = None) -> Encoded:
-        """As `encode`, for a network with `reads_targets`: the labels of a training set are read too."""
+        """As `encode`, for a network with `reads_targets`: the labels of a training set, or of dev while
+        it is taught, are read too."""
         raise TypeError(f"{type(self).__name__} reads no targets")
 
     def blueprint(self) -> dict[str, Any]:

@@ -29,14 +29,15 @@ class Optimiser:
 
 
 def over(o: Optimiser, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
-    """The optimiser over these tensors. AdamW decays matrices alone, as is usual for transformers; SGD decays all
-    (He et al. 2016). SparseAdam decays nothing."""
+    """The optimiser over these tensors, which may be none. AdamW decays matrices alone, as is usual for transformers;
+    SGD decays all (He et al. 2016). SparseAdam decays nothing."""
+    whole = [{"params": list(parameters)}]
     if o.kind == "sgd":
         return torch.optim.SGD(
-            parameters, lr=o.lr, momentum=o.momentum, nesterov=o.nesterov, weight_decay=o.weight_decay, fused=True
+            whole, lr=o.lr, momentum=o.momentum, nesterov=o.nesterov, weight_decay=o.weight_decay, fused=True
         )
     if o.kind == "sparse_adam":
-        return torch.optim.SparseAdam(parameters, lr=o.lr, betas=o.betas, eps=o.eps)
+        return torch.optim.SparseAdam(whole, lr=o.lr, betas=o.betas, eps=o.eps)
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": o.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},

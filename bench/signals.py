@@ -49,7 +49,7 @@ SIGNALS = {
     "keys": Signal("B H L D", layers=True),
     "values": Signal("B H L D", layers=True),
     "mask": Signal("B L"),  # 1 on real tokens
-    "words": Signal("B W"),  # 1 on words that were read to their end
+    "words": Signal("B W"),  # 1 on words whose first piece was read
 }
 
 

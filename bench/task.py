@@ -137,7 +137,7 @@ class Task(ABC):
     def goal(self) -> Kind:
         """What is asked of a network: the kind of the task's output."""
         kind: type[Kind] = registry.load(registry.installed("kind", self.kind))
-        return kind(self.outputs if kind.output == "logits" else 0)
+        return kind(self.outputs if kind.output == "logits" else 0, tuple(self.classes))
 
     def objective(self) -> nn.Module:
         """The supervised loss as a module (it may own parameters): forward(student, batch) -> named losses."""
@@ -146,6 +146,11 @@ class Task(ABC):
     @abstractmethod
     def inputs(self, split: str) -> Sequence[Any]:
         """Raw inputs of `dev` or `test`; `predict` reads the network's outputs in this order."""
+
+    def answers(self) -> Any:
+        """The labels of `inputs("dev")`, as `Examples` has those of training: for the dev score of a teacher that is
+        told them. Nobody is told those of test. RequestError: this task tells none."""
+        raise RequestError(f"{self.name} tells no answers of dev, which a teacher that reads them is told")
 
     @abstractmethod
     def predict(self, outputs: Any, split: str) -> Predictions:

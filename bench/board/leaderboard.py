@@ -8,7 +8,7 @@ import math
 import re
 import shlex
 import statistics
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -71,7 +71,7 @@ class Speed:
     latency_ms: float | None  # scenario `single`, p50
     offline_per_s: float | None
     speedup: Score | None  # mean of the values; low and high span the intervals of all runs
-    seconds: float | None  # to distil: training and the teacher's forwards, whether or not a store served them
+    seconds: float | None  # to distil: training, teacher's forwards (stored ones too), runs that came first
     noisy: bool
 
 
@@ -207,20 +207,13 @@ def _board_key(run: Run) -> tuple[str, str, str, str, str, str]:
     return run.spec.task, run.spec.track, run.record.data.identity, version, main.name, main.dataset
 
 
-def _row_key(run: Run) -> Hashable:
-    """All but the seed, and the runs of the assistants, which are of the same seed."""
-    spec = run.spec.model_dump(exclude={"seed"})
-    spec["versions"]["assistants"] = len(spec["versions"].get("assistants", ()))
-    return json.dumps(spec, sort_keys=True)
-
-
 def _place(track: str) -> tuple[int, str]:
     return (TRACK_ORDER.index(track) if track in TRACK_ORDER else len(TRACK_ORDER)), track
 
 
 def _board(runs: list[Run]) -> Board:
     first = runs[0].record
-    groups = grouped(runs, _row_key).values()
+    groups = grouped(runs, lambda r: json.dumps(r.spec.of_any_seed, sort_keys=True)).values()
     differ = differences([group[0].spec for group in groups])
     teachers = grouped(runs, lambda r: (r.spec.teacher, r.record.teacher.identity)).values()
     students = [_row(*each) for each in zip(groups, differ, strict=True)]
@@ -258,7 +251,7 @@ def _row(runs: list[Run], differs: tuple[str, ...]) -> Row:
 def _teacher_row(runs: list[Run], teachers: int) -> Row:
     """Its score is the same in every record but for rounding on other devices; the interval covers all of them."""
     metric, teacher = runs[0].record.metrics.main.name, runs[0].record.teacher
-    score = spanned([main for r in runs if (main := r.record.teacher.main).name == metric])
+    score = spanned([main for r in runs if (main := r.record.teacher.main) and main.name == metric])
     return Row(
         "", "", runs[0].spec.teacher, score,
         retention=1.0 if score and score.value else None,
@@ -295,7 +288,7 @@ def _speed(runs: list[Run], of_teacher: bool) -> Speed:
         latency_ms=_mean(size.latency.get("single", {}).get("p50_ms") for size in sizes),
         offline_per_s=_mean(size.throughput.get("offline_per_s") for size in sizes),
         speedup=spanned([r.efficiency.speedup for r in distilled]),
-        seconds=_mean(c.train_seconds + c.teacher_seconds + c.teacher_seconds_reused for c in costs),
+        seconds=_mean(c.seconds for c in costs),
         noisy=any(r.record.efficiency.noisy for r in runs),
     )
 

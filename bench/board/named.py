@@ -138,7 +138,8 @@ class Reader:
                 found[place] = runs
             elif place in wanted:
                 raise RequestError(
-                    f"the records hold no predictions of the {row.name}, as records before schema 2: run them again"
+                    f"the records hold no predictions of the {row.name}: records before schema 2 have none, nor has a "
+                    "teacher that is told the answers"
                 )
         return found
 
@@ -154,7 +155,7 @@ class Reader:
         for run_id in self.taught(row):
             stored = self.stored(run_id)
             if all(TEACHER in arrays for arrays in stored.values()):
-                recorded = self.records[run_id].teacher.metrics
+                recorded = self.records[run_id].teacher.metrics or {}
                 return {None: self.contributions(own(of_teacher(stored)), run_id, recorded)}
         return {}
 

@@ -128,7 +128,7 @@ def misses(candidate: Candidate, limits: Limits) -> Iterator[dict[str, Any]]:
         ("max_latency_ms", candidate.latency_ms, 1, "latency {:.4g} ms is {:.2g} ms above {:g} ms", NOT_TIMED),
         ("max_params", candidate.parameters, 1, "{:,} parameters are {:,} above {:,}", ""),
         ("min_retention", retention.value if retention else None, -1, told,
-         "retention not known, as the teacher's score is not above 0"),
+         "retention not known, as the teacher has no score above 0"),
     )  # fmt: skip
     for name, value, sign, form, unknown in asked:
         limit = getattr(limits, name)

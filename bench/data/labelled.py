@@ -6,7 +6,8 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -113,7 +114,10 @@ class LabelledTask(Task):
         return single(self.splits.train.inputs, self.splits.train.labels)
 
     def inputs(self, split: str) -> Pool:
-        return pool([x for data in self.part(split).values() for x in data.inputs])
+        return reduce(add, (pool(data.inputs) for data in self.part(split).values()))
+
+    def answers(self) -> Any:
+        return self.splits.dev.labels
 
     def predict(self, outputs: Outputs, split: str) -> Predictions:
         """What the kind decoded, beside the labels. BenchError: of another shape, or not finite."""

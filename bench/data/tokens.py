@@ -19,25 +19,44 @@ CHUNK = 10_000  # texts read at a time: a tokenizer's own objects take a hundred
 STORED = 2_000  # texts; fewer are read again sooner than found
 
 Lists = Sequence[Sequence[int]]
-# inputs -> token ids; perhaps `segments` of pairs, and `starts`: where each word's first piece stands
-Read = Callable[[Texts], dict[str, Lists]]
+# inputs, cut to so many tokens -> token ids; perhaps `segments` of pairs, and `starts`: where each word's first piece
+# stands
+Read = Callable[[Texts, int], dict[str, Lists]]
+OF = {"flat": "lengths", "segments": "lengths", "starts": "words"}  # of flat arrays: how long each row is
 
 
 def tokens(read: Read, inputs: Texts, pad: int, rules: Callable[[], str], limit: int) -> TokenArrays:
-    """What `read` makes of the inputs. `rules`: all of the tokenizer, as text; "" is one that cannot be written down,
-    and what it reads is not kept."""
+    """What `read` makes of the inputs, each cut to this limit and to its own. `rules`: all of the tokenizer, as text;
+    "" is one that cannot be written down, and what it reads is not kept."""
+    alike = inputs.within(limit)
+    parts = [stored(read, texts, rules, each) for each, _, texts in alike]
+    return TokenArrays(parts[0] if len(parts) == 1 else in_order(parts, [rows for _, rows, _ in alike]), pad)
+
+
+def stored(read: Read, inputs: Texts, rules: Callable[[], str], limit: int) -> Mapping[str, np.ndarray]:
+    """The flat arrays of inputs that are cut alike; from the store where there are many."""
     if len(inputs) < STORED or not (known := rules()):
-        return TokenArrays(gathered(read, inputs), pad)
+        return gathered(read, inputs, limit)
     known = hashlib.sha256(known.encode()).hexdigest()
     key = folders.content_key(tokenizer=known, inputs=inputs.digest, limit=limit)
-    arrays, _ = folders.arrays("tokens", key, {"limit": limit}, lambda: gathered(read, inputs))
-    return TokenArrays(arrays, pad)
+    return folders.arrays("tokens", key, {"limit": limit}, lambda: gathered(read, inputs, limit))[0]
 
 
-def gathered(read: Read, inputs: Texts) -> dict[str, np.ndarray]:
+def in_order(parts: Sequence[Mapping[str, np.ndarray]], rows: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Parts of a pool, and which rows they are -> all rows in the pool's order."""
+    back = np.argsort(np.concatenate(rows))
+    found: dict[str, np.ndarray] = {}
+    for name in parts[0].keys() & OF.keys():
+        flat, lengths = (np.concatenate([part[n] for part in parts]) for n in (name, OF[name]))
+        ordered = Ragged(flat, lengths)[back]
+        found |= {name: ordered.flat, OF[name]: ordered.lengths}
+    return found
+
+
+def gathered(read: Read, inputs: Texts, limit: int) -> dict[str, np.ndarray]:
     """The flat arrays of all inputs, read in chunks."""
     starts = range(0, max(1, len(inputs)), CHUNK)
-    parts = [flattened(**read(inputs[start : start + CHUNK])) for start in starts]
+    parts = [flattened(**read(inputs[start : start + CHUNK], limit)) for start in starts]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

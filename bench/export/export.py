@@ -99,9 +99,11 @@ def rebuild(spec: Spec) -> Network:
         kept = checkpoint.load(weights_of(spec.run_id))
     if kept is None:
         raise RequestError(f"the student of {spec.run_id} is no longer in the store: run it again")
-    network = build_student(spec, make_teacher(spec, torch.device("cpu"), Console(quiet=True)))
+    tensors, state = kept
+    teacher = make_teacher(spec, torch.device("cpu"), Console(quiet=True))
+    network = build_student(spec, teacher, blueprint=state.get("blueprint"))
     try:
-        network.load_state_dict(kept[0])
+        network.load_state_dict(tensors)
     except RuntimeError as error:
         raise BenchError(f"{weights_of(spec.run_id)} does not fit the student {spec.values['student']}") from error
     return network.eval()

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.errors import RequestError
-from bench.inputs import Examples, single
+from bench.inputs import Examples, Texts, pool, single
 from bench.networks import places
 
 REPLACED = 0.4  # p of the paper
@@ -36,8 +36,9 @@ def augment(examples: Examples, model: str, copies: int, seed: int) -> Examples:
 
     RequestError: `model` is no folder of a masked language model in safetensors, or the examples are no texts.
     """
-    if examples.labels is None or not isinstance(examples.inputs[0], (str, tuple)):
-        raise RequestError("augmentation replaces words: it needs labelled texts")
+    given = pool(examples.inputs)
+    if examples.labels is None or not isinstance(given, Texts) or given.split:
+        raise RequestError("augmentation replaces words: it needs labelled texts, each with one label")
     words, rng = MaskedWords(Path(model)), np.random.default_rng((seed, 3))
     inputs, labels = [], []
     for text, label in zip(examples.inputs, examples.labels, strict=True):

@@ -26,10 +26,13 @@ from bench.signals import Signals
 
 
 def forward(network: Network, inputs: Mapping[str, Tensor], want: frozenset[str]) -> Signals:
-    """The signals of all rows; each process has run the network on its own. RequestError: some would have none."""
+    """The signals of all rows; each process has run the network on its own. RequestError: some would have none, or
+    what the network reads is no list of rows, as a graph is none."""
     if processes.count() == 1:
         return network(dict(inputs), want)
-    rows = len(next(iter(inputs.values())))
+    rows, *others = {len(tensor) for tensor in inputs.values()}
+    if others:
+        raise RequestError("what this student reads is whole, and no list of rows to share: start one process")
     mine = share(rows)
     seed = int(torch.randint(2**62, ()))  # the same in all processes; a checkpoint keeps what it is drawn from
     with processes.other_random_numbers(), batchnorm.synchronised(network.modules()):
@@ -72,10 +75,13 @@ class Gathered(torch.autograd.Function):
 def share_gradients(moving: Sequence[Tensor], method: nn.Module) -> None:
     """Make the gradients of all processes those of the whole batch, in one exchange, of parameters that move now.
 
-    A parameter that no process has a gradient of keeps none: the optimiser would decay it otherwise.
+    A parameter that no process has a gradient of keeps none: the optimiser would decay it otherwise. RequestError: a
+    gradient is sparse.
     """
     if processes.count() == 1 or not moving:
         return
+    if any(p.grad is not None and p.grad.is_sparse for p in moving):
+        raise RequestError("sparse gradients are not shared by processes: start one")
     there = torch.tensor([p.grad is not None for p in moving], dtype=torch.int32)
     distributed.all_reduce(there)  # on the CPU: no GPU is waited for
     moved = [p for p, processes_ in zip(moving, there.tolist(), strict=True) if processes_]

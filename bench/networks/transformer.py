@@ -140,13 +140,12 @@ def prepared(model: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def tokenise(tokenizer: Any, inputs: Texts, limit: int) -> TokenArrays:
     """Texts or pairs of texts as the model's own tokenizer reads them; the longer text of a pair is cut first."""
-    pairs = len(inputs.columns) > 1
 
-    def read(chunk: Texts) -> dict[str, Lists]:
+    def read(chunk: Texts, most: int) -> dict[str, Lists]:
         given = [list(column) for column in chunk.columns]
-        found = tokenizer(*given, truncation=True, max_length=limit, padding=False, is_split_into_words=chunk.split)
+        found = tokenizer(*given, truncation=True, max_length=most, padding=False, is_split_into_words=chunk.split)
         lists = {"ids": found["input_ids"]}
-        if pairs and "token_type_ids" in found:  # of single texts all segments are 0, which is the default
+        if len(given) > 1 and "token_type_ids" in found:  # of single texts all segments are 0, which is the default
             lists["segments"] = found["token_type_ids"]
         if chunk.split:
             lists["starts"] = [first_pieces(found.word_ids(n), len(words)) for n, words in enumerate(given[0])]

@@ -68,13 +68,13 @@ class Tokens:
         An empty input reads as one unknown word, so that no pooling divides by 0.
         """
 
-        def chunk(part: Texts) -> dict[str, Lists]:
+        def chunk(part: Texts, most: int) -> dict[str, Lists]:
             (column,) = part.columns
-            encodings = self.tokenizer.encode_batch_fast(
-                list(column), add_special_tokens=False, is_pretokenized=part.split
-            )
-            found: dict[str, Lists] = {"ids": [e.ids[:max_length] or [self.unk] for e in encodings]}
-            return found | ({"starts": starts(encodings, column, max_length)} if part.split else {})
+            # the fast way does not note which word a piece is of
+            encode = self.tokenizer.encode_batch if part.split else self.tokenizer.encode_batch_fast
+            encodings = encode(list(column), add_special_tokens=False, is_pretokenized=part.split)
+            found: dict[str, Lists] = {"ids": [e.ids[:most] or [self.unk] for e in encodings]}
+            return found | ({"starts": starts(encodings, column, most)} if part.split else {})
 
         def rules() -> str:  # whether special tokens are text like any other is a switch that to_str leaves out
             return f"{self.tokenizer.to_str()} {self.unk} {self.tokenizer.encode_special_tokens}"
@@ -193,7 +193,7 @@ class WordNetwork(Network):
 
     def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> TokenArrays | PairArrays:
         limit, given = min(max_length or self.max_length, self.max_length), texts(inputs)
-        parts = [self.tokens.read(type(given)(column), limit) for column in given.columns]
+        parts = [self.tokens.read(column, limit) for column in given.apart()]
         return PairArrays(*parts) if len(parts) > 1 else parts[0]
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:

@@ -15,13 +15,13 @@ def why_not(method: Declared, kind: str, student: Declared | None = None, reads:
     goal = registry.installed("kind", kind).declares
     if method.get("kinds") and kind not in method["kinds"]:
         return f"it is defined for {', '.join(sorted(method['kinds']))} tasks and this one is '{kind}'"
-    output = goal.get("output", "logits")
+    output, feature = goal.get("output", "logits"), goal.get("feature", "embedding")
     wanted = {output if n == "output" else n for n in (*method.get("needs", ()), *method.get("wants", ()))}
     if student and (misfit := unfit(student, kind, goal, reads)):
         return misfit
-    if missing := sorted(wanted - offered(readers(reads), output)):
+    if missing := sorted(wanted - offered([*readers(reads), *filter(None, [student])], output, feature)):
         return f"it needs the signal {', '.join(missing)}, which networks for '{kind}' tasks on {reads} do not offer"
-    missing = sorted(wanted - offered([student], output)) if student else []
+    missing = sorted(wanted - offered([student], output, feature)) if student else []
     return f"it needs the signal {', '.join(missing)}, which that student does not expose" if missing else ""
 
 
@@ -44,8 +44,9 @@ def readers(reads: str) -> list[Declared]:
     return [d for d in declared if d.get("reads", "text") == reads]
 
 
-def offered(students: Iterable[Declared], output: str) -> set[str]:
-    """What networks of these students expose: their bodies' signals, and logits where the kind has a head."""
+def offered(students: Iterable[Declared], output: str, feature: str) -> set[str]:
+    """What networks of these students expose: their bodies' signals, and logits where the kind has a head. One that
+    reads a feature of another sort makes no embedding of the input."""
     signals = {name for student in students for name in student.get("offers", ())}
     heads = {name for name in signals if name.partition(".")[0] == "logits"}
-    return (signals | {output}) - (heads if output != "logits" else set())
+    return (signals | {output}) - (heads if output != "logits" else set()) - ({"embedding"} - {output, feature})

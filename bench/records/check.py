@@ -130,7 +130,7 @@ def of_content(record: Record) -> Iterator[str]:
         if size.parameters.total != size.parameters.embedding + size.parameters.active:
             yield f"{who}: total parameters are not embedding + active"
     for where, interval in (("metrics.main", m.main), ("teacher.main", record.teacher.main)):
-        if not interval.ci95[0] <= interval.value <= interval.ci95[1]:
+        if interval and not interval.ci95[0] <= interval.value <= interval.ci95[1]:
             yield f"{where}: the value is not inside its interval"
     if e.noise != derived.reasons(e.seen) or e.noisy != bool(e.noise):
         yield "efficiency: noisy and its reasons do not follow from what was seen"
@@ -138,6 +138,9 @@ def of_content(record: Record) -> Iterator[str]:
         yield "efficiency.speedup is not that of the point single"
     if (record.cost.energy_j is None) != (record.cost.energy_source is None):
         yield "cost: energy without a source, or a source without energy"
+    first = checked_spec(record).first
+    if record.cost.before and not 0 < len(first) <= record.cost.before.runs:
+        yield f"cost.before counts {record.cost.before.runs} runs that came first, the spec names {len(first)}"
     if record.curve and record.cost.student_updates != sum(record.cost.stages.values()):
         yield "cost: student_updates is not the sum over stages"
 
@@ -157,13 +160,19 @@ def of_curve(record: Record) -> Iterator[str]:
     m = record.metrics
     if [c.model_dump() for c in m.choices] != derived.choices(record.curve):
         yield "metrics.choices are not the best dev scores of the curve"
-    elif not m.choices or abs(m.dev - m.choices[-1].value) > SCORED_AGAIN:
+    elif chosen_last(record) and abs(m.dev - m.choices[-1].value) > SCORED_AGAIN:
         yield "metrics.dev is not the dev score of the last choice"
     steps = [point.get("step") for point in record.curve]
     if not all(type(step) is int and step >= 0 for step in steps):
         yield "curve: a step is not a whole number from 0 on"
     elif derived.stage_lengths(record.curve) != record.cost.stages:
         yield "cost.stages are not the last steps of the curve's stages"
+
+
+def chosen_last(record: Record) -> bool:
+    """Whether the last stage kept what was best on dev; one that keeps its end reads no dev score."""
+    last = record.curve[-1]["stage"] if record.curve else ""
+    return any(c.what == f"checkpoint of stage {last}" for c in record.metrics.choices)
 
 
 def moment(text: str) -> datetime.datetime | None:
@@ -201,20 +210,21 @@ def of_predictions(record: Record, arrays: Mapping[str, np.ndarray]) -> Iterator
     again = derived.metrics(cls.score, metric, predictions)
     said = record.metrics.model_dump(include=set(again))
     yield from (f"metrics.{why}" for why in mismatches(said, again))
-    teacher = derived.score(cls.score, metric, derived.of_teacher(predictions))
-    said = {"all": record.teacher.metrics, "main": record.teacher.main.model_dump()}
+    teacher = derived.teacher(cls.score, metric, predictions)
+    said = record.teacher.model_dump(include=set(teacher))
     yield from (f"teacher.{why}" for why in mismatches(said, teacher))
 
 
 def malformed(predictions: Predictions, record: Record) -> Iterator[str]:
     """Arrays that no run writes."""
-    name = record.predictions.file
+    name, needed = record.predictions.file, {"prediction", "gold"} | ({"teacher"} if record.teacher.main else set())
+    allowed = ARRAYS if record.teacher.main else ARRAYS - {"teacher"}
     if set(predictions) != set(record.metrics.all):
         yield f"{name}: its data sets are not those of the metrics"
     for dataset, arrays in predictions.items():
-        if not {"prediction", "gold", "teacher"} <= set(arrays) <= ARRAYS:
+        if not needed <= set(arrays) <= allowed:
             yield f"{name}: {dataset} holds {', '.join(sorted(arrays))}"
-        elif len({len(a) for a in arrays.values()}) > 1 or shape(arrays["prediction"]) != shape(arrays["teacher"]):
+        elif len({len(a) for a in arrays.values()}) > 1 or len({shape(arrays[n]) for n in needed - {"gold"}}) > 1:
             yield f"{name}: the arrays of {dataset} differ in length"
         elif not len(arrays["gold"]):
             yield f"{name}: {dataset} is empty"

@@ -19,9 +19,10 @@ CLOCKS = 0.05  # change of a GPU's clock
 
 def metrics(scorer: Callable[[Predictions], Scores], metric: str, predictions: Predictions) -> dict[str, Any]:
     """All that follows from stored predictions alone: scores, the main one's interval, retention, loyalty."""
-    own, reference = score(scorer, metric, predictions), headline(scorer(of_teacher(predictions)), metric)[1]
+    own, theirs = score(scorer, metric, predictions), of_teacher(predictions)
+    reference = headline(scorer(theirs), metric)[1] if theirs else 0.0
     retention = own["main"]["value"] / reference if reference > 0 else None
-    return own | {"retention": retention, "loyalty": loyalty(predictions)}
+    return own | {"retention": retention, "loyalty": loyalty(predictions) if theirs else {}}
 
 
 def score(scorer: Callable[[Predictions], Scores], metric: str, predictions: Predictions) -> dict[str, Any]:
@@ -33,8 +34,17 @@ def score(scorer: Callable[[Predictions], Scores], metric: str, predictions: Pre
 
 
 def of_teacher(predictions: Predictions) -> Predictions:
-    """The teacher's predictions in the student's place."""
+    """The teacher's predictions in the student's place; empty where it has none, as it reads the answers."""
+    if any("teacher" not in arrays for arrays in predictions.values()):
+        return {}
     return {name: arrays | {"prediction": arrays["teacher"]} for name, arrays in predictions.items()}
+
+
+def teacher(scorer: Callable[[Predictions], Scores], metric: str, predictions: Predictions) -> dict[str, Any]:
+    """What a record says of the teacher on test: `metrics` and `main`, both None where it has no predictions."""
+    theirs = of_teacher(predictions)
+    found = score(scorer, metric, theirs) if theirs else {"all": None, "main": None}
+    return {"metrics": found["all"], "main": found["main"]}
 
 
 def choices(curve: list[dict[str, Any]]) -> list[dict[str, Any]]:

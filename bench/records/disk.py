@@ -83,7 +83,7 @@ def write(results: Path, record: Record, predictions: dict[str, np.ndarray], sam
 
 def rewrite(path: Path, record: Record, samples: Samples) -> Path:
     """Put a record and its samples in their place, each whole or not at all; its predictions stay as they are."""
-    text = record.model_dump_json(by_alias=True, indent=1) + "\n"
+    text = record.model_dump_json(by_alias=True, indent=1, exclude_defaults=True) + "\n"
     try:
         files.replace(path.with_name(record.efficiency.samples.file), pack(flatten_samples(samples)))
         files.replace(path, text.encode())

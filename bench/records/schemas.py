@@ -90,8 +90,10 @@ class Teacher(Part):
     name: str
     identity: str
     fingerprint: str
-    metrics: dict[str, dict[str, float]]
-    main: Main
+    metrics: dict[str, dict[str, float]] | None = Field(
+        description="none: it reads the answers, and has no row on test"
+    )
+    main: Main | None
     efficiency: Size
 
 
@@ -127,6 +129,15 @@ class Efficiency(Size):
     dirty: bool | None
 
 
+class Before(Part):
+    """Of runs that came first: assistants, starts, and what these needed in turn; from their records."""
+
+    runs: int = Field(ge=1)
+    student_updates: int = Field(ge=0)
+    teacher_forwards: int = Field(ge=0, description="computed or read from a store")
+    seconds: float = Field(ge=0, description="of training and of teachers, whether or not a store served them")
+
+
 class Cost(Part):
     """What distilling cost; signals that an earlier run had stored are counted apart."""
 
@@ -139,6 +150,13 @@ class Cost(Part):
     teacher_seconds_reused: float = Field(ge=0)
     energy_j: float | None = Field(ge=0, description="of the student's training loop")
     energy_source: str | None
+    before: Before | None = Field(default=None, description="runs that had to come first; none: there were none")
+
+    @property
+    def seconds(self) -> float:
+        """Of all that the student took, whichever run paid for it."""
+        own = self.train_seconds + self.teacher_seconds + self.teacher_seconds_reused
+        return own + (self.before.seconds if self.before else 0.0)
 
 
 class Provenance(Part):
@@ -184,6 +202,7 @@ class Taught(Part):
     data: dict[str, Any]
     parameters: Parameters
     dev: float = Field(description="main metric on dev of the checkpoint that was kept")
+    told: bool = Field(default=False, description="it reads the answers, and was told those of dev for its score there")
     metric: str
     cost: dict[str, Any]
     curve: list[dict[str, Any]]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bench.errors import RequestError
 from bench.records.schemas import Record
 
+FIRST = ("assistants", "starts")  # runs that came first, among the versions
 TRACK_ORDER = ("mini", "lite", "full")
 
 
@@ -26,6 +27,17 @@ class CheckedSpec(BaseModel):
     seed: int = Field(ge=0, strict=True)
     settings: dict[str, dict[str, Any]]
     versions: dict[str, Any]
+
+    @property
+    def first(self) -> set[str]:
+        """The ids of the runs that it asked for."""
+        return {run_id for use in FIRST for run_id in self.versions.get(use, ())}
+
+    @property
+    def of_any_seed(self) -> dict[str, Any]:
+        """All but the seed, and the ids of the runs that came first, which are of the same seed."""
+        counts = {use: len(self.versions.get(use, ())) for use in FIRST}
+        return self.model_dump(exclude={"seed"}) | {"versions": self.versions | counts}
 
 
 def checked_spec(record: Record, where: str = "") -> CheckedSpec:

@@ -77,7 +77,7 @@ def leave_record(
     with machine.threads(cores):
         measured = measure(spec, d.student, d.teacher, console)
     record = recording.make_record(
-        spec, d.student, d.teacher, d.trainer, predictions, d.dev, measured, weights, started
+        spec, d.student, d.teacher, d.trainer, predictions, d.dev, measured, weights, started, results
     )
     return disk.write(results, record, flatten(predictions), measured["samples"])
 
@@ -90,6 +90,8 @@ def distil(spec: Spec, folder: Path, device: torch.device, console: Console) -> 
     dev = Evaluation(spec.task, "dev")
     check_teacher(spec, teacher, dev)
     student = from_starts(spec, build_student(spec, teacher), device, console)
+    if student.reads_targets:
+        raise RequestError(f"{spec.values['student']} is told the answers: it can teach, and be no student")
     method = build_method(spec, student, teachers, dev)
     path = folder / "checkpoint.safetensors"
     trainer = Trainer(student, method, teachers, lambda n: dev.score(dev.outputs(n)), path, console, device)
@@ -173,7 +175,7 @@ def check_teacher(spec: Spec, teacher: Teacher, dev: Evaluation) -> None:
     outputs = dev.of_teacher(teacher)
     if outputs is None:
         return
-    doubt = spec.task.goal.doubt(list(dev.predictions(outputs).values()), spec.task.classes)
+    doubt = spec.task.goal.doubt(list(dev.predictions(outputs).values()))
     if doubt:
         raise RequestError(f"the teacher {teacher.place.name} {doubt}")
 

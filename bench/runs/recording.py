@@ -13,7 +13,7 @@ from bench.measuring import machine
 from bench.measuring.counting import parameters
 from bench.measuring.energy import Meter
 from bench.network import Network
-from bench.records import derived
+from bench.records import derived, disk
 from bench.records.arrays import flatten, flatten_samples
 from bench.records.schemas import SCHEMA, Record
 from bench.runs.spec import Spec
@@ -25,10 +25,9 @@ from bench.training.loop import Progress, Trainer
 
 def make_record(
     spec: Spec, student: Network, teacher: Teacher, trainer: Trainer, predictions: Predictions, dev: float,
-    measured: dict[str, Any], weights: Path, started: str,
+    measured: dict[str, Any], weights: Path, started: str, results: Path,
 ) -> Record:  # fmt: skip
-    """The record of a finished run."""
-    reference = derived.score(spec.task.score, spec.task.main_metric, derived.of_teacher(predictions))
+    """The record of a finished run. `results`: where the records of the runs that came first are."""
     packed = pack(flatten(predictions))
     return Record(
         schema_=SCHEMA,
@@ -39,20 +38,38 @@ def make_record(
             "name": spec.place.name,
             "identity": spec.place.identity,
             "fingerprint": teacher.fingerprint,
-            "metrics": reference["all"],
-            "main": reference["main"],
             "efficiency": size(teacher.network, measured, spec.place.disk_bytes, "teacher"),
-        },
+        }
+        | derived.teacher(spec.task.score, spec.task.main_metric, predictions),
         student={"name": spec.values["student"], "origin": student.origin, "width": student.width},
         metrics=derived.metrics(spec.task.score, spec.task.main_metric, predictions)
         | {"dev": dev, "choices": derived.choices(trainer.progress.curve)},
         efficiency=efficiency(spec, student, measured, weights),
-        cost=cost(trainer.progress, list(trainer.teachers.values()), trainer.meter),
+        cost=cost(trainer.progress, list(trainer.teachers.values()), trainer.meter) | {"before": before(spec, results)},
         curve=trainer.progress.curve,
         environment=machine.describe(teacher.device, trainer.processes),
         provenance=provenance(started, trainer.processes),
         predictions={"file": f"{spec.run_id}.npz", "sha256": files.sha256(packed)},
     )
+
+
+def before(spec: Spec, results: Path) -> dict[str, Any] | None:
+    """What the runs cost that came first, each once; None: there were none. RequestError: a record is not there."""
+    costs = [disk.read(disk.path_of(results, s.values, s.run_id)).cost for s in first(spec).values()]
+    return {
+        "runs": len(costs),
+        "student_updates": sum(c.student_updates for c in costs),
+        "teacher_forwards": sum(c.teacher_forwards + c.teacher_forwards_reused for c in costs),
+        "seconds": sum(c.train_seconds + c.teacher_seconds + c.teacher_seconds_reused for c in costs),
+    } if costs else None  # fmt: skip
+
+
+def first(spec: Spec) -> dict[str, Spec]:
+    """All runs that a run needs, by run id: those that it wants, and what these want in turn."""
+    found: dict[str, Spec] = {}
+    for _, other in spec.wanted:
+        found |= first(other) | {other.run_id: other}
+    return found
 
 
 def data(task: Task) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from bench.errors import RequestError
 from bench.plugins import registry
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec, in_words
-from bench.runs.spec import FIXED, Request, Spec, parse_settings, parse_value, resolve
+from bench.runs.spec import FIXED, OF_TEACHER, Request, Spec, parse_settings, parse_value, resolve
+from bench.teachers.plans import shape_name, split_shape
 
 RUN_ID = re.compile("[0-9a-f]{16}")
 NEAR = 3  # run ids that an error offers
@@ -59,8 +60,8 @@ def request_of(record: Record, data_dir: Path | None = None) -> Request:
     """
     names, spec = _names(record), checked_spec(record)
     return Request(
-        [names["task"]], [names["method"]], [names["student"]], spec.teacher, spec.track, [spec.seed],
-        _data_dir(record, data_dir), [s.text for s in _settings(record, names) if s.text],
+        [names["task"]], [names["method"]], [names["student"]], _teacher(record), spec.track, [spec.seed],
+        _data_dir(record, data_dir), [*(s.text for s in _settings(record, names) if s.text), *_teaching(record)],
     )  # fmt: skip
 
 
@@ -86,12 +87,12 @@ def command_of(record: Record) -> list[str]:
     track = registry.load(registry.find("task", _family(names["task"]))).tracks[spec.track]
     words = ["--task", names["task"], "--method", names["method"]]
     words += ["--student", names["student"]] if not _is_default_student(names["student"], track.student) else []
-    words += ["--teacher", spec.teacher] if spec.teacher != track.teacher else []
+    words += ["--teacher", teacher] if (teacher := _teacher(record)) != track.teacher else []
     words += ["--track", spec.track] if spec.track != "mini" else []
     words += ["--seeds", str(spec.seed)] if spec.seed else []
     if record.data.source == "directory":
         words += ["--data-dir", _option(record, "--data-dir") or "DIR"]
-    chosen = [s.text for s in _settings(record, names) if not s.default]
+    chosen = [*(s.text for s in _settings(record, names) if not s.default), *_teaching(record)]
     return ["bench", "run", *words, *(w for text in chosen for w in ("--set", text))]
 
 
@@ -145,6 +146,20 @@ def _option(record: Record, name: str) -> str | None:
     words = _words(record)
     joined = [w.removeprefix(f"{name}=") for w in words if w.startswith(f"{name}=")]
     return next(iter(joined + [after for w, after in itertools.pairwise(words) if w == name]), None)
+
+
+def _teacher(record: Record) -> str:
+    """The teacher as a command line names it: one that has the shape of a family given by path, by that path."""
+    name, told = checked_spec(record).teacher, _option(record, "--teacher") or ""
+    there = FILE.fullmatch(told) and Path(split_shape(told)[0]).expanduser().is_file()
+    return told if there and shape_name(told) == name else name
+
+
+def _teaching(record: Record) -> list[str]:
+    """Settings of how the teacher was taught, which are part of its key and not of the run's settings."""
+    pairs = itertools.pairwise(_words(record))
+    given = [after for word, after in pairs if word == "--set"]
+    return [text for text in given if text.partition("=")[0].removeprefix("track.") in OF_TEACHER]
 
 
 def _data_dir(record: Record, data_dir: Path | None) -> Path | None:

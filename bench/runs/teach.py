@@ -2,6 +2,8 @@
 
 A text encoder gets a new head; a student family's network, named as `resnet:20`, is trained from its first weights.
 The training is that of a student without a teacher: same data, same optimiser, best dev checkpoint; test is not read.
+One that is told the answers (`reads_targets`) is told those of training and of dev: its dev score chooses a checkpoint
+and says nothing of how well it would do alone, so its record is marked `told`. It is never told those of test.
 """
 
 from __future__ import annotations
@@ -67,24 +69,28 @@ def ensure(plan: Plan, device: torch.device, console: Console) -> Network:
 def teach(plan: Plan, network: Network, device: torch.device, console: Console) -> None:
     """Train the network, and keep its weights and its record in the store."""
     started, task = now(), plan.task
-    console(f"  teaching {plan.model} on {task.name}")
+    console(f"  teaching {plan.name} on {task.name}")
     folders.make_folder(plan.folder)
     run = Run(task, task.track, network.width, network.width, SEED, network.optimiser)
     dev = Evaluation(task, "dev")
     path = plan.folder / "checkpoint.safetensors"
     trainer = Trainer(network, Supervised(None, run), {}, lambda n: dev.score(dev.outputs(n)), path, console, device)
     progress = trainer.fit()
-    checkpoint.save(plan.weights, network.state_dict(), {"model": plan.model})
+    checkpoint.save(plan.weights, network.state_dict(), {"model": plan.name})
     record = Taught(
-        schema_=1, key=plan.key, model=plan.model, origin=network.origin, task=task.name,
+        schema_=1, key=plan.key, model=plan.name, origin=network.origin, task=task.name,
         track=task.track_name, seed=SEED, data=recording.data(task),
         settings={"track": asdict(task.track), "optimiser": asdict(network.optimiser)},
         parameters=parameters(network), dev=dev.score(dev.outputs(network)), metric=task.main_metric,
+        told=network.reads_targets,
         cost=recording.cost(progress, [], trainer.meter), curve=progress.curve,
         environment=machine.describe(device), provenance=provenance(started),
         weights=files.sha256(plan.weights.read_bytes()),
     )  # fmt: skip
-    files.replace(plan.folder / "record.json", (record.model_dump_json(by_alias=True, indent=1) + "\n").encode())
+    files.replace(
+        plan.folder / "record.json",
+        (record.model_dump_json(by_alias=True, indent=1, exclude_defaults=True) + "\n").encode(),
+    )
     path.unlink(missing_ok=True)
 
 

@@ -60,6 +60,9 @@ class Ragged:
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         return self.flat, self.lengths
 
+    def tolist(self) -> list[list[Any]]:
+        return [row.tolist() for row in self]
+
     @property
     def owner(self) -> np.ndarray:
         """The row of each value, (M,)."""

@@ -30,13 +30,18 @@ OF_STUDENT = ("signals", "precision")
 class Plan:
     """One teacher that is to be there: its key is the same in every process before it is taught."""
 
-    model: str
+    model: str  # as it was asked for
     task: Task
     base: Place | None  # the encoder; None: a student's shape
 
     @property
+    def name(self) -> str:
+        """What records call it: a shape by its family's name, wherever that lies."""
+        return self.model if self.base else shape_name(self.model)
+
+    @property
     def key(self) -> str:
-        model = self.base.identity if self.base else [self.model, student_of(self.model)[0].version]
+        model = self.base.identity if self.base else [self.name, version_of(self.model)]
         track = self.task.track.settings(without=("teacher", "student", *OF_STUDENT))
         data = [self.task.name, self.task.version, self.task.identity()]
         return folders.content_key(model=model, data=data, track=track, seed=SEED, version=VERSION)
@@ -72,20 +77,42 @@ def locate(reference: str, task: Task) -> Place:
 
 def is_shape(reference: str) -> bool:
     """Whether a teacher is named as a student is, family:size."""
-    return reference.partition(":")[0] in registry.found("student")
+    family = split_shape(reference)[0]
+    return family.endswith(".py") or family in registry.found("student")
+
+
+def split_shape(reference: str) -> tuple[str, str]:
+    """(family, size) of `resnet:20` or `./mine.py:20`; the size may be empty."""
+    if reference.endswith(".py"):
+        return reference, ""
+    family, _, size = reference.rpartition(":") if ".py:" in reference else reference.partition(":")
+    return family, size
+
+
+def shape_name(reference: str) -> str:
+    """`mine:20` of `./mine.py:20`; what has no path is its own name."""
+    family, size = split_shape(reference)
+    if not family.endswith(".py"):
+        return reference
+    return ":".join(filter(None, (registry.find("student", family).name, size)))
+
+
+def version_of(reference: str) -> Any:
+    """What changes when a shape's family does: its version, or of a file given by path the digest."""
+    plugin = registry.find("student", split_shape(reference)[0])
+    return plugin.digest or registry.load(plugin).version
 
 
 def student_of(reference: str) -> tuple[Any, str]:
     """(the family, its size) of `family:size`."""
-    name, _, size = reference.partition(":")
-    plugin = registry.find("student", name)
-    cls = registry.load(plugin)
+    family, size = split_shape(reference)
+    cls = registry.load(registry.find("student", family))
     return cls(cls.Settings()), cls.check(size or cls.default)
 
 
 def taught(plan: Plan) -> Place:
     """Where the teacher is, or will be once it is asked for."""
-    return Place(plan.model, f"taught {plan.key}", "", plan.folder, origin=plan)
+    return Place(plan.name, f"taught {plan.key}", "", plan.folder, origin=plan)
 
 
 def untaught(place: Place) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from bench.errors import BenchError
 from bench.kind import Outputs
-from bench.network import Network
+from bench.network import Encoded, Network
 from bench.networks.inference import decoded
 from bench.scoring.scores import Predictions, headline
 from bench.task import Task
@@ -25,10 +26,17 @@ class Evaluation:
         return self.task.inputs(self.split)
 
     def outputs(self, network: Network) -> Outputs:
-        """What the kind keeps of each input."""
+        """What the kind keeps of each input. BenchError: test, of a network that is told the answers."""
         if self._encoded is None or self._encoded[0] is not network:
-            self._encoded = network, network.encode(self.inputs)
+            self._encoded = network, self._encode(network)
         return decoded(network, self._encoded[1], self.goal)
+
+    def _encode(self, network: Network) -> Encoded:
+        if not network.reads_targets:
+            return network.encode(self.inputs)
+        if self.split != "dev":
+            raise BenchError("a network that is told the answers is not told those of test")
+        return network.encode_told(self.inputs, self.task.answers())
 
     def of_teacher(self, teacher: Teacher) -> Outputs | None:
         """The same of a teacher, from the store; None: it cannot read without the answers."""

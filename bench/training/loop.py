@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from bench.base import processes
 from bench.base.console import Console
 from bench.base.seeds import derived_seed
-from bench.errors import BenchError
+from bench.errors import BenchError, RequestError
 from bench.measuring.energy import meter
 from bench.method import Losses, Method, Role, Stage, Step
 from bench.network import Network
@@ -153,22 +153,27 @@ class Trainer:
         for step in stage.steps:
             signals = served | {r: self._forward(stage, r, networks[r], batch) for r in step.roles if r in networks}
             losses = step.loss(*(signals.get(role, Signals()) for role in step.roles), batch)
-            torch.stack(list(losses.values())).sum().backward()
-            self._move(step, movers)
+            moving = [p for part in step.moves for p in movers[part].parameters]
+            torch.stack(list(losses.values())).sum().backward(inputs=moving or None)
+            self._move(step, movers, moving)
             all_losses |= losses
         return all_losses
 
     def _forward(self, stage: Stage, role: str, network: Network, batch: Any) -> Signals:
         """The signals of a network that trains, in float32 whatever it computes in."""
-        want = concrete(stage.roles[role].signals, self.goal)  # type: ignore[union-attr]
+        who, want = stage.roles[role].who, concrete(stage.roles[role].signals, self.goal)  # type: ignore[union-attr]
+        if who in self.teachers:
+            self.teachers[who].forwards["computed"] += len(batch.rows) * batch.columns
         half = self.track.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             found = sharing.forward(network, batch.inputs[role], want)
         return found.map(lambda x: x.float() if x.is_floating_point() else x) if half else found
 
-    def _move(self, step: Step, movers: Mapping[str, Mover]) -> None:
+    def _move(self, step: Step, movers: Mapping[str, Mover], moving: Sequence[Tensor]) -> None:
+        if not moving and self.processes > 1:
+            raise RequestError("a step that moves nothing has the gradients of one process alone: start one")
+        sharing.share_gradients(moving, self.method)
         self.method.after_backward(step)
-        sharing.share_gradients([p for part in step.moves for p in movers[part].parameters], self.method)
         for part in step.moves:
             movers[part].move(self.progress.step)
 

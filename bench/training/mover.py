@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -16,7 +18,7 @@ class Mover:
 
     def __init__(self, part: Part, modules: Mapping[str, nn.Module], stage: Stage, examples: int) -> None:
         self.settings, self.updates = part.optimiser, stage.updates
-        self.parameters = list(dict.fromkeys(part.parameters(modules)))
+        self.parameters = [p for p in dict.fromkeys(part.parameters(modules)) if p.requires_grad]
         self.warmup = round(self.settings.warmup * examples / stage.batch_size)
         self.optimiser = over(self.settings, self.parameters)
 
@@ -24,9 +26,17 @@ class Mover:
         """One update with the gradients that are there, which are gone then."""
         set_rate(self.optimiser, rate(self.settings, step, self.updates, self.warmup))
         if self.settings.clip:
-            nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
+            nn.utils.clip_grad_norm_(list(map(clipped, self.parameters)), self.settings.clip)
         self.optimiser.step()
         self.optimiser.zero_grad()
 
     def load(self, tensors: dict[str, Tensor]) -> None:
         checkpoint.load_optimiser(self.optimiser, tensors)
+
+
+def clipped(parameter: Tensor) -> Any:
+    """What holds the numbers of a gradient as `grad`: of a sparse one its values, which are scaled in their place."""
+    if parameter.grad is None or not parameter.grad.is_sparse:
+        return parameter
+    parameter.grad = parameter.grad.coalesce()  # the rows of a word that came twice are one before they are measured
+    return SimpleNamespace(grad=parameter.grad.values())

@@ -149,7 +149,7 @@ def test_replicate_runs_a_noisy_teacher_in_every_step(teacher, finished, tmp_pat
 
 HINT = '''"""Last hidden states match, token by token."""
 from dataclasses import dataclass
-from bench.method import Method, Stage
+from bench.method import Method
 from bench.optimiser import Optimiser
 
 class Hint(Method):
@@ -160,8 +160,8 @@ class Hint(Method):
         lr: float = 1e-3
 
     def stages(self):
-        yield Stage("hint", "distil", self.hint, self.run.track.updates, self.run.track.batch_size,
-                    Optimiser(self.settings.lr), self.needs, wants=frozenset({"hidden"}))
+        recipe = Optimiser(self.settings.lr)
+        yield self.stage("hint", self.hint, needs=self.needs, wants={"hidden"}, optimiser=recipe)
 
     def hint(self, student, teacher, batch):
         assert len(student.hidden) == 2 and len(teacher.hidden) == 3 and not teacher.hidden[0].requires_grad

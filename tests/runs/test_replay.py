@@ -22,7 +22,7 @@ from tests.factories.runs import ROOT, Finished
 METHOD = '''"""Plain regression with settings of every kind."""
 from dataclasses import dataclass
 from typing import Literal, Optional
-from bench.method import Method, Stage
+from bench.method import Method
 from bench.optimiser import Optimiser
 
 class Odd(Method):
@@ -41,7 +41,7 @@ class Odd(Method):
         padded: str = " x "
 
     def stages(self):
-        yield Stage("odd", "distil", self.losses_, 1, 4, Optimiser(1e-3), self.needs)
+        yield self.stage("odd", self.losses_, updates=1, needs=self.needs, optimiser=Optimiser(1e-3))
 
     def losses_(self, student, teacher, batch):
         return {"mse": (student.embedding.mean() - teacher.embedding.mean()) ** 2}

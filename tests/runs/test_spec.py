@@ -12,7 +12,7 @@ import pytest
 from pydantic import Field
 
 from bench.errors import RequestError
-from bench.runs import spec
+from bench.networks import places
 from bench.runs.spec import Request, Spec, parse_value, resolve
 from tests.factories.runs import ROOT
 
@@ -137,8 +137,8 @@ def test_the_product_is_run_and_no_run_twice() -> None:
 
 def test_the_teacher_is_looked_up_once_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    locate = spec.models.locate
-    monkeypatch.setattr(spec.models, "locate", lambda *a: calls.append(a) or locate(*a))
+    locate = places.locate
+    monkeypatch.setattr(places, "locate", lambda *a: calls.append(a) or locate(*a))
     plan(methods=["kd", "disco"], students=["bow:8", "cnn:4"], seeds=[0, 1])
     assert len(calls) == 1
 

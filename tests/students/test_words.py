@@ -12,6 +12,9 @@ from torch import nn
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from bench.errors import RequestError
+from bench.inputs import pool
+from bench.kinds.classify import Classify
+from bench.kinds.embed import Embed
 from bench.measuring.clock import Job, Point, count, fixed
 from bench.measuring.session import QUICK
 from bench.network import Network
@@ -59,7 +62,9 @@ def word_pieces() -> PreTrainedTokenizerFast:
 
 def task(distil: list[str] = TEXTS, supervised: list[str] = TEXTS[:1]) -> SimpleNamespace:
     pools = {"distil": distil, "supervised": supervised}
-    return SimpleNamespace(kind="embed", examples=lambda purpose: SimpleNamespace(inputs=pools[purpose]))
+    return SimpleNamespace(
+        goal=Embed(), training_sets=("distil", "supervised"), examples=lambda name: SimpleNamespace(inputs=pools[name])
+    )
 
 
 def build(family, size: str = "", teacher: Network | None = None, data=None, **settings) -> WordNetwork:
@@ -158,15 +163,15 @@ def test_empty_and_unknown_inputs_read_as_one_unknown_word(family):
 def pairs() -> SimpleNamespace:
     """A task of pairs of texts in two classes."""
     given = list(zip(TEXTS, reversed(TEXTS), strict=True))
-    pool = SimpleNamespace(inputs=given)
-    return SimpleNamespace(kind="classify", outputs=2, examples=lambda purpose: pool)
+    found = SimpleNamespace(inputs=given)
+    return SimpleNamespace(goal=Classify(2), training_sets=("supervised",), examples=lambda purpose: found)
 
 
 @FAMILIES
 def test_a_reader_of_pairs_is_timed_at_a_fixed_length_on_pairs(family):
     """Of so many tokens in both texts together; and the counter runs it."""
     network, want = build(family, data=pairs()), frozenset({"logits"})
-    job = Job({"student": network}, pairs().examples("distil").inputs, want, [], QUICK, "cpu", frozenset({0}))
+    job = Job({"student": network}, pool(pairs().examples("distil").inputs), want, [], QUICK, "cpu", frozenset({0}))
     encoded = fixed(network, job, 128)
     assert encoded.lengths.tolist() == [128]
     assert network(encoded.batch(np.array([0])), want).logits.shape == (1, 2)
@@ -311,8 +316,7 @@ def test_default_sizes(family, width):
 @pytest.mark.parametrize("name", ["bow", "bilstm", "cnn"])
 def test_the_plugin_declares_itself_without_an_import(name):
     plugin = registry.find("student", name)
-    assert plugin.declares["offers"] == {"embedding", "logits"}
-    assert plugin.declares["kinds"] == {"embed", "classify", "regress"}
+    assert plugin.declares["offers"] == {"embedding"} | ({"states"} if name != "cnn" else set())
     assert registry.load(plugin).check(plugin.declares["default"]) == plugin.declares["default"]
 
 

@@ -116,7 +116,7 @@ def test_stray_quotes_are_text(dataset, first, second):
     assert quoted != rows
     assert (len(quoted) < len(rows)) == (dataset != "qqp")  # its quotes all close, and would be lost alone
     found = glue.read_tsv(path, glue.FORMS[dataset])
-    assert found.inputs == [(row[first].strip(), row[second].strip()) for row in rows]
+    assert list(found.inputs) == [(row[first].strip(), row[second].strip()) for row in rows]
     assert any(text.startswith('"') for pair in found.inputs for text in pair)
 
 

@@ -98,8 +98,8 @@ def test_a_head_of_another_size_is_refused(teacher, tmp_path):
 
 
 def test_swapped_classes_are_an_error_and_a_bad_teacher_is_not():
-    gold, goal, names = task().labels("dev"), Classify(2), ("without", "with")
-    doubt = lambda logits: goal.doubt([goal.predictions(logits, gold)], names)  # noqa: E731
+    gold, goal = task().labels("dev"), Classify(2, ("without", "with"))
+    doubt = lambda logits: goal.doubt([goal.predictions(logits, gold)])  # noqa: E731
     right = np.eye(2)[gold]
     assert not doubt(right)
     assert "if its classes are with, without: its classes are in another order" in doubt(right[:, ::-1])

@@ -1,0 +1,130 @@
+"""One class a word: golden values by hand, and what differs where teacher and student read unlike."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_softmax
+from torch import nn
+
+from bench.errors import BenchError
+from bench.inputs import IGNORED, Batch
+from bench.kinds.tag import Tag
+from bench.scoring.scores import Ragged
+from bench.signals import Signals
+
+CLASSES = ("O", "B-X", "I-X")
+TAG = Tag(3, CLASSES)
+RNG = np.random.default_rng(5)
+PLACES = torch.tensor([[1, 2, 4], [1, 3, -1]])  # of the first pieces of three words, and of two
+GOLD = Ragged.of([[0, 1, 2], [1, 2, 0, 0]], np.int64)  # the second sentence has four words, two of them cut off
+LABELS = torch.tensor([[0, 1, 2, IGNORED], [1, 2, 0, 0]])
+
+
+def signals(logits: torch.Tensor, words: list[list[int]]) -> Signals:
+    return Signals(logits=logits, words=torch.tensor(words))
+
+
+def read(logits: torch.Tensor) -> Signals:
+    """Of a network that read three words, and two of four."""
+    return signals(logits, [[1, 1, 1], [1, 1, 0]])
+
+
+def batch(labels: torch.Tensor = LABELS) -> Batch:
+    return Batch(torch.arange(len(labels)), 1, labels)
+
+
+def test_first_pieces_are_selected() -> None:
+    pieces = torch.arange(2 * 6 * 2.0).view(2, 6, 2)
+    found = TAG.select(pieces, {"words": PLACES})
+    assert found[0].tolist() == [[2, 3], [4, 5], [8, 9]]
+    assert found[1, :2].tolist() == [[14, 15], [18, 19]]
+
+
+def test_head_reads_states_of_words_and_marks_them() -> None:
+    torch.manual_seed(0)
+    states, head = torch.randn(2, 6, 4), nn.Linear(4, 3)
+    found = TAG.complete(Signals(states=states), head, {"words": PLACES})
+    assert torch.allclose(found.logits[0, 2], head(states[0, 4]))
+    assert found.words.tolist() == [[1, 1, 1], [1, 1, 0]]
+    assert found.states is states
+
+
+def test_loss_is_the_mean_over_words_that_were_read() -> None:
+    z = RNG.normal(size=(2, 3, 3))
+    right = [(0, 0, 0), (0, 1, 1), (0, 2, 2), (1, 0, 1), (1, 1, 2)]
+    by_hand = -np.mean([log_softmax(z[b, w])[c] for b, w, c in right])
+    logits = torch.tensor(z, requires_grad=True)
+    loss = TAG.loss(read(logits), batch())
+    loss.backward()
+    assert loss.item() == pytest.approx(by_hand)
+    for b, w, c in right:
+        slope = (np.exp(log_softmax(z[b, w])) - np.eye(3)[c]) / len(right)
+        assert logits.grad is not None
+        assert np.allclose(logits.grad[b, w], slope)
+    assert not logits.grad[1, 2].any()  # a word that was cut off
+
+
+def test_loss_of_a_batch_without_words_is_zero() -> None:
+    logits = torch.zeros(2, 0, 3, requires_grad=True)
+    loss = TAG.loss(signals(logits, [[], []]), batch())
+    loss.backward()
+    assert loss.item() == 0
+
+
+def test_pair_holds_the_words_that_both_read() -> None:
+    """The student reads three and two words; the teacher, with shorter pieces, two and two, or four and one."""
+    ours, theirs = torch.randn(2, 3, 3, requires_grad=True), torch.randn(2, 4, 3, requires_grad=True)
+    student, teacher = TAG.pair(read(ours), signals(theirs[:, :2], [[1, 1], [1, 1]]), batch())
+    assert torch.equal(student, ours[:, :2].reshape(4, 3))
+    assert torch.equal(teacher, theirs[:, :2].reshape(4, 3))
+    student, teacher = TAG.pair(read(ours), signals(theirs, [[1, 1, 1, 1], [1, 0, 0, 0]]), batch())
+    assert torch.equal(student, torch.cat([ours[0], ours[1, :1]]))
+    assert torch.equal(teacher, torch.cat([theirs[0, :3], theirs[1, :1]]))
+    assert student.requires_grad
+    assert not teacher.requires_grad
+
+
+def test_decoded_are_the_words_that_were_read() -> None:
+    logits = torch.tensor([[[3.0, 1, 0], [0, 2, 1], [0, 1, 2]], [[0, 9, 0], [1, 0, 2], [9, 0, 0]]])
+    assert [row.tolist() for row in TAG.decode(read(logits))] == [[0, 1, 2], [1, 2]]
+
+
+def test_predictions_are_names_and_what_was_cut_off_is_outside() -> None:
+    found = TAG.predictions(TAG.checked(Ragged.of([[0, 1, 1], [1, 2]]), 2), GOLD)
+    assert [row.tolist() for row in found["prediction"]] == [["O", "B-X", "B-X"], ["B-X", "I-X", "O", "O"]]
+    assert [row.tolist() for row in found["gold"]] == [["O", "B-X", "I-X"], ["B-X", "I-X", "O", "O"]]
+
+
+def test_no_sentence_was_read() -> None:
+    found = TAG.predictions(TAG.checked(Ragged.of([[], []]), 2), GOLD)
+    assert set(found["prediction"].flat) == {"O"}
+
+
+def test_outside_is_a_name_of_its_own_among_parts_of_speech() -> None:
+    """No word that was not read is right by chance, whichever class comes first."""
+    found = Tag(2, ("NN", "VB")).predictions(Ragged.of([[1]]), Ragged.of([[1, 0]]))
+    assert found["prediction"].flat.tolist() == ["VB", "O"]
+
+
+def test_logits_that_are_not_finite_are_said() -> None:
+    logits = torch.zeros(2, 3, 3)
+    logits[1, 1, 0] = torch.nan
+    decoded = Ragged.of(TAG.decode(read(logits)))
+    with pytest.raises(BenchError, match="training has diverged"):
+        TAG.checked(decoded, 2)
+
+
+def test_another_number_of_sentences_is_refused() -> None:
+    with pytest.raises(BenchError, match="expected outputs"):
+        TAG.checked(Ragged.of([[0]]), 2)
+
+
+def test_teacher_with_classes_in_another_order_is_doubted() -> None:
+    gold = Ragged.of([[0, 1, 2, 0]] * 5)
+    right = TAG.predictions(gold, gold)
+    assert TAG.doubt([right]) == ""
+    turned = TAG.predictions(Ragged(np.array([1, 2, 0])[gold.flat], gold.lengths), gold)
+    assert "another order" in TAG.doubt([right, turned])
+    assert TAG.doubt([TAG.predictions(Ragged(0 * gold.flat, gold.lengths), gold)]) == ""  # one that finds nothing
