@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.board.leaderboard import ALWAYS, Board, Row, Score
+from bench.board.leaderboard import ALWAYS, Board, Score
 from bench.board.named import Reader
 from bench.errors import BenchError
 from bench.records.schemas import Record
@@ -89,10 +89,10 @@ class Verdicts:
 
     def against(self, row: int) -> dict[str, dict[str, Any] | None]:
         """The row against the baselines of the same student and teacher; of several settings the best one."""
-        own = self.board.rows[row]
-        found: dict[str, dict[str, Any] | None] = {}
+        own, found = self.board.rows[row], dict[str, dict[str, Any] | None]()
         for method in ALWAYS:
-            peers = [i for i, r in enumerate(self.board.rows) if r.method == method and alike(own, r)]
+            wanted = method, own.student, own.teacher
+            peers = [i for i, r in enumerate(self.board.rows) if (r.method, r.student, r.teacher) == wanted]
             found[method] = self.difference(row, peers[0]) if peers and own.method != method else None
         return found
 
@@ -126,10 +126,6 @@ def with_intervals(board: Board, found: Iterable[Record], results: Path) -> Boar
         score = Score(row.score.value, *interval[:2]) if row.score and interval else row.score
         rows.append(replace(row, score=score))
     return replace(board, rows=tuple(rows))
-
-
-def alike(one: Row, two: Row) -> bool:
-    return one.student == two.student and one.teacher == two.teacher
 
 
 def standing(verdicts: Verdicts) -> dict[str, dict[str, float | int | None]]:

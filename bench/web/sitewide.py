@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.base.groups import grouped
+from bench.board.leaderboard import ALWAYS
 from bench.plugins import registry
 from bench.web import overall, pages, tables
 from bench.web.facts import SCHEMA
@@ -45,8 +46,11 @@ def students(rows: Sequence[Placed]) -> dict[str, bytes]:
     """A page a student: its best method on each board, and its baselines."""
     made = {}
     for name, own in grouped(rows, lambda own: str(own[1]["student"])).items():
-        boards = grouped(own, lambda own: str(own[0]["slug"])).values()
-        found = [overall.of_student(placed[0][0], [row for _, row in placed]) for placed in boards]
+        found = []  # of each board the best row, the baselines, and how many rows there are
+        for placed in grouped(own, lambda own: str(own[0]["slug"])).values():
+            board, first = placed[0]  # rows come by score
+            always = {method: next((r for _, r in placed if r["method"] == method), None) for method in ALWAYS}
+            found.append({"board": board, "best": first, "always": always, "count": len(placed)})
         made[f"students/{slug(name)}.html"] = pages.student(name, found)
     return made
 
