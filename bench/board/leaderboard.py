@@ -242,7 +242,7 @@ def _row(runs: list[Run], differs: tuple[str, ...]) -> Row:
         runs=tuple(seeds),
         differs=differs,
         updates=_mean(r.cost.student_updates for r in records),
-        teacher_forwards=_mean(r.cost.teacher_forwards + r.cost.teacher_forwards_reused for r in records),
+        teacher_forwards=_mean(r.cost.forwards for r in records),
         dev=_mean(r.metrics.dev for r in records),
         **_efficiency(runs),
     )  # fmt: skip

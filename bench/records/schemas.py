@@ -143,20 +143,32 @@ class Cost(Part):
 
     student_updates: int = Field(ge=0)
     stages: dict[str, int]
-    teacher_forwards: int = Field(ge=0)
+    teacher_forwards: int | None = Field(ge=0, description="null: the code that ran did not count those of assistants")
     teacher_forwards_reused: int = Field(ge=0)
     train_seconds: float = Field(ge=0, description="of seeds that were trained together (spec.stack) an equal share")
-    teacher_seconds: float = Field(ge=0)
+    teacher_seconds: float | None = Field(ge=0, description="null: likewise")
     teacher_seconds_reused: float = Field(ge=0)
     energy_j: float | None = Field(ge=0, description="of the student's training loop")
     energy_source: str | None
     before: Before | None = Field(default=None, description="runs that had to come first; none: there were none")
 
     @property
-    def seconds(self) -> float:
-        """Of all that the student took, whichever run paid for it."""
-        own = self.train_seconds + self.teacher_seconds + self.teacher_seconds_reused
-        return own + (self.before.seconds if self.before else 0.0)
+    def forwards(self) -> int | None:
+        """Of all networks that taught, whichever run paid for them; None: unknown."""
+        return None if self.teacher_forwards is None else self.teacher_forwards + self.teacher_forwards_reused
+
+    @property
+    def own_seconds(self) -> float | None:
+        """Without the runs that came first; None: unknown."""
+        if self.teacher_seconds is None:
+            return None
+        return self.train_seconds + self.teacher_seconds + self.teacher_seconds_reused
+
+    @property
+    def seconds(self) -> float | None:
+        """Of all that the student took, whichever run paid for it; None: unknown."""
+        own = self.own_seconds
+        return own if own is None or self.before is None else own + self.before.seconds
 
 
 class Provenance(Part):

@@ -59,8 +59,8 @@ def before(spec: Spec, results: Path) -> dict[str, Any] | None:
     return {
         "runs": len(costs),
         "student_updates": sum(c.student_updates for c in costs),
-        "teacher_forwards": sum(c.teacher_forwards + c.teacher_forwards_reused for c in costs),
-        "seconds": sum(c.train_seconds + c.teacher_seconds + c.teacher_seconds_reused for c in costs),
+        "teacher_forwards": sum(c.forwards or 0 for c in costs),
+        "seconds": sum(c.own_seconds or 0.0 for c in costs),
     } if costs else None  # fmt: skip
 
 

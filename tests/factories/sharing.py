@@ -64,7 +64,7 @@ def gradients() -> dict[str, Any]:
         peer.zero_grad()
         (peer(logits) @ logits.T).logsumexp(1).sum().backward()
         wanted.append(peer.weight.grad.clone())
-    sharing.share_gradients(shared, peer)
+    sharing.share_gradients([*shared.parameters(), *peer.parameters()], peer)
     pairs = [(p.grad, q.grad) for p, q in zip(alone.parameters(), shared.parameters(), strict=True)]
     pairs += [*zip(alone.buffers(), shared.buffers(), strict=True), found, (wanted[0], peer.weight.grad)]
     return {
