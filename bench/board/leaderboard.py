@@ -244,7 +244,7 @@ def _row(runs: list[Run], differs: tuple[str, ...]) -> Row:
         updates=_mean(r.cost.student_updates for r in records),
         teacher_forwards=_mean(r.cost.forwards for r in records),
         dev=_mean(r.metrics.dev for r in records),
-        **_efficiency(runs),
+        **_efficiency(runs, [r.efficiency for r in records]),
     )  # fmt: skip
 
 
@@ -256,24 +256,20 @@ def _teacher_row(runs: list[Run], teachers: int) -> Row:
         "", "", runs[0].spec.teacher, score,
         retention=1.0 if score and score.value else None,
         differs=(teacher.identity,) if teachers > 1 else (),
-        **_efficiency(runs, of_teacher=True),
+        **_efficiency(runs, [r.record.teacher.efficiency for r in runs]),
     )  # fmt: skip
 
 
-def _efficiency(runs: list[Run], of_teacher: bool = False) -> dict[str, Any]:
-    """What a row says of the size and speed of its network, which is the runs' student or their teacher."""
-    sizes = _sizes(runs, of_teacher)
+def _efficiency(runs: list[Run], sizes: Sequence[Size]) -> dict[str, Any]:
+    """What a row says of the size and speed of its network; `sizes`: of the runs' students, or of their teachers."""
+    clocks = grouped(zip(runs, sizes, strict=True), lambda own: _hardware(own[0]))
     return {
         "parameters": _range(size.parameters.total for size in sizes),
         "active": _range(size.parameters.active for size in sizes),
         "disk_bytes": _range(size.disk_bytes for size in sizes),
         "flops": _mean(size.flops.get("mean") for size in sizes),
-        "speed": {clock: _speed(group, of_teacher) for clock, group in grouped(runs, _hardware).items()},
+        "speed": {clock: _speed(own) for clock, own in clocks.items()},
     }
-
-
-def _sizes(runs: list[Run], of_teacher: bool) -> list[Size]:
-    return [r.record.teacher.efficiency if of_teacher else r.record.efficiency for r in runs]
 
 
 def _hardware(run: Run) -> Hardware:
@@ -281,15 +277,14 @@ def _hardware(run: Run) -> Hardware:
     return Hardware(e.device, e.threads, e.scope)
 
 
-def _speed(runs: list[Run], of_teacher: bool) -> Speed:
-    sizes, distilled = _sizes(runs, of_teacher), [] if of_teacher else [r.record for r in runs]
-    costs = [r.cost for r in distilled]
+def _speed(found: Sequence[tuple[Run, Size]]) -> Speed:
+    distilled = [run.record for run, size in found if size is run.record.efficiency]  # none of a teacher
     return Speed(
-        latency_ms=_mean(size.latency.get("single", {}).get("p50_ms") for size in sizes),
-        offline_per_s=_mean(size.throughput.get("offline_per_s") for size in sizes),
-        speedup=spanned([r.efficiency.speedup for r in distilled]),
-        seconds=_mean(c.seconds for c in costs),
-        noisy=any(r.record.efficiency.noisy for r in runs),
+        latency_ms=_mean(size.latency.get("single", {}).get("p50_ms") for _, size in found),
+        offline_per_s=_mean(size.throughput.get("offline_per_s") for _, size in found),
+        speedup=spanned([record.efficiency.speedup for record in distilled]),
+        seconds=_mean(record.cost.seconds for record in distilled),
+        noisy=any(run.record.efficiency.noisy for run, _ in found),
     )
 
 
