@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +142,8 @@ def test_runs_of_both_students(tmp_path):
         assert record.metrics.main.name == "entity_f1"
     bench("check", results, cache=cache)
     compared = bench(
-        "compare", "kd@bert:1", "kd@bilstm:1x8", "--task", "biomed/ncbi", "--track", "lite", "--results", results,
+        "compare", "kd@bert:1", "teacher", "--task", "biomed/ncbi", "--track", "lite", "--results", results, "--json",
         cache=cache,
     )  # fmt: skip
-    assert "2 examples" in compared.stdout
+    found = json.loads(compared.out)
+    assert (found["metric"], found["examples"], found["pairs"]) == ("entity_f1", 2, 3)
