@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from bench.base.formats import hundred, whole
 from bench.board import leaderboard
 from bench.board.leaderboard import Board, Row
 from bench.errors import RequestError
 from bench.records import disk
 
-Key = tuple[str, ...]
-Rows = dict[Key, tuple[int, Row]]
+Rows = dict[tuple[str, ...], tuple[int, Row]]
 LONGEST = 120  # characters of a name
 
 
@@ -58,59 +57,38 @@ def by_slug(results: Path) -> dict[str, Board]:
 
 def board_change(before: Board | None, after: Board | None) -> BoardChange | None:
     """None: all rows are as they were."""
-    board = after or before
-    if board is None:
-        return None
-    now = places(after)
-    then = as_named_in(now, places(before))
+    now = placed(after)
+    then = placed(before, {run: row.differs for _, row in now.values() for run in row.runs})
     rows = tuple(row_changes(then, now))
+    board = after or before
+    if not board or not rows:
+        return None
     what = "changed" if before and after else "new" if after else "gone"
     best, best_before = (next((r.name for _, r in found.values()), None) for found in (now, then))
-    changed = BoardChange(what, board.task, board.track, board.metric, best, best_before, rows)
-    return changed if rows else None
+    return BoardChange(what, board.task, board.track, board.metric, best, best_before, rows)
 
 
-def places(board: Board | None) -> Rows:
-    """Rows of methods by what names them, best first, with their place."""
-    rows = [row for row in board.rows if row.method] if board else []
-    return {key(r): (at, r) for at, r in enumerate(rows, 1)}
-
-
-def key(row: Row) -> Key:
-    return (row.method, row.student, row.teacher, *row.differs)
-
-
-def as_named_in(after: Rows, before: Rows) -> Rows:
-    """The rows before under the names that their runs have now: a row's name holds what tells it from its board's
-    other rows, so a row that comes beside it may give it another name."""
-    names = {run: row.differs for _, row in after.values() for run in row.runs}
+def placed(board: Board | None, differs: Mapping[tuple[int, str], tuple[str, ...]] = {}) -> Rows:
+    """Rows of methods by what names them, best first, with their place. `differs`: the names that runs have now, as a
+    row's name tells it from its board's other rows, so a row that comes beside it may give it another name."""
     found = {}
-    for place, row in before.values():
-        differs = next((names[run] for run in row.runs if run in names), row.differs)
-        named = replace(row, differs=differs)
-        found[key(named)] = (place, named)
+    for place, old in enumerate((row for row in board.rows if row.method) if board else (), 1):
+        row = replace(old, differs=next((differs[run] for run in old.runs if run in differs), old.differs))
+        found[row.method, row.student, row.teacher, *row.differs] = place, row
     return found
 
 
 def row_changes(before: Rows, after: Rows) -> Iterator[Change]:
     """Best first; a row whose place alone has moved is told where others came above it."""
-    for name, (place, row) in after.items():
-        old_place, old = before.get(name, (None, None))
-        score = row.score.value if row.score else None
-        old_score = old.score.value if old and old.score else None
-        if old is None:
-            yield Change("added", row.name, score, None, place, None)
-        elif old.runs != row.runs or old_score != score or old_place != place:
-            yield Change("changed", row.name, score, old_score, place, old_place)
-        elif old != row:
-            yield Change("other numbers", row.name, score, old_score, place, old_place)
-    for name, (place, row) in before.items():
-        if name not in after:
-            yield Change("removed", row.name, None, row.score.value if row.score else None, None, place)
-
-
-def as_json(found: Sequence[BoardChange]) -> dict[str, Any]:
-    return {"boards": [asdict(change) for change in found]}
+    for name in {**after, **before}:
+        (place, row), (old_place, old) = after.get(name, (None, None)), before.get(name, (None, None))
+        score, old_score = (r.score.value if r and r.score else None for r in (row, old))
+        what = "added" if row else "removed"
+        if row and old:
+            same = (row.runs, score, place) == (old.runs, old_score, old_place)
+            what = "other numbers" if same else "changed"
+        if (either := row or old) and (row, place) != (old, old_place):
+            yield Change(what, either.name, score, old_score, place, old_place)
 
 
 def as_markdown(found: Sequence[BoardChange]) -> str:
@@ -128,13 +106,9 @@ def told(change: BoardChange) -> Iterator[str]:
     yield f"| row | | {plain(change.metric)} x 100 | before | place | before |"
     yield "|---|---|---|---|---|---|"
     for row in change.rows:
-        cells = hundred(row.score), hundred(row.before), row.place or "", row.place_before or ""
-        yield f"| {plain(row.row)} | {row.what} | {' | '.join(map(str, cells))} |"
+        cells = hundred(row.score), hundred(row.before), whole(row.place), whole(row.place_before)
+        yield f"| {plain(row.row)} | {row.what} | {' | '.join(cells)} |"
     yield ""
-
-
-def hundred(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.2f}"
 
 
 def plain(text: str) -> str:

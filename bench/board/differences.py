@@ -2,65 +2,44 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.records.specs import CheckedSpec, in_words
 
-View = Callable[[CheckedSpec], Mapping[str, Any]]
+View = dict[str, str]  # {key: `key=value`}
 
 
-def settings(part: str) -> View:
-    return lambda spec: spec.settings.get(part, {})
-
-
-def version(part: str) -> View:
-    return lambda spec: {f"{part} version": spec.versions[part]} if part in spec.versions else {}
-
-
-def others(spec: CheckedSpec) -> Mapping[str, Any]:
-    """What else a spec holds: {a: {b: 1}} -> {a.b: 1}, one level, which is as deep as it goes outside its settings."""
-    extra = spec.model_extra or {}
-    return {f"{k}.{n}": v for k, part in extra.items() if isinstance(part, dict) for n, v in part.items()} | {
-        k: v for k, v in extra.items() if not isinstance(v, dict)
+def differences(specs: Sequence[CheckedSpec]) -> list[tuple[str, ...]]:
+    """Of each spec `key=value`, or `key not set`, for each key that is not the same in all specs of its kind."""
+    views, peers = [kinds(spec) for spec in specs], dict[tuple[str, str], list[View]]()
+    for own in views:
+        for kind, view in own.items():
+            peers.setdefault(kind, []).append(view)
+    split = {
+        kind: [key for key in sorted(set().union(*found)) if len({view.get(key) for view in found}) > 1]
+        for kind, found in peers.items()
     }
+    return [
+        tuple(view.get(key, f"{key} not set") for kind, view in own.items() for key in split[kind]) for own in views
+    ]
 
 
-# Methods are compared with the same method, students with the same student, all else with the whole board.
-VIEWS: dict[str, tuple[str, View]] = {
-    "method": ("method", settings("method")), "student": ("student", settings("student")),
-    "track": ("", settings("track")), "method version": ("method", version("method")),
-    "student version": ("student", version("student")), "teacher version": ("teacher", version("teacher")),
-    "others": ("", others),
-}  # fmt: skip
+def kinds(spec: CheckedSpec) -> dict[tuple[str, str], View]:
+    """Methods are compared with the same method, students with the same student, all else with the whole board."""
+    settings, extra = spec.settings, spec.model_extra or {}
+    views = {
+        ("method", spec.method): told(settings.get("method", {})),
+        ("student", spec.student): told(settings.get("student", {}), f"{spec.student.partition(':')[0]}."),
+        ("track", ""): told(settings.get("track", {}), "track."),
+    }
+    for part in ("method", "student", "teacher"):
+        version = {f"{part} version": spec.versions[part]} if part in spec.versions else {}
+        views[f"{part} version", getattr(spec, part)] = told(version)
+    nested = [told(part, f"{name}.") for name, part in extra.items() if isinstance(part, dict)]
+    rest = told({name: value for name, value in extra.items() if not isinstance(value, dict)})
+    return views | {("others", ""): {key: word for view in (*nested, rest) for key, word in view.items()}}
 
 
-class Differences:
-    """The keys in which rows differ are found once for each kind, and not once for each row."""
-
-    def __init__(self, specs: Sequence[CheckedSpec]) -> None:
-        self.specs = specs
-        self._split: dict[tuple[str, str], list[str]] = {}
-
-    def of(self, spec: CheckedSpec) -> tuple[str, ...]:
-        """`key=value` for each key that is not the same in all rows of its kind."""
-        prefixes = {"student": f"{spec.student.partition(':')[0]}.", "track": "track."}
-        words = []
-        for name, (_, view) in VIEWS.items():
-            own, prefix = view(spec), prefixes.get(name, "")
-            told = {key: f"{prefix}{key}={in_words(own[key])}" for key in own}
-            words += [told.get(key, f"{prefix}{key} not set") for key in self.split(name, spec)]
-        return tuple(words)
-
-    def split(self, name: str, spec: CheckedSpec) -> list[str]:
-        """The keys of a view that are not the same in all rows of the spec's kind."""
-        by, view = VIEWS[name]
-        kind = getattr(spec, by) if by else ""
-        if (name, kind) not in self._split:
-            peers = [view(s) for s in self.specs if not by or getattr(s, by) == kind]
-            values: dict[str, set[str]] = {key: set() for peer in peers for key in peer}
-            for key, found in values.items():
-                found |= {json.dumps(peer[key], sort_keys=True) if key in peer else "" for peer in peers}
-            self._split[name, kind] = sorted(key for key, found in values.items() if len(found) > 1)
-        return self._split[name, kind]
+def told(values: Mapping[str, Any], prefix: str = "") -> View:
+    return {f"{prefix}{key}": f"{prefix}{key}={in_words(value)}" for key, value in values.items()}

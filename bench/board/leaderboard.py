@@ -8,13 +8,17 @@ import math
 import re
 import shlex
 import statistics
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
-from bench.board.differences import Differences
-from bench.errors import RequestError
-from bench.records.schemas import Data, Interval, Record
+from bench.base.groups import grouped
+from bench.board.differences import differences
+from bench.errors import RequestError, unknown
+from bench.records import disk
+from bench.records.schemas import Data, Interval, Record, Size
 from bench.records.specs import TRACK_ORDER, CheckedSpec, checked_spec, in_words
 
 Z = 1.96
@@ -35,6 +39,14 @@ class Hardware:
     device: str
     threads: int
     scope: str  # what is inside the clock
+
+    @property
+    def machine(self) -> str:
+        return f"{self.device}, {self.threads} thread{'s' * (self.threads != 1)}"
+
+    @property
+    def words(self) -> str:
+        return f"{self.machine}, {self.scope}"
 
 
 @dataclass(frozen=True)
@@ -59,9 +71,7 @@ class Speed:
     latency_ms: float | None  # scenario `single`, p50
     offline_per_s: float | None
     speedup: Score | None  # mean of the values; low and high span the intervals of all runs
-    seconds: (
-        float | None
-    )  # to distil: training, the teacher's forwards though a store served them, runs that came first
+    seconds: float | None  # to distil: training, teacher's forwards (stored ones too), runs that came first
     noisy: bool
 
 
@@ -88,6 +98,13 @@ class Row:
     @property
     def few_seeds(self) -> bool:
         return 0 < len(self.runs) < ENOUGH_SEEDS
+
+    @property
+    def per_score(self) -> float | None:
+        """Retention over score, which is 1 / the teacher's score. None: a score of 0, or a teacher not above 0."""
+        if self.retention is None or not self.score or not self.score.value:
+            return None
+        return self.retention / self.score.value
 
     @property
     def name(self) -> str:
@@ -127,11 +144,35 @@ class Board:
         words = re.sub(r"[^a-z0-9]+", "-", f"{self.task} {self.track}".lower()).strip("-")[:60]
         return f"{words}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
+    @property
+    def words(self) -> str:
+        """What tells it from other boards of its task and track."""
+        what = f"{self.metric} on {self.dataset}, task version {self.version}"
+        return f"{self.slug} (data {self.identity[:12]}, {what}, {sum(len(row.runs) for row in self.rows)} runs)"
+
+
+def chosen(results: Path, task: str, track: str) -> tuple[list[Record], list[Board]]:
+    """All records of a folder, and the boards of a task and track. RequestError: none, with what there is."""
+    if not results.is_dir():
+        raise RequestError(f"there is no results folder {results}: run `bench run` first, or name another --results")
+    found = list(disk.read_all(results))
+    boards = rows(found)
+    if not boards:
+        raise RequestError(f"the results folder {results} holds no records: run `bench run --task {task}` first")
+    of_task = [board for board in boards if board.task == task]
+    if not of_task:
+        raise unknown("task", task, {board.task for board in boards})
+    on_track = [board for board in of_task if board.track == track]
+    if not on_track:
+        tracks = ", ".join(dict.fromkeys(board.track for board in of_task))
+        raise RequestError(f"{results} holds no record of {task} on track {track}; there is: {tracks}")
+    return found, on_track
+
 
 def rows(records: Iterable[Record]) -> list[Board]:
     """The boards, by task and track. RequestError: a record whose spec does not say what was run, or is there twice."""
     runs = sorted((Run(r, checked_spec(r)) for r in records), key=lambda run: run.record.run_id)
-    boards = [_board(group) for group in _grouped(runs, _board_key)]
+    boards = [_board(group) for group in grouped(runs, _board_key).values()]
     return sorted(boards, key=lambda b: (b.task, _place(b.track), b.version, b.identity, b.metric, b.dataset))
 
 
@@ -152,18 +193,12 @@ def combined(scores: Sequence[Interval]) -> Score:
     return Score(mean, mean - half, mean + half)
 
 
-def spanned(scores: Sequence[Interval]) -> Score:
-    """Mean of the values, and the span of all their intervals: for ratios, which are not combined."""
-    return Score(
-        statistics.fmean(s.value for s in scores), min(s.ci95[0] for s in scores), max(s.ci95[1] for s in scores)
-    )
-
-
-def _grouped(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> list[list[Run]]:
-    groups: dict[Hashable, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(key(run), []).append(run)
-    return list(groups.values())
+def spanned(scores: Sequence[Interval]) -> Score | None:
+    """Mean of the values, and the span of all their intervals: for ratios, which are not combined. None: of none."""
+    if not scores:
+        return None
+    low, high = zip(*(s.ci95 for s in scores), strict=True)
+    return Score(statistics.fmean(s.value for s in scores), min(low), max(high))
 
 
 def _board_key(run: Run) -> tuple[str, str, str, str, str, str]:
@@ -172,20 +207,16 @@ def _board_key(run: Run) -> tuple[str, str, str, str, str, str]:
     return run.spec.task, run.spec.track, run.record.data.identity, version, main.name, main.dataset
 
 
-def _row_key(run: Run) -> Hashable:
-    return json.dumps(run.spec.of_any_seed, sort_keys=True)
-
-
 def _place(track: str) -> tuple[int, str]:
     return (TRACK_ORDER.index(track) if track in TRACK_ORDER else len(TRACK_ORDER)), track
 
 
 def _board(runs: list[Run]) -> Board:
     first = runs[0].record
-    groups = _grouped(runs, _row_key)
-    differences = Differences([group[0].spec for group in groups])
-    teachers = _grouped(runs, lambda r: (r.spec.teacher, r.record.teacher.identity))
-    students = [_row(group, differences) for group in groups]
+    groups = grouped(runs, lambda r: json.dumps(r.spec.of_any_seed, sort_keys=True)).values()
+    differ = differences([group[0].spec for group in groups])
+    teachers = grouped(runs, lambda r: (r.spec.teacher, r.record.teacher.identity)).values()
+    students = [_row(*each) for each in zip(groups, differ, strict=True)]
     return Board(
         *_board_key(runs[0]), first.data,
         hardware=tuple(sorted({_hardware(r) for r in runs})),
@@ -198,7 +229,7 @@ def _ranked(found: Iterable[Row]) -> list[Row]:
     return sorted(found, key=lambda r: (-r.score.value if r.score else math.inf, r.name, r.teacher, r.runs))
 
 
-def _row(runs: list[Run], differences: Differences) -> Row:
+def _row(runs: list[Run], differs: tuple[str, ...]) -> Row:
     records = [r.record for r in runs]
     seeds = sorted((r.spec.seed, r.record.run_id) for r in runs)
     for (seed, one), (other, two) in pairwise(seeds):
@@ -206,37 +237,39 @@ def _row(runs: list[Run], differences: Differences) -> Row:
             raise RequestError(f"the records {one} and {two} are of the same run (seed {seed}): remove one of them")
     spec = runs[0].spec
     return Row(
-        spec.method, spec.student, spec.teacher,
-        score=combined([r.metrics.main for r in records]),
+        spec.method, spec.student, spec.teacher, combined([r.metrics.main for r in records]),
         retention=_mean(r.metrics.retention for r in records),
-        parameters=_range(r.efficiency.parameters.total for r in records),
-        active=_range(r.efficiency.parameters.active for r in records),
-        disk_bytes=_range(r.efficiency.disk_bytes for r in records),
-        speed={_hardware(group[0]): _speed(group) for group in _grouped(runs, _hardware)},
         runs=tuple(seeds),
-        differs=differences.of(spec),
+        differs=differs,
         updates=_mean(r.cost.student_updates for r in records),
         teacher_forwards=_mean(r.cost.forwards for r in records),
-        flops=_mean(r.efficiency.flops.get("mean") for r in records),
         dev=_mean(r.metrics.dev for r in records),
+        **_efficiency(runs, [r.efficiency for r in records]),
     )  # fmt: skip
 
 
 def _teacher_row(runs: list[Run], teachers: int) -> Row:
     """Its score is the same in every record but for rounding on other devices; the interval covers all of them."""
-    records = [r.record for r in runs]
-    mains = [main for r in records if (main := r.teacher.main) and main.name == r.metrics.main.name]
-    score = spanned(mains) if mains else None
+    metric, teacher = runs[0].record.metrics.main.name, runs[0].record.teacher
+    score = spanned([main for r in runs if (main := r.record.teacher.main) and main.name == metric])
     return Row(
         "", "", runs[0].spec.teacher, score,
         retention=1.0 if score and score.value else None,
-        parameters=_range(r.teacher.efficiency.parameters.total for r in records),
-        active=_range(r.teacher.efficiency.parameters.active for r in records),
-        disk_bytes=_range(r.teacher.efficiency.disk_bytes for r in records),
-        speed={_hardware(group[0]): _teacher_speed(group) for group in _grouped(runs, _hardware)},
-        differs=(records[0].teacher.identity,) if teachers > 1 else (),
-        flops=_mean(r.teacher.efficiency.flops.get("mean") for r in records),
+        differs=(teacher.identity,) if teachers > 1 else (),
+        **_efficiency(runs, [r.record.teacher.efficiency for r in runs]),
     )  # fmt: skip
+
+
+def _efficiency(runs: list[Run], sizes: Sequence[Size]) -> dict[str, Any]:
+    """What a row says of the size and speed of its network; `sizes`: of the runs' students, or of their teachers."""
+    clocks = grouped(zip(runs, sizes, strict=True), lambda own: _hardware(own[0]))
+    return {
+        "parameters": _range(size.parameters.total for size in sizes),
+        "active": _range(size.parameters.active for size in sizes),
+        "disk_bytes": _range(size.disk_bytes for size in sizes),
+        "flops": _mean(size.flops.get("mean") for size in sizes),
+        "speed": {clock: _speed(own) for clock, own in clocks.items()},
+    }
 
 
 def _hardware(run: Run) -> Hardware:
@@ -244,25 +277,14 @@ def _hardware(run: Run) -> Hardware:
     return Hardware(e.device, e.threads, e.scope)
 
 
-def _speed(runs: list[Run]) -> Speed:
-    measured, costs = [r.record.efficiency for r in runs], [r.record.cost for r in runs]
+def _speed(found: Sequence[tuple[Run, Size]]) -> Speed:
+    distilled = [run.record for run, size in found if size is run.record.efficiency]  # none of a teacher
     return Speed(
-        latency_ms=_mean(e.latency.get("single", {}).get("p50_ms") for e in measured),
-        offline_per_s=_mean(e.throughput.get("offline_per_s") for e in measured),
-        speedup=spanned([e.speedup for e in measured]),
-        seconds=_mean(c.seconds for c in costs),
-        noisy=any(e.noisy for e in measured),
-    )
-
-
-def _teacher_speed(runs: list[Run]) -> Speed:
-    teachers = [r.record.teacher for r in runs]
-    return Speed(
-        latency_ms=_mean(t.efficiency.latency.get("single", {}).get("p50_ms") for t in teachers),
-        offline_per_s=_mean(t.efficiency.throughput.get("offline_per_s") for t in teachers),
-        speedup=None,
-        seconds=None,
-        noisy=any(r.record.efficiency.noisy for r in runs),
+        latency_ms=_mean(size.latency.get("single", {}).get("p50_ms") for _, size in found),
+        offline_per_s=_mean(size.throughput.get("offline_per_s") for _, size in found),
+        speedup=spanned([record.efficiency.speedup for record in distilled]),
+        seconds=_mean(record.cost.seconds for record in distilled),
+        noisy=any(run.record.efficiency.noisy for run, _ in found),
     )
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
 from bench.errors import RequestError
 
-UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
-COUNT = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?(?:e[0-9]{1,2})?)([kmb]?)", re.IGNORECASE | re.ASCII)
-SHARE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(%?)")
-MOST_RETENTION = Decimal(2)  # beyond it a percentage was meant, and the sign was forgotten
+NUMBER = re.compile(r"([0-9_]*\.?[0-9]+(?:e[0-9]{1,2})?)([kmb%]?)", re.IGNORECASE | re.ASCII)
+COUNTS = {"": Decimal(1), "k": Decimal(10**3), "m": Decimal(10**6), "b": Decimal(10**9)}
+SHARES = {"": Decimal(1), "%": Decimal("0.01")}
+MOST_RETENTION = 2  # beyond it a percentage was meant, and the sign was forgotten
 
 
 @dataclass(frozen=True)
@@ -29,19 +30,21 @@ class Limits:
             raise RequestError(f"--max-latency-ms {latency}: give milliseconds above 0, as in 5 or 0.8")
 
 
+def number(text: str, units: Mapping[str, Decimal]) -> Decimal:
+    """A number with one of the units behind it; 0 where it is none."""
+    found = NUMBER.fullmatch(text.strip())
+    return Decimal(found[1]) * units.get(found[2].lower(), 0) if found else Decimal(0)
+
+
 def parse_count(text: str) -> int:
     """`20M`, `1.5b`, `2e7` or `20_000_000` -> a whole number. RequestError: something else, or nothing at all."""
-    found = COUNT.fullmatch(text.strip())
-    count = int(Decimal(found[1]) * UNITS[found[2].lower()]) if found else 0
-    if count < 1:
+    if (count := int(number(text, COUNTS))) < 1:
         raise RequestError(f"--max-params {text}: give a number of parameters above 0, as in 20M or 20_000_000")
     return count
 
 
 def parse_share(text: str) -> float:
     """`0.97` or `97%` -> 0.97. RequestError: something else, or a percentage without its sign."""
-    found = SHARE.fullmatch(text.strip())
-    share = Decimal(found[1]) / (100 if found[2] else 1) if found else Decimal(0)
-    if not 0 < share <= MOST_RETENTION:
+    if not 0 < (share := number(text, SHARES)) <= MOST_RETENTION:
         raise RequestError(f"--min-retention {text}: give a share of the teacher's score, as in 0.97 or 97%")
     return float(share)

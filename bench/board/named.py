@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from bench.errors import RequestError, unknown
 from bench.plugins import registry
 from bench.records import disk
 from bench.records.arrays import unpack
+from bench.records.derived import of_teacher
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec
 from bench.scoring.bootstrap import Score
@@ -24,27 +24,19 @@ from bench.scoring.scores import Predictions, Scores, same
 TEACHER = "teacher"
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two rows as they were asked for."""
+def compare(results: Path, task: str, a: str, b: str, track: str = "mini", student: str = "") -> dict[str, Any]:
+    """What `bench compare --json` prints. All pairs of the board are tested, as Holm's correction counts them.
 
-    a: str  # method, method@student, teacher, or the row's name in words
-    b: str
-    task: str
-    track: str = "mini"
-    student: str = ""  # of a name that says none
-
-
-def compare(pair: Pair, results: Path) -> dict[str, Any]:
-    """What `bench compare --json` prints. All pairs of the board are tested, as Holm's correction counts them."""
-    found = list(disk.read_all(results))
-    board, a, b = find_pair(leaderboard.rows(found), pair, results)
+    a, b: a method, method@student, teacher, or a row's name in words; `student`: of a name that says none.
+    """
+    found, boards = leaderboard.chosen(results, task, track)
+    board, places = find_pair(boards, a, b, student)
     reader = Reader(board, found, results)
-    rows = reader.rows({a, b})
+    rows = reader.rows(set(places))
     order, comparison = list(rows), Comparison(list(rows.values()))
-    difference = comparison.difference(order.index(a), order.index(b))
+    difference = comparison.difference(*map(order.index, places))
     return {
-        "task": board.task, "track": board.track, "a": pair.a, "b": pair.b, "metric": board.metric,
+        "task": board.task, "track": board.track, "a": a, "b": b, "metric": board.metric,
         "difference": difference.value, "ci95": list(difference.ci95), "p_value": difference.p_value,
         "p_holm": difference.p_holm, "pairs": len(comparison.pairs), "examples": reader.examples,
         "seeds": difference.seeds, "noise": noise(difference.seeds), "verdict": difference.verdict,
@@ -58,26 +50,22 @@ def noise(seeds: int) -> str:
     return "examples and seeds" if seeds else "examples: teachers have no seeds"
 
 
-def find_pair(boards: Sequence[Board], pair: Pair, results: Path) -> tuple[Board, int, int]:
+def find_pair(found: Sequence[Board], a: str, b: str, student: str) -> tuple[Board, list[int]]:
     """The board, and the places of both rows on it. RequestError: none, or more than one, with the choices."""
-    there = [board for board in boards if board.task == pair.task]
-    if not there:
-        raise unknown(f"task in the records of {results}:", pair.task, {b.task for b in boards})
-    found = [board for board in there if board.track == pair.track]
-    if not found:
-        tracks = ", ".join(dict.fromkeys(b.track for b in there))
-        raise RequestError(f"{results} holds no record of {pair.task} on track {pair.track}; there is: {tracks}")
-    for name in (pair.a, pair.b):
-        if not any(matching(board, name, pair.student) for board in found):
-            raise nothing_called(name, pair.student, found)
-    both = [b for b in found if matching(b, pair.a, pair.student) and matching(b, pair.b, pair.student)]
-    if len(both) != 1:
-        raise several(pair, both) if both else apart(pair, found)
-    (board,) = both
-    first, second = (only(board, name, pair.student) for name in (pair.a, pair.b))
-    if first == second:
-        raise RequestError(f"{pair.a} and {pair.b} are the same row ({label(board, first)}): name two rows")
-    return board, first, second
+    for name in (a, b):
+        if not any(matching(board, name, student) for board in found):
+            raise nothing_called(name, student, found)
+    both = [board for board in found if matching(board, a, student) and matching(board, b, student)]
+    there = "; ".join(board.words for board in both or found)
+    if not both:
+        raise RequestError(f"{a} and {b} have no board in common: {there} cannot be compared")
+    if len(both) > 1:
+        where = f"{len(both)} boards ({there})"
+        raise RequestError(f"{a} and {b} are on {where}: give --results a folder with the records of one")
+    places = [only(both[0], name, student) for name in (a, b)]
+    if places[0] == places[1]:
+        raise RequestError(f"{a} and {b} are the same row ({label(both[0], places[0])}): name two rows")
+    return both[0], places
 
 
 def matching(board: Board, name: str, student: str) -> list[int]:
@@ -123,23 +111,6 @@ def nothing_called(name: str, student: str, boards: Sequence[Board]) -> RequestE
     return unknown("row", name, {TEACHER} | {row.method for row in rows if row.method})
 
 
-def apart(pair: Pair, boards: Sequence[Board]) -> RequestError:
-    return RequestError(f"{pair.a} and {pair.b} have no board in common: {described(boards)} cannot be compared")
-
-
-def several(pair: Pair, boards: Sequence[Board]) -> RequestError:
-    return RequestError(
-        f"{pair.a} and {pair.b} are on {len(boards)} boards ({described(boards)}): "
-        "give --results a folder with the records of one"
-    )
-
-
-def described(boards: Iterable[Board]) -> str:
-    return "; ".join(
-        f"{b.metric} on {b.dataset}, {b.data.source} data {b.identity[:12]}, version {b.version}" for b in boards
-    )
-
-
 class Reader:
     """The stored predictions of a board."""
 
@@ -182,9 +153,10 @@ class Reader:
     def teacher(self, row: Row) -> Runs:
         """The teacher's one run, from the first record beside which it is stored."""
         for run_id in self.taught(row):
-            if predictions := of_teacher(self.stored(run_id)):
-                metrics = self.records[run_id].teacher.metrics or {}
-                return {None: self.contributions(predictions, run_id, metrics)}
+            stored = self.stored(run_id)
+            if all(TEACHER in arrays for arrays in stored.values()):
+                recorded = self.records[run_id].teacher.metrics or {}
+                return {None: self.contributions(own(of_teacher(stored)), run_id, recorded)}
         return {}
 
     def taught(self, teacher: Row) -> Iterator[str]:
@@ -221,15 +193,8 @@ class Reader:
 
 
 def own(stored: Predictions) -> Predictions:
-    """The student's predictions alone."""
+    """Without the teacher's predictions beside them."""
     return {name: {k: a for k, a in arrays.items() if k != TEACHER} for name, arrays in stored.items()}
-
-
-def of_teacher(stored: Predictions) -> Predictions:
-    """The teacher's predictions in the student's place; empty where they are not stored."""
-    if any(TEACHER not in arrays for arrays in stored.values()):
-        return {}
-    return {name: arrays | {"prediction": stored[name][TEACHER]} for name, arrays in own(stored).items()}
 
 
 def alike(one: Predictions, two: Predictions) -> bool:

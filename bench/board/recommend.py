@@ -8,18 +8,20 @@ score, so it holds the luck of the student alone; a limit that lies inside it is
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.board import leaderboard
 from bench.board.leaderboard import Board, Hardware, Row, Score, Speed
 from bench.board.limits import Limits
 from bench.board.verdicts import with_intervals
-from bench.errors import RequestError, unknown
-from bench.records import disk
+from bench.errors import RequestError
 from bench.records.schemas import Record
+
+T = TypeVar("T")
+NOT_TIMED = "latency not measured on this hardware"
 
 
 @dataclass(frozen=True)
@@ -46,101 +48,62 @@ class Candidate:
 
     @property
     def retention(self) -> Score | None:
-        """With the score's interval over the teacher's score, which is score / retention. None: teacher not above 0."""
-        if self.row.retention is None or not self.row.score or not self.row.score.value:
+        """With the score's interval over the teacher's score."""
+        row, scale = self.row, self.row.per_score
+        if row.retention is None or scale is None:
             return None
-        per_score = self.row.retention / self.row.score.value
-        return Score(self.row.retention, self.row.score.low * per_score, self.row.score.high * per_score)
-
-
-@dataclass(frozen=True)
-class Miss:
-    """A limit that a row does not keep. `by` in the limit's unit; None where the value is not known."""
-
-    limit: str
-    value: float | None
-    by: float | None
-    reason: str
+        return Score(row.retention, self.score.low * scale, self.score.high * scale)
 
 
 def recommend(
     results: Path, task: str, track: str, limits: Limits, device: str = "", board: str = ""
 ) -> dict[str, Any]:
     """The answer as `--json` prints it. RequestError: no such records, or several boards or devices and none chosen."""
-    found = list(_read(results))
-    chosen = with_intervals(choose_board(leaderboard.rows(found), task, track, board, results), found, results)
+    found, boards = leaderboard.chosen(results, task, track)
+    chosen = with_intervals(choose_board(boards, board), found, results)
     hardware = choose_hardware(chosen, device)
     teachers, students = candidates(chosen, hardware, found)
-    kept = [c for c in students if not misses(c, limits)]
+    missed = [(c, list(misses(c, limits))) for c in students]
+    kept = [c for c, own in missed if not own]
     best = students[0]  # rows come by score
     return {
         "task": task, "track": track, "limits": asdict(limits),
         "board": {"slug": chosen.slug, "data": chosen.identity, "metric": chosen.metric, "dataset": chosen.dataset},
         "hardware": asdict(hardware),
         "recommended": [_told(c, limits) | {"given_up": _given_up(c, best)} for c in kept],
-        "pareto": [_told(c, limits) for c in pareto([*teachers, *students])],
-        "rejected": [
-            _told(c, limits) | {"misses": [asdict(m) for m in missed]}
-            for c in students if (missed := misses(c, limits))
-        ],
+        "pareto": [_told(c, limits) for c in front([*teachers, *students])],
+        "rejected": [_told(c, limits) | {"misses": own} for c, own in missed if own],
         "teacher": _told(teachers[0], limits),
         "export": _export(kept[0].row, found) if kept else None,
     }  # fmt: skip
 
 
-def _read(results: Path) -> Iterable[Record]:
-    if not results.is_dir():
-        raise RequestError(f"there is no results folder {results}: run `bench run` first, or name another --results")
-    return disk.read_all(results)
-
-
-def choose_board(boards: Sequence[Board], task: str, track: str, name: str, results: Path) -> Board:
-    """The board of a task and track; `name`, a slug or the beginning of a data identity, chooses between several."""
-    if not boards:
-        raise RequestError(f"the results folder {results} holds no records: run `bench run --task {task}` first")
-    tasks = [b for b in boards if b.task == task]
-    if not tasks:
-        raise unknown("task", task, {b.task for b in boards})
-    found = [b for b in tasks if b.track == track]
-    if not found:
-        tracks = ", ".join(dict.fromkeys(b.track for b in tasks))
-        raise RequestError(f"no records of {task} on the track '{track}' in {results}: there are {tracks}")
-    fits = [b for b in found if name == b.slug or b.identity.startswith(name)]
-    if len(fits) == 1:
-        return fits[0]
-    there = "; ".join(_board_in_words(b) for b in found)
-    if not fits:
-        raise RequestError(f"--board {name} is no board of {task} on {track}: there are {there}")
-    raise RequestError(f"{task} on {track} has several boards, which cannot be compared: choose with --board: {there}")
-
-
-def _board_in_words(board: Board) -> str:
-    runs = sum(len(row.runs) for row in board.rows)
-    what = f"{board.metric} on {board.dataset}, task version {board.version}"
-    return f"{board.slug} (data {board.identity[:12]}, {what}, {runs} runs)"
+def choose_board(boards: Sequence[Board], name: str) -> Board:
+    """`name`: a slug, or the beginning of a data identity."""
+    return _one("--board", name, boards, lambda b: name == b.slug or b.identity.startswith(name), lambda b: b.words)
 
 
 def choose_hardware(board: Board, name: str) -> Hardware:
     """What latencies are read from; `name` is a part of device and threads, or the whole description.
 
-    A part of the scope would not do: `TPU` is in `outputs`. RequestError: none or several fit.
+    A part of the scope would not do: `TPU` is in `outputs`.
     """
-    wanted = name.lower()
-    fits = [h for h in board.hardware if wanted in _device(h).lower() or wanted == in_words(h).lower()]
-    if len(fits) == 1:
-        return fits[0]
-    there = "; ".join(in_words(h) for h in fits or board.hardware)
-    if not fits:
-        raise RequestError(f"nothing was measured on --device {name}: there are {there}")
-    raise RequestError(f"timings of different hardware cannot be compared: choose with --device: {there}")
+
+    def fits(hardware: Hardware) -> bool:
+        return name.lower() in hardware.machine.lower() or name.lower() == hardware.words.lower()
+
+    return _one("--device", name, board.hardware, fits, lambda hardware: hardware.words)
 
 
-def _device(hardware: Hardware) -> str:
-    return f"{hardware.device}, {hardware.threads} thread{'s' * (hardware.threads != 1)}"
-
-
-def in_words(hardware: Hardware) -> str:
-    return f"{_device(hardware)}, {hardware.scope}"
+def _one(option: str, name: str, there: Sequence[T], fits: Callable[[T], bool], words: Callable[[T], str]) -> T:
+    """The one that fits. RequestError: none or several do, with the choices."""
+    found = [one for one in there if fits(one)]
+    if len(found) == 1:
+        return found[0]
+    choices = "; ".join(map(words, found or there))
+    if not found:
+        raise RequestError(f"nothing here is of {option} {name}: there are {choices}")
+    raise RequestError(f"these cannot be compared: choose with {option}: {choices}")
 
 
 def candidates(board: Board, hardware: Hardware, found: Iterable[Record]) -> tuple[list[Candidate], list[Candidate]]:
@@ -156,31 +119,23 @@ def candidates(board: Board, hardware: Hardware, found: Iterable[Record]) -> tup
     return [Candidate(r, r.speed.get(hardware), r) for r in rows], students
 
 
-def misses(candidate: Candidate, limits: Limits) -> list[Miss]:
-    """The limits that a row does not keep; a value that is not known keeps none."""
-    found = []
-    latency, retention = candidate.latency_ms, candidate.retention
-    if (limit := limits.max_latency_ms) is not None and (latency is None or latency > limit):
-        reason = "latency not measured on this hardware"
-        if latency is not None:
-            reason = f"latency {latency:.4g} ms is {latency - limit:.2g} ms above {limit:g} ms"
-        found.append(Miss("max_latency_ms", latency, None if latency is None else latency - limit, reason))
-    if (most := limits.max_params) is not None and (size := candidate.parameters) > most:
-        reason = f"{size:,} parameters are {size - most:,} above {most:,}"
-        found.append(Miss("max_params", size, size - most, reason))
-    if (least := limits.min_retention) is not None and (retention is None or retention.value < least):
-        found.append(_retention_miss(retention, least))
-    return found
-
-
-def _retention_miss(retention: Score | None, least: float) -> Miss:
-    if retention is None:
-        return Miss("min_retention", None, None, "retention not known, as the teacher has no score above 0")
-    by = least - retention.value
-    reason = f"retention {_spread(retention)} is {by:.2g} below {least:g}"
-    if retention.high >= least:
-        reason += ", though its interval reaches it"
-    return Miss("min_retention", retention.value, by, reason)
+def misses(candidate: Candidate, limits: Limits) -> Iterator[dict[str, Any]]:
+    """The limits that a row does not keep; `by` in the limit's unit. A value that is not known keeps none."""
+    retention, least = candidate.retention, limits.min_retention
+    reaches = ", though its interval reaches it" if retention and least is not None and retention.high >= least else ""
+    told = f"retention {_spread(retention)} is {{1:.2g}} below {{2:g}}{reaches}" if retention else ""
+    asked: tuple[tuple[str, float | None, int, str, str], ...] = (
+        ("max_latency_ms", candidate.latency_ms, 1, "latency {:.4g} ms is {:.2g} ms above {:g} ms", NOT_TIMED),
+        ("max_params", candidate.parameters, 1, "{:,} parameters are {:,} above {:,}", ""),
+        ("min_retention", retention.value if retention else None, -1, told,
+         "retention not known, as the teacher has no score above 0"),
+    )  # fmt: skip
+    for name, value, sign, form, unknown in asked:
+        limit = getattr(limits, name)
+        by = None if value is None or limit is None else sign * (value - limit)
+        if limit is not None and (by is None or by > 0):
+            reason = unknown if by is None else form.format(value, by, limit)
+            yield {"limit": name, "value": value, "by": by, "reason": reason}
 
 
 def _spread(score: Score) -> str:
@@ -196,30 +151,29 @@ def notes(candidate: Candidate, limits: Limits) -> list[str]:
     if candidate.speed and candidate.speed.noisy:
         found.append("noisy timings")
     if candidate.latency_ms is None:
-        found.append("latency not measured on this hardware")
+        found.append(NOT_TIMED)
     if candidate.row.few_seeds:
         found.append(f"fewer than {leaderboard.ENOUGH_SEEDS} seeds")
     return found
 
 
-def pareto(found: Iterable[Candidate]) -> list[Candidate]:
-    """Rows that no other row beats: as good in score, latency and parameters, and better in one of them.
+def front(found: Iterable[Candidate]) -> list[Candidate]:
+    """The Pareto front in score, latency and parameters, best score first.
 
-    Equal rows do not beat each other. A row without a score or a latency cannot be placed, and is left out.
+    A row without a score or a latency cannot be placed, and is left out.
     """
     placed = [c for c in found if c.row.score and c.latency_ms is not None]
-    front = [c for c in placed if not any(_beats(other, c) for other in placed)]
-    return sorted(front, key=lambda c: -c.score.value)
+    costs = [(-c.score.value, c.latency_ms or 0.0, c.parameters) for c in placed]
+    return sorted((placed[i] for i in pareto(costs)), key=lambda c: -c.score.value)
 
 
-def _beats(one: Candidate, other: Candidate) -> bool:
-    a, b = _place(one), _place(other)
-    return a != b and all(x <= y for x, y in zip(a, b, strict=True))
+def pareto(costs: Sequence[tuple[float, ...]]) -> list[int]:
+    """The places that no other beats: as low in all costs, and lower in one. Equal ones do not beat each other."""
 
+    def beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+        return one != other and all(x <= y for x, y in zip(one, other, strict=True))
 
-def _place(candidate: Candidate) -> tuple[float, float, int]:
-    """Less is better in each."""
-    return -candidate.score.value, candidate.latency_ms or 0.0, candidate.parameters
+    return [i for i, own in enumerate(costs) if not any(beats(other, own) for other in costs)]
 
 
 def _told(candidate: Candidate, limits: Limits) -> dict[str, Any]:

@@ -7,23 +7,24 @@ known, and a system's paper may not be the source of its row.
 from __future__ import annotations
 
 import csv
-import math
-from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from bench.errors import BenchError, unknown
 from bench.plugins import registry
 
 
-@dataclass(frozen=True)
-class Reported:
+class Reported(BaseModel):
     """One published number, in the units of its source."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     system: str
     teacher: str
     student: str
     dataset: str  # of a task here, `family/dataset`
     metric: str
-    value: float
+    value: FiniteFloat
     split: str
     aggregation: str
     seeds: str
@@ -42,10 +43,8 @@ def rows(method: str) -> list[Reported]:
     with path.open(encoding="utf-8", newline="") as handle:
         for number, row in enumerate(csv.DictReader(handle), 2):
             try:
-                value = float(row.pop("value"))
-                found.append(Reported(value=value, **row))
-            except (KeyError, TypeError, ValueError) as error:
-                raise BenchError(f"{path}, line {number}: {error}") from None
-            if not math.isfinite(value):
-                raise BenchError(f"{path}, line {number}: {value} is no number that a paper reports")
+                found.append(Reported.model_validate(row))
+            except ValidationError as error:
+                first = error.errors()[0]
+                raise BenchError(f"{path}, line {number}: {first['loc'][0]}: {first['msg']}") from None
     return found

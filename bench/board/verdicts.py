@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.board.leaderboard import ALWAYS, Board, Row, Score
+from bench.board.leaderboard import ALWAYS, Board, Score
 from bench.board.named import Reader
 from bench.errors import BenchError
 from bench.records.schemas import Record
@@ -43,13 +42,20 @@ class Verdicts:
         low, high = self.comparison.intervals[self.place[row]]
         return low, high, "examples and seeds" if len(self.board.rows[row].runs) > 1 else "examples"
 
+    def draws(self, rows: Sequence[int]) -> np.ndarray | None:
+        """Draws of the scores of rows, (rows, B); None where one of them has none."""
+        if self.comparison is None or not self.place.keys() >= set(rows):
+            return None
+        return np.asarray(self.comparison.score_draws[[self.place[row] for row in rows]])
+
     @cached_property
     def ranks(self) -> dict[int, tuple[int, int]]:
         """The 95% range of the rank of each method's row, the teachers left out."""
-        if self.comparison is None:
-            return {}
         students = [row for row in self.order if self.board.rows[row].method]
-        lows, highs = rank_ranges(self.comparison.score_draws[[self.place[row] for row in students]])
+        draws = self.draws(students)
+        if draws is None:
+            return {}
+        lows, highs = rank_ranges(draws)
         return {row: (int(low), int(high)) for row, low, high in zip(students, lows, highs, strict=True)}
 
     def difference(self, a: int, b: int) -> dict[str, Any] | None:
@@ -83,10 +89,10 @@ class Verdicts:
 
     def against(self, row: int) -> dict[str, dict[str, Any] | None]:
         """The row against the baselines of the same student and teacher; of several settings the best one."""
-        own = self.board.rows[row]
-        found: dict[str, dict[str, Any] | None] = {}
+        own, found = self.board.rows[row], dict[str, dict[str, Any] | None]()
         for method in ALWAYS:
-            peers = [i for i, r in enumerate(self.board.rows) if r.method == method and alike(own, r)]
+            wanted = method, own.student, own.teacher
+            peers = [i for i, r in enumerate(self.board.rows) if (r.method, r.student, r.teacher) == wanted]
             found[method] = self.difference(row, peers[0]) if peers and own.method != method else None
         return found
 
@@ -122,33 +128,23 @@ def with_intervals(board: Board, found: Iterable[Record], results: Path) -> Boar
     return replace(board, rows=tuple(rows))
 
 
-def alike(one: Row, two: Row) -> bool:
-    return one.student == two.student and one.teacher == two.teacher
-
-
 def standing(verdicts: Verdicts) -> dict[str, dict[str, float | int | None]]:
     """What a board says of each method over its students: mean retention and mean rank, each with its deviation.
 
     Only methods with the same student and teacher are ranked among each other. Of a method's several settings the best
     on dev stands for it. Deviations are those of draws over examples and seeds, the width of 95% of them over 3.92.
     """
-    retained: dict[str, list[Drawn]] = {}
-    ranked_: dict[str, list[Drawn]] = {}
+    found: dict[str, list[tuple[Drawn | None, Drawn | None]]] = {}
     for group in groups(verdicts.board).values():
+        ranks = _ranks(verdicts, group)
         for method, place in group.items():
-            if (kept := _retained(verdicts, place)) is not None:
-                retained.setdefault(method, []).append(kept)
-        for method, rank in _ranks(verdicts, group).items():
-            ranked_.setdefault(method, []).append(rank)
-    counts = Counter(method for group in groups(verdicts.board).values() for method in group)
+            found.setdefault(method, []).append((_retained(verdicts, place), ranks.get(method)))
     return {
-        method: {
-            "retention": _mean(retained.get(method, [])), "retention_sd": _deviation(retained.get(method, [])),
-            "rank": _mean(ranked_.get(method, [])), "rank_sd": _deviation(ranked_.get(method, [])),
-            "students": counts[method],
-        }
-        for method in sorted(counts)
-    }  # fmt: skip
+        method: _mean("retention", [kept for kept, _ in own if kept])
+        | _mean("rank", [rank for _, rank in own if rank])
+        | {"students": len(own)}
+        for method, own in sorted(found.items())
+    }
 
 
 def groups(board: Board) -> Mapping[tuple[str, str], dict[str, int]]:
@@ -165,12 +161,10 @@ def groups(board: Board) -> Mapping[tuple[str, str], dict[str, int]]:
 def _retained(verdicts: Verdicts, place: int) -> Drawn | None:
     """A row's retention, and its draws; None: it has no score, or its teacher has none."""
     row = verdicts.board.rows[place]
-    if row.retention is None or not row.score or not row.score.value:
+    if row.retention is None or row.per_score is None:
         return None
-    if verdicts.comparison is None or place not in verdicts.place:
-        return row.retention, None
-    scale = row.retention / row.score.value
-    return row.retention, np.asarray(verdicts.comparison.score_draws[verdicts.place[place]] * scale)
+    draws = verdicts.draws([place])
+    return row.retention, None if draws is None else draws[0] * row.per_score
 
 
 def _ranks(verdicts: Verdicts, group: Mapping[str, int]) -> dict[str, Drawn]:
@@ -179,21 +173,15 @@ def _ranks(verdicts: Verdicts, group: Mapping[str, int]) -> dict[str, Drawn]:
         return {}
     rows = verdicts.board.rows
     order = sorted(group, key=lambda m: (-(s.value if (s := rows[group[m]].score) else 0), m))
-    if verdicts.comparison is None or any(place not in verdicts.place for place in group.values()):
-        return {method: (float(at), None) for at, method in enumerate(order, 1)}
-    draws = verdicts.comparison.score_draws[[verdicts.place[group[method]] for method in order]]
-    means = np.mean(ranked(draws), axis=0)
+    draws = verdicts.draws([group[method] for method in order])
+    means = [None] * len(order) if draws is None else np.mean(ranked(draws), axis=0)
     return {method: (float(at), drawn) for at, (method, drawn) in enumerate(zip(order, means, strict=True), 1)}
 
 
-def _mean(found: list[Drawn]) -> float | None:
-    return float(np.mean([value for value, _ in found])) if found else None
-
-
-def _deviation(found: list[Drawn]) -> float | None:
-    """Of the mean over students, whose draws share the examples; None: not known for all of them."""
-    draws = [d for _, d in found if d is not None]
-    if not draws or len(draws) < len(found):
-        return None
-    low, high = np.percentile(np.mean(draws, axis=0), [2.5, 97.5])
-    return float((high - low) / NORMAL)
+def _mean(name: str, found: list[Drawn]) -> dict[str, float | int | None]:
+    """Over students, whose draws share the examples, and its deviation; None: not known for all of them."""
+    if not found:
+        return {name: None, f"{name}_sd": None}
+    values, draws = [value for value, _ in found], [drawn for _, drawn in found if drawn is not None]
+    low, high = np.percentile(np.mean(draws, axis=0), [2.5, 97.5]) if len(draws) == len(found) else (None, None)
+    return {name: float(np.mean(values)), f"{name}_sd": None if low is None else float((high - low) / NORMAL)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import shutil
@@ -15,6 +16,8 @@ from bench.plugins import registry
 from bench.sources import Source
 from bench.store import folders
 
+NO_HUB = "not installed: lite and full need --data-dir, or pip install 'bench-kd[hub]'"
+
 
 def examine(results: Path) -> list[dict[str, Any]]:
     """Named checks, each with `ok` and a detail that says what was seen or what to do."""
@@ -26,7 +29,7 @@ def examine(results: Path) -> list[dict[str, Any]]:
         "packaged data": _packaged,
         "results folder": lambda: _folder(results),
         "store": lambda: _folder(folders.root()),
-        "hub extra": _hub,
+        "hub extra": lambda: "datasets is installed" if importlib.util.find_spec("datasets") else NO_HUB,
     }
     return [_check(name, run) for name, run in checks.items()]
 
@@ -77,14 +80,3 @@ def _folder(path: Path) -> str:
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise PermissionError(f"{path} cannot be written")
     return f"{path} ({shutil.disk_usage(existing).free / 1e9:.0f} GB free)"
-
-
-def _hub() -> str:
-    import importlib.util
-
-    there = importlib.util.find_spec("datasets") is not None
-    return (
-        "datasets is installed"
-        if there
-        else "not installed: lite and full need --data-dir, or pip install 'bench-kd[hub]'"
-    )

@@ -12,9 +12,9 @@ import typer
 from bench import __version__
 from bench.base import processes, waiting
 from bench.base.console import Console
-from bench.cli import results as cli_results
+from bench.cli import results as about_results
 from bench.cli import site
-from bench.cli.results import Json, Results
+from bench.cli.options import DataDir, Device, Json, Results, Settings, Tasks, Track, show
 from bench.errors import BenchError, RequestError, unknown
 
 app = typer.Typer(
@@ -28,9 +28,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 store_app = typer.Typer(help="The teacher store and unfinished runs.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(about_results.app)
 app.add_typer(site.app, name="site")
 app.add_typer(store_app, name="store")
-cli_results.add_to(app)
 
 
 def main() -> None:
@@ -93,13 +93,7 @@ def list_(
     parts = catalogue()
     if what and what not in parts:
         raise unknown("list", what, parts)
-    chosen = {what: parts[what]} if what else parts
-    if as_json:
-        print(json.dumps(chosen, indent=1))
-        return
-    from bench.cli.tables import print_catalogue
-
-    print_catalogue(chosen)
+    show({what: parts[what]} if what else parts, as_json, "catalogue")
 
 
 @app.command(epilog="Examples:  bench reported tinybert    bench reported kd --json")
@@ -108,17 +102,9 @@ def reported(
     as_json: Json = False,
 ) -> None:
     """What papers report of a method. These rows are never ranked among measured ones; a blank is unknown."""
-    from dataclasses import asdict
-
     from bench.board.reported import rows
 
-    found = [asdict(row) for row in rows(method)]
-    if as_json:
-        print(json.dumps({"method": method, "rows": found}, indent=1))
-        return
-    from bench.cli.tables import print_reported
-
-    print_reported(method, found)
+    show({"method": method, "rows": [row.model_dump() for row in rows(method)]}, as_json, "reported")
 
 
 @app.command(
@@ -126,18 +112,16 @@ def reported(
     "bench teach --task images/digits --model resnet:20"
 )
 def teach(
-    task: Annotated[list[str], typer.Option(help="Task or family; may be repeated.")],
+    task: Tasks,
     model: Annotated[
         str,
         typer.Option(help="Short name, folder or Hub id of an encoder, or family:size. Default: the task's teacher."),
     ] = "",
-    track: Annotated[str, typer.Option(help="mini: packaged data; lite, full: official data.")] = "mini",
-    data_dir: Annotated[Path | None, typer.Option(help="Official data on disk; the Hub when left out.")] = None,
+    track: Track = "mini",
+    data_dir: DataDir = None,
     results: Results = Path("results"),
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE of the track: teach (updates), batch_size ...")
-    ] = None,
+    device: Device = "auto",
+    settings: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Fine-tune a teacher on a task, once: kept in the store, with a record. `bench run` does this where it has to."""
@@ -157,7 +141,7 @@ def teach(
     "bench run --task sts --method kd --method disco --student bow --student cnn --seeds 0,1,2 --engine ray --jobs 4"
 )
 def run(
-    task: Annotated[list[str], typer.Option(help="Task or family; may be repeated.")],
+    task: Tasks,
     method: Annotated[list[str], typer.Option(help="Method by name or path (./mine.py); may be repeated.")],
     student: Annotated[
         list[str] | None, typer.Option(help="family:size, as in bert:3; may be repeated. Default: the task's.")
@@ -165,17 +149,12 @@ def run(
     teacher: Annotated[
         str, typer.Option(help="Short name, folder, or Hub id (owner/name[@revision]); #cls chooses the pooling.")
     ] = "",
-    track: Annotated[str, typer.Option(help="mini: packaged data; lite, full: official data.")] = "mini",
+    track: Track = "mini",
     seeds: Annotated[str, typer.Option(help="Comma-separated; a row on the board wants three.")] = "0",
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Official data on disk (lite, full); the Hub when left out.")
-    ] = None,
+    data_dir: DataDir = None,
     results: Results = Path("results"),
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="KEY=VALUE: a method's setting, or track.updates, bert.init ...; may be repeated."),
-    ] = None,
+    device: Device = "auto",
+    settings: Settings = None,
     store_quota: Annotated[
         str,
         typer.Option(
@@ -212,11 +191,9 @@ def run(
     specs = resolve(request)
     if dry_run:
         planned = [describe(s, "planned") | {"spec": dict(s.values)} for s in specs]
-        text = (
-            json.dumps({"runs": planned}, indent=1) if as_json else "\n".join(f"{s.run_id}  {s.label}" for s in specs)
-        )
+        lines = [json.dumps({"runs": planned}, indent=1)] if as_json else [f"{s.run_id}  {s.label}" for s in specs]
         if processes.prints():
-            print(text)
+            print(*lines, sep="\n")
         return
     console = Console(quiet=not processes.main())
     if engine == "ray":
@@ -225,19 +202,10 @@ def run(
         outcomes, status = calls.run_all(request, specs, results, device, jobs, console)
     else:
         outcomes, status = run_all(specs, results, device, console, remeasure)
-    if processes.prints():
-        print_runs(outcomes, as_json)
+    if processes.prints() and (as_json or len(outcomes) > 1):
+        show({"runs": outcomes}, as_json, "runs")
     if status:
         fail(failure(outcomes), status)
-
-
-def print_runs(outcomes: list[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"runs": outcomes}, indent=1))
-    elif len(outcomes) > 1:
-        from bench.cli.tables import print_outcomes
-
-        print_outcomes(outcomes)
 
 
 def check_engine(engine: str, jobs: int | None, remeasure: bool) -> None:
@@ -278,9 +246,7 @@ def export(
     kind: Annotated[str, typer.Option("--format", help="hf: sentence-transformers; onnx: onnxruntime.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the model; it must be empty or new.")],
     results: Results = Path("results"),
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Official data on disk, where the run read such; default: where it was then.")
-    ] = None,
+    data_dir: DataDir = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the folder with all that is in it.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -314,13 +280,8 @@ def store_ls(as_json: Json = False) -> None:
     from bench.store import folders
 
     found = folders.entries()
-    if as_json:
-        rows = [{"kind": e.kind, "key": e.key, "detail": e.detail, "bytes": e.size, "used": e.used} for e in found]
-        print(json.dumps({"root": str(folders.root()), "entries": rows}, indent=1))
-        return
-    from bench.cli.tables import print_store
-
-    print_store(folders.root(), found)
+    rows = [{"kind": e.kind, "key": e.key, "detail": e.detail, "bytes": e.size, "used": e.used} for e in found]
+    show({"root": str(folders.root()), "entries": rows}, as_json, "store")
 
 
 @store_app.command("rm", epilog="Examples:  bench store rm 3f2a    bench store rm --all")

@@ -10,62 +10,39 @@ from typing import Annotated, Any
 import typer
 
 from bench.base.console import Console
+from bench.cli.options import DataDir, Device, Json, Results, Settings, Track, show
 from bench.errors import BenchError, RequestError
 
-Results = Annotated[Path, typer.Option("--results", help="Folder of records.", show_default=True)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else, on standard output.")]
-DataDir = Annotated[
-    Path | None, typer.Option(help="Official data on disk (lite, full); where the record says, when left out.")
-]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+app = typer.Typer()
 
 
-def add_to(app: typer.Typer) -> None:
-    """The commands of this file, under the name of their function."""
-    app.command(
-        epilog="Examples:  bench compare kd finetune --task sts    "
-        "bench compare kd@bert:3 teacher --task sts --track lite    "
-        "bench compare ./mine.py kd --task sts --student bert:3 --json"
-    )(compare)
-    app.command(
-        epilog="Examples:  bench recommend --task sts --max-latency-ms 5 --min-retention 97%    "
-        "bench recommend --task sts --track lite --max-params 20M --device 'AMD EPYC' --json"
-    )(recommend)
-    app.command(epilog="Examples:  bench check    bench check results --json")(check)
-    app.command(epilog="Examples:  bench verify 33655a77    bench verify 33655a77 --data-dir data --json")(verify)
-    app.command(
-        epilog="Examples:  bench profile --student bert:4x312 --teacher bert:12x768    "
-        "bench profile --student bow --student cnn --quick    "
-        "bench profile --student bert:4x312x12x1200 --out results/profiles/mine.json"
-    )(profile)
-    app.command(epilog="Example:  bench schema > record.schema.json")(schema)
-
-
+@app.command(
+    epilog="Examples:  bench compare kd finetune --task sts    "
+    "bench compare kd@bert:3 teacher --task sts --track lite    "
+    "bench compare ./mine.py kd --task sts --student bert:3 --json"
+)
 def compare(
     a: Annotated[str, typer.Argument(help="A method, method@student (as in kd@bert:3), or teacher.")],
     b: Annotated[str, typer.Argument(help="What it is compared with, named in the same way.")],
     task: Annotated[str, typer.Option(help="Task, as in the records.")],
-    track: Annotated[str, typer.Option(help="mini, lite or full.")] = "mini",
+    track: Track = "mini",
     student: Annotated[str, typer.Option(help="Student of a name that says none.")] = "",
     results: Results = Path("results"),
     as_json: Json = False,
 ) -> None:
     """Whether A is better than B: difference, interval and p-value, on the same examples and seeds."""
-    from bench.board.named import Pair
     from bench.board.named import compare as compare_rows
 
-    found = compare_rows(Pair(a, b, task, track, student), results)
-    if as_json:
-        print(json.dumps(found, indent=1))
-        return
-    from bench.cli.tables import print_comparison
-
-    print_comparison(found)
+    show(compare_rows(results, task, a, b, track, student), as_json, "comparison")
 
 
+@app.command(
+    epilog="Examples:  bench recommend --task sts --max-latency-ms 5 --min-retention 97%    "
+    "bench recommend --task sts --track lite --max-params 20M --device 'AMD EPYC' --json"
+)
 def recommend(
     task: Annotated[str, typer.Option(help="Task, as its records name it.")],
-    track: Annotated[str, typer.Option(help="mini, lite or full.")] = "mini",
+    track: Track = "mini",
     max_latency_ms: Annotated[float | None, typer.Option(help="Median latency of one input at a time.")] = None,
     max_params: Annotated[str | None, typer.Option(help="Parameters in all, as in 20M or 20_000_000.")] = None,
     min_retention: Annotated[str | None, typer.Option(help="Share of the teacher's score: 0.97 or 97%.")] = None,
@@ -81,16 +58,12 @@ def recommend(
     params = None if max_params is None else parse_count(max_params)
     limits = Limits(max_latency_ms, params, None if min_retention is None else parse_share(min_retention))
     answer = answers.recommend(results, task, track, limits, device, board)
-    if as_json:
-        print(json.dumps(answer, indent=1))
-    else:
-        from bench.cli.tables import print_recommendation
-
-        print_recommendation(answer)
+    show(answer, as_json, "recommendation")
     if not answer["recommended"]:
         raise BenchError(answers.nearest_miss(answer))
 
 
+@app.command(epilog="Examples:  bench check    bench check results --json")
 def check(
     results: Annotated[Path, typer.Argument(help="Folder of records.")] = Path("results"),
     as_json: Json = False,
@@ -109,6 +82,7 @@ def check(
     sys.exit(1 if problems else 0)
 
 
+@app.command(epilog="Examples:  bench verify 33655a77    bench verify 33655a77 --data-dir data --json")
 def verify(
     run: Annotated[str, typer.Argument(help="Run id, its unambiguous beginning, or the record's path.")],
     results: Results = Path("results"),
@@ -131,16 +105,19 @@ def verify(
     sys.exit(1 if found["verdict"] == "different" else 0)
 
 
+@app.command(
+    epilog="Examples:  bench profile --student bert:4x312 --teacher bert:12x768    "
+    "bench profile --student bow --student cnn --quick    "
+    "bench profile --student bert:4x312x12x1200 --out results/profiles/mine.json"
+)
 def profile(
     student: Annotated[list[str], typer.Option(help="family:size, as in bert:4x312; may be repeated.")],
     teacher: Annotated[str, typer.Option(help="A model, or a shape as in bert:12x768. Default: the task's.")] = "",
     task: Annotated[str, typer.Option(help="Whose test inputs are read. Default: the first with packaged data.")] = "",
-    track: Annotated[str, typer.Option(help="mini: packaged data; lite, full: official data.")] = "mini",
+    track: Track = "mini",
     data_dir: DataDir = None,
     device: Device = "auto",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="family.key=value, as in bert.init=random; may be repeated.")
-    ] = None,
+    settings: Settings = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="A look: seconds instead of minutes, wider intervals.")
     ] = False,
@@ -158,14 +135,10 @@ def profile(
     found, samples = profiling.profile(request, quick, choose_device(device), Console())
     if out is not None:
         profiling.write(out, found, samples)
-    if as_json:
-        print(json.dumps(found, indent=1))
-        return
-    from bench.cli.tables import print_profile
-
-    print_profile(found)
+    show(found, as_json, "profile")
 
 
+@app.command(epilog="Example:  bench schema > record.schema.json")
 def schema() -> None:
     """The JSON Schema of a record."""
     print(json.dumps(record_schema(), indent=1))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bench.cli.results import Json, Results
+from bench.cli.options import Json, Results
 
 app = typer.Typer(help="Turn records into a static leaderboard.", no_args_is_help=True, rich_markup_mode=None)
 Out = Annotated[Path, typer.Option("--out", help="Folder of the site.")]
@@ -41,8 +42,10 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """What changes on the boards, as Markdown: rows that come, go or move, and another best row."""
-    from bench.board.changes import as_json as tree
     from bench.board.changes import as_markdown, changes
 
     found = changes(old, new)
-    print(json.dumps(tree(found), indent=1) if as_json else as_markdown(found), end="\n" if as_json else "")
+    if as_json:
+        print(json.dumps({"boards": [asdict(board) for board in found]}, indent=1))
+    else:
+        print(as_markdown(found), end="")

@@ -1,18 +1,17 @@
-"""Tables on the terminal."""
+"""What commands answer, as lines and tables on the terminal: a function a command."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.store.folders import Entry
-
+Answer = Mapping[str, Any]
+Shown = Iterator[str | Text | Table]
 COLUMNS = {
     "tasks": ("name", "kind", "metric", "title"),
     "methods": ("name", "needs", "fits", "title"),
@@ -21,167 +20,157 @@ COLUMNS = {
 }
 
 
-def print_catalogue(parts: dict[str, list[dict[str, Any]]]) -> None:
-    """One table a part; under the methods, why those that do not fit a task do not."""
+def show(parts: Iterable[str | Text | Table]) -> None:
+    """Names in them are no markup."""
     console = Console()
+    for part in parts:
+        console.print(Text(part) if isinstance(part, str) else part, crop=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> Table:
+    """Keys are there to be copied, so they are not broken."""
+    found = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        found.add_column(column, overflow="fold", no_wrap=column == "key")
+    for row in rows:
+        found.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    return found
+
+
+def catalogue(parts: Mapping[str, list[dict[str, Any]]]) -> Shown:
+    """One table a part; under the methods, why those that do not fit a task do not."""
     families = _families(parts)
     for part, rows in parts.items():
-        table = _table(part, COLUMNS[part])
+        columns = COLUMNS[part]
+        yield table(part, columns, ([_listed(row[c], families) for c in columns] for row in rows))
         for row in rows:
-            table.add_row(*(Text(_cell(_short(row[c], families))) for c in COLUMNS[part]))
-        console.print(table)
-        for row in rows:
-            for reason, tasks in _by_reason(row.get("misfits", {})).items():
-                console.print(Text(f"  {row['name']} does not fit {', '.join(_short(tasks, families))}: {reason}"))
+            misfits = row.get("misfits", {})
+            for reason in dict.fromkeys(misfits.values()):
+                tasks = [task for task, own in misfits.items() if own == reason]
+                yield f"  {row['name']} does not fit {_listed(tasks, families)}: {reason}"
 
 
-def _families(parts: dict[str, list[dict[str, Any]]]) -> dict[str, list[str]]:
+def _families(parts: Mapping[str, list[dict[str, Any]]]) -> dict[str, set[str]]:
     """{family: its tasks} of families with several data sets."""
-    found: dict[str, list[str]] = {}
-    for row in parts.get("methods", [])[:1]:
-        for name in (*row["fits"], *row["misfits"]):
-            if "/" in name:
-                found.setdefault(name.partition("/")[0], []).append(name)
-    return found
+    tasks = {task for row in parts.get("methods", ()) for task in (*row["fits"], *row["misfits"]) if "/" in task}
+    families = {task.partition("/")[0] for task in tasks}
+    return {family: {task for task in tasks if task.startswith(f"{family}/")} for family in families}
 
 
-def _short(value: Any, families: dict[str, list[str]]) -> Any:
+def _listed(value: Any, families: Mapping[str, set[str]]) -> str:
     """A list of tasks with the family's name for all of its data sets."""
     if not isinstance(value, list):
-        return value
-    whole = {f: tasks for f, tasks in families.items() if tasks and set(tasks) <= set(value)}
-    gone = {task for tasks in whole.values() for task in tasks}
-    return sorted([*whole, *(v for v in value if v not in gone)])
+        return str(value)
+    whole = {family: tasks for family, tasks in families.items() if tasks <= set(value)}
+    return ", ".join(sorted({*whole, *value} - set().union(*whole.values())))
 
 
-def _by_reason(misfits: dict[str, str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for task, reason in misfits.items():
-        found.setdefault(reason, []).append(task)
-    return found
-
-
-def print_reported(method: str, rows: Sequence[dict[str, Any]]) -> None:
+def reported(found: Answer) -> Shown:
     """Published numbers, one a line, and where they are from."""
     columns = ("system", "teacher", "student", "dataset", "metric", "value", "split")
-    table = _table(f"{method}, as papers report it", columns)
-    for row in rows:
-        table.add_row(*(Text(str(row[c])) for c in columns))
-    Console().print(table)
-    for source, known in dict.fromkeys((row["source"], row["known"]) for row in rows):
-        Console().print(Text(f"  {source} ({known})"))
+    rows = found["rows"]
+    yield table(f"{found['method']}, as papers report it", columns, ([row[c] for c in columns] for row in rows))
+    yield from dict.fromkeys(f"  {row['source']} ({row['known']})" for row in rows)
 
 
-def print_outcomes(outcomes: Sequence[dict[str, Any]]) -> None:
+def runs(found: Answer) -> Shown:
     """What a sweep came to."""
-    table = _table("", ("task", "method", "student", "seed", "status", "metric", "value", "retention"))
-    for o in outcomes:
-        value = "" if o["value"] is None else f"{100 * o['value']:.2f}"
-        retention = "" if o["retention"] is None else f"{o['retention']:.1%}"
-        cells = (o["task"], o["method"], o["student"], o["seed"], o["status"], o["metric"] or "", value, retention)
-        table.add_row(*(Text(str(c)) for c in cells))
-    Console().print(table)
+    columns = ("task", "method", "student", "seed", "status", "metric", "value", "retention")
+    forms: dict[str, Callable[[Any], str]] = {"value": lambda v: f"{100 * v:.2f}", "retention": "{:.1%}".format}
+    yield table("", columns, ([_known(o[c], forms.get(c, str)) for c in columns] for o in found["runs"]))
 
 
-def print_profile(found: dict[str, Any]) -> None:
+def profile(found: Answer) -> Shown:
     """A row a network; the first is what the others are compared with."""
     columns = ("network", "parameters", "MFLOP", "MB peak", "single ms", "offline /s", "speed-up")
-    table = _table("", columns)
-    for name, m in found["models"].items():
-        speedup = found["speedups"].get(name, {}).get("single")
-        single, memory = m["latency"]["single"], m["memory_bytes"]
-        cells = (
-            name, f"{m['parameters']['total']:,}", f"{m['flops']['mean'] / 1e6:,.1f}",
-            "" if memory is None else f"{memory / 1e6:.0f}",
-            f"{single['p50_ms']:.3g} [{single['p50_low_ms']:.3g}, {single['p50_high_ms']:.3g}]",
-            f"{m['throughput']['offline_per_s']:,.0f}",
-            f"{speedup['value']:.2f}x [{speedup['ci95'][0]:.2f}, {speedup['ci95'][1]:.2f}]" if speedup else "1",
-        )  # fmt: skip
-        table.add_row(*map(Text, cells))
-    console = Console()
-    console.print(table)
-    for name, m in found["models"].items():
-        console.print(Text(f"weights of {name}: {m['origin']}"))
+    models = found["models"]
+    yield table("", columns, (_network(name, m, found["speedups"].get(name)) for name, m in models.items()))
+    yield from (f"weights of {name}: {m['origin']}" for name, m in models.items())
     where = f"{found['device']}, {found['threads']} threads; inputs of {found['task']} ({found['track']})"
-    console.print(Text(f"{where}; {found['scope']}"))
-    for reason in found["noise"]:
-        console.print(Text(f"noisy: {reason}", style="yellow"))
+    yield f"{where}; {found['scope']}"
+    yield from (Text(f"noisy: {reason}", style="yellow") for reason in found["noise"])
 
 
-def print_comparison(found: dict[str, Any]) -> None:
+def _network(name: str, m: Answer, speedups: Answer | None) -> Iterator[str | None]:
+    single, speedup = m["latency"]["single"], (speedups or {}).get("single")
+    yield name
+    yield f"{m['parameters']['total']:,}"
+    yield f"{m['flops']['mean'] / 1e6:,.1f}"
+    yield _known(m["memory_bytes"], lambda size: f"{size / 1e6:.0f}")
+    yield f"{single['p50_ms']:.3g} [{single['p50_low_ms']:.3g}, {single['p50_high_ms']:.3g}]"
+    yield f"{m['throughput']['offline_per_s']:,.0f}"
+    yield f"{speedup['value']:.2f}x [{speedup['ci95'][0]:.2f}, {speedup['ci95'][1]:.2f}]" if speedup else "1"
+
+
+def comparison(found: Answer) -> Shown:
     """A minus B in points, and what to make of it."""
     a, b = found["a"], found["b"]
-    table = _table(
-        f"{a} - {b}: {found['metric']} x 100 on {found['task']}, track {found['track']}",
-        ("difference", "95% interval", "p", f"p (Holm, {found['pairs']} pairs)", "seeds", "examples"),
-    )
+    columns = ("difference", "95% interval", "p", f"p (Holm, {found['pairs']} pairs)", "seeds", "examples")
     low, high = found["ci95"]
     cells = (
         f"{100 * found['difference']:+.2f}", f"{100 * low:+.2f} to {100 * high:+.2f}", f"{found['p_value']:.2g}",
-        f"{found['p_holm']:.2g}", str(found["seeds"] or "none"), f"{found['examples']:,}",
+        f"{found['p_holm']:.2g}", found["seeds"] or "none", f"{found['examples']:,}",
     )  # fmt: skip
-    table.add_row(*map(Text, cells))
-    console = Console()
-    console.print(table)
-    console.print(Text(in_words(found)))
+    title = f"{a} - {b}: {found['metric']} x 100 on {found['task']}, track {found['track']}"
+    yield table(title, columns, [cells])
+    yield {
+        "tie": f"Tie: these examples and seeds do not separate {a} and {b}.",
+        "a": f"{a} is better than {b}.", "b": f"{b} is better than {a}.",
+    }[found["verdict"]]  # fmt: skip
     if found["seeds"] == 1:
-        console.print(Text("One common seed: the noise between seeds is unknown and not in these numbers. Run three."))
+        yield "One common seed: the noise between seeds is unknown and not in these numbers. Run three."
 
 
-def in_words(found: dict[str, Any]) -> str:
-    """The verdict as a sentence."""
-    a, b = found["a"], found["b"]
-    if found["verdict"] == "tie":
-        return f"Tie: these examples and seeds do not separate {a} and {b}."
-    return f"{a} is better than {b}." if found["verdict"] == "a" else f"{b} is better than {a}."
-
-
-def print_store(root: Path, entries: Sequence[Entry]) -> None:
+def store(found: Answer) -> Shown:
     """Sizes and last use, newest first."""
-    table = _table("", ("key", "kind", "MB", "last use", "what"))
-    for e in entries:
-        used = datetime.datetime.fromtimestamp(e.used).isoformat(" ", "minutes")
-        table.add_row(*(Text(c) for c in (e.key, e.kind, f"{e.size / 1e6:.1f}", used, e.detail)))
-    console = Console()
-    console.print(table)
-    console.print(Text(f"{sum(e.size for e in entries) / 1e6:.1f} MB in {root}"))
+    entries, used = found["entries"], datetime.datetime.fromtimestamp
+    yield table("", ("key", "kind", "MB", "last use", "what"), (
+        (e["key"], e["kind"], f"{e['bytes'] / 1e6:.1f}", used(e["used"]).isoformat(" ", "minutes"), e["detail"])
+        for e in entries
+    ))  # fmt: skip
+    yield f"{sum(e['bytes'] for e in entries) / 1e6:.1f} MB in {found['root']}"
 
 
-def print_recommendation(answer: dict[str, Any]) -> None:
+def recommendation(answer: Answer) -> Shown:
     """The students within the limits, what they give up, the Pareto front, and why the others are out."""
-    console = Console()
     given = {name.replace("_", "-"): value for name, value in answer["limits"].items() if value is not None}
     limits = [f"{name} {value:,}" if isinstance(value, int) else f"{name} {value:g}" for name, value in given.items()]
     board, hardware = answer["board"], answer["hardware"]
     head = f"{answer['task']} on {answer['track']}, {board['metric']} on {board['dataset']}; "
-    console.print(Text(head + (", ".join(limits) or "no limits")))
-    console.print(Text(f"timed on {hardware['device']}, threads: {hardware['threads']}, {hardware['scope']}"))
+    yield head + (", ".join(limits) or "no limits")
+    yield f"timed on {hardware['device']}, threads: {hardware['threads']}, {hardware['scope']}"
     for title, rows in (("recommended", answer["recommended"]), ("Pareto front", answer["pareto"])):
         if rows:
-            console.print("", _students(title, rows))
+            yield ""
+            yield _students(title, rows)
     lines = [line for row in answer["recommended"] for line in _remarks(row)]
     lines += [f"not {r['name']}: " + "; ".join(m["reason"] for m in r["misses"]) for r in answer["rejected"]]
-    console.print(Text("\n" + "\n".join(lines)))
+    yield "\n" + "\n".join(lines)
     if export := answer["export"]:
-        console.print(Text(f"\nThe run of {export['name']} with the highest dev score, seed {export['seed']}:"))
-        console.print(Text(f"    {export['command']}"), soft_wrap=True)  # there to be copied
+        yield f"\nThe run of {export['name']} with the highest dev score, seed {export['seed']}:"
+        yield Text(f"    {export['command']}", no_wrap=True, overflow="ignore")  # there to be copied
 
 
-def _students(title: str, rows: Sequence[dict[str, Any]]) -> Table:
-    table = _table(title, ("row", "score", "retention", "ms", "params", "speed-up", "seeds"))
-    for column in table.columns[1:]:
-        column.no_wrap = True
-    for r in rows:
-        cells = (
+def _students(title: str, rows: Iterable[Answer]) -> Table:
+    cells = (
+        (
             r["name"], _with_interval(r["score"], 100, ".2f"), _with_interval(r["retention"], 100, ".1f", "%"),
-            "" if r["latency_ms"] is None else f"{r['latency_ms']:.3g}" + "\nnoisy" * r["noisy"],
+            _known(r["latency_ms"], lambda ms: f"{ms:.3g}") + "\nnoisy" * bool(r["noisy"]),
             f"{r['parameters'] / 1e6:.3g}M", _with_interval(r["speedup"], 1, ".2f"), ",".join(map(str, r["seeds"])),
-        )  # fmt: skip
-        table.add_row(*map(Text, cells))
-    return table
+        )
+        for r in rows
+    )  # fmt: skip
+    found = table(title, ("row", "score", "retention", "ms", "params", "speed-up", "seeds"), cells)
+    for column in found.columns[1:]:
+        column.no_wrap = True
+    return found
 
 
-def _with_interval(score: dict[str, Any] | None, scale: int, form: str, unit: str = "") -> str:
+def _known(value: Any, form: Callable[[Any], str]) -> str:
+    return "" if value is None else form(value)
+
+
+def _with_interval(score: Answer | None, scale: int, form: str, unit: str = "") -> str:
     """The interval below its value, so that a table fits 80 columns."""
     if score is None:
         return ""
@@ -189,26 +178,15 @@ def _with_interval(score: dict[str, Any] | None, scale: int, form: str, unit: st
     return f"{scale * score['value']:{form}}{unit}\n[{low}, {high}]"
 
 
-def _remarks(row: dict[str, Any]) -> list[str]:
+def _remarks(row: Answer) -> Iterator[str]:
     """`kd bert:3 against teacher ...: -1.27 points, 98.4% of its score, 2.00 times as fast, 1.31 times smaller`."""
-    lines = [f"{row['name']}: {'; '.join(row['notes'])}"] if row["notes"] else []
+    if row["notes"]:
+        yield f"{row['name']}: {'; '.join(row['notes'])}"
+    forms = {
+        "score_points": "{:+.2f} points", "retention": "{:.1%} of its score",
+        "times_faster": "{:.2f} times as fast", "times_smaller": "{:.2f} times smaller",
+    }  # fmt: skip
     for other in row["given_up"].values():
-        parts = {
-            "{:+.2f} points": other["score_points"], "{:.1%} of its score": other["retention"],
-            "{:.2f} times as fast": other["times_faster"], "{:.2f} times smaller": other["times_smaller"],
-        }  # fmt: skip
         if other["name"] != row["name"]:
-            said = ", ".join(form.format(value) for form, value in parts.items() if value is not None)
-            lines.append(f"{row['name']} against {other['name']}: {said}")
-    return lines
-
-
-def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column == "key")  # keys are there to be copied
-    return table
-
-
-def _cell(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            said = ", ".join(form.format(other[key]) for key, form in forms.items() if other[key] is not None)
+            yield f"{row['name']} against {other['name']}: {said}"

@@ -6,7 +6,7 @@ resampled rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ def interval(
     """95% percentile interval of the headline metric; data sets are drawn independently of one another."""
     predictions = dict(sorted(predictions.items()))  # a store gives them back in another order than a run
     rng = np.random.default_rng(seed)
-    form = known(predictions, score, metric)
+    form = METRICS[metric] if known(predictions, score, metric) else None
     draws = draws or (COUNT_DRAWS if isinstance(form, CountMetric) else DRAWS)
     if form is None:
         values = scored_draws(predictions, score, metric, draws, rng)
@@ -38,27 +38,16 @@ def interval(
     return float(low), float(high)
 
 
-def known(predictions: Predictions, score: Score, metric: str) -> Metric | None:
-    """The engine's form of the metric, where it gives what the task itself computes on each data set.
+def known(predictions: Predictions, score: Score, metric: str) -> dict[str, tuple[float, np.ndarray]] | None:
+    """{data set: value, influences (N,)} by the engine's form of the metric, where that gives what the task computes.
 
     A task may call something else by the same name: F1 of spans, accuracy with a class left out.
     """
-    form = fitting(predictions, metric)
-    if form is None:
-        return None
-    values = {name: form.value(a["prediction"], a["gold"]) for name, a in predictions.items()}
-    return form if agree(values, score(predictions), metric) else None
-
-
-def fitting(predictions: Predictions, metric: str) -> Metric | None:
-    """The engine's metric of this name, where it can score such arrays."""
     form = METRICS.get(metric)
-    return form if form and all(form.fits(a["prediction"], a["gold"]) for a in predictions.values()) else None
-
-
-def agree(values: Mapping[str, float], own: Scores, metric: str) -> bool:
-    """Whether the engine's values by data set are those of the task."""
-    return all(abs(value - own[name][metric]) <= SAME for name, value in values.items())
+    if form is None or not all(form.fits(a["prediction"], a["gold"]) for a in predictions.values()):
+        return None
+    parts, own = {n: form.parts(a["prediction"], a["gold"]) for n, a in predictions.items()}, score(predictions)
+    return parts if all(abs(value - own[name][metric]) <= SAME for name, (value, _) in parts.items()) else None
 
 
 def scored_draws(
@@ -69,15 +58,10 @@ def scored_draws(
     for _ in range(draws):
         drawn = {}
         for name, arrays in predictions.items():
-            rows = resample(arrays, rng)
+            rows = np.repeat(np.arange(len(arrays["prediction"])), draw_weights(arrays, 1, rng)[0])
             drawn[name] = {key: array[rows] for key, array in arrays.items() if key != "units"}
         values.append(headline(score(drawn), metric)[1])
     return np.array(values)
-
-
-def resample(arrays: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
-    """Row numbers of one bootstrap draw of a data set."""
-    return np.repeat(np.arange(len(arrays["prediction"])), draw_weights(arrays, 1, rng)[0])
 
 
 def draw_weights(arrays: dict[str, Any], draws: int, rng: np.random.Generator) -> np.ndarray:

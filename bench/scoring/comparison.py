@@ -33,8 +33,9 @@ from itertools import combinations
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from bench.base.groups import grouped
 from bench.errors import RequestError
-from bench.scoring.bootstrap import Score, agree, fitting, unit_codes
+from bench.scoring.bootstrap import Score, known, unit_codes
 from bench.scoring.metric import ratio
 from bench.scoring.scores import Predictions, headline
 
@@ -88,15 +89,11 @@ def contributions(predictions: Predictions, score: Score, metric: str) -> Contri
 
 def by_influence(predictions: Predictions, score: Score, metric: str) -> Contributions | None:
     """None: the engine has no such metric, or `score` gives other values than it."""
-    form = fitting(predictions, metric)
-    if form is None:
-        return None
-    parts = {name: form.parts(arrays["prediction"], arrays["gold"]) for name, arrays in predictions.items()}
-    levels = {name: value for name, (value, _) in parts.items()}
-    if not agree(levels, score(predictions), metric):
+    parts = known(predictions, score, metric)
+    if parts is None:
         return None
     shares = [by_unit(parts[name][1], arrays.get("units")) for name, arrays in predictions.items()]
-    return centred(list(levels.values()), shares)
+    return centred([value for value, _ in parts.values()], shares)
 
 
 def centred(levels: Sequence[float], shares: Sequence[np.ndarray]) -> Contributions:
@@ -221,14 +218,11 @@ class Comparison:
     @cached_property
     def pairs(self) -> dict[tuple[int, int], Moments]:
         """The pairs of rows with a common seed."""
-        groups: dict[tuple[int | None, ...], list[tuple[int, int]]] = {}
-        for a, b in combinations(range(len(self.rows)), 2):
-            if seeds := self.common(a, b):
-                groups.setdefault(seeds, []).append((a, b))
         found: dict[tuple[int, int], Moments] = {}
-        for seeds, pairs in groups.items():
-            places = np.array([[self.chosen(row, seeds) for row in pair] for pair in pairs])  # (P, 2, n)
-            found |= dict(zip(pairs, self._moments(places), strict=True))
+        for seeds, pairs in grouped(combinations(range(len(self.rows)), 2), lambda pair: self.common(*pair)).items():
+            if seeds:
+                places = np.array([[self.chosen(row, seeds) for row in pair] for pair in pairs])  # (P, 2, n)
+                found |= dict(zip(pairs, self._moments(places), strict=True))
         return {pair: found[pair] for pair in sorted(found)}
 
     @cached_property

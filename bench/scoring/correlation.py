@@ -17,9 +17,6 @@ class Pearson(Metric):
         real = dense(prediction, gold) and all(array.dtype.kind in "fiub" for array in (prediction, gold))
         return real and prediction.ndim == 1 and len(gold) > 1
 
-    def value(self, prediction: np.ndarray, gold: np.ndarray) -> float:
-        return self.parts(prediction, gold)[0]
-
     def weighted(self, prediction: np.ndarray, gold: np.ndarray) -> Weighted:
         x, y = map(standard, _float(prediction, gold))
         return lambda weights: weighted_correlation(x, y, weights)

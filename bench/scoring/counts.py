@@ -61,10 +61,6 @@ class CountMetric(Metric):
         used = np.flatnonzero(counts)
         return Cells(used // classes, used % classes, counts[used], np.cumsum(counts > 0)[codes] - 1, classes)
 
-    def value(self, prediction: np.ndarray, gold: np.ndarray) -> float:
-        cells = self.cells(prediction, gold)
-        return float(self.from_counts(cells.table(cells.counts[None]))[0])
-
     def weighted(self, prediction: np.ndarray, gold: np.ndarray) -> Weighted:
         cells = self.cells(prediction, gold)
         order = np.argsort(cells.cell, kind="stable")

@@ -34,15 +34,11 @@ class Metric(ABC):
 
     @abstractmethod
     def parts(self, prediction: Any, gold: Any) -> tuple[float, np.ndarray]:
-        """The value, and what each example adds to it: the influences, (N,)."""
+        """The value, and what each example adds to it: the influences, (N,) with mean 0."""
 
     def value(self, prediction: Any, gold: Any) -> float:
         """The metric."""
-        return float(self.weighted(prediction, gold)(np.ones((1, len(gold))))[0])
-
-    def influence(self, prediction: Any, gold: Any) -> np.ndarray:
-        """What each example adds, (N,) with mean 0."""
-        return self.parts(prediction, gold)[1]
+        return self.parts(prediction, gold)[0]
 
 
 class SumMetric(Metric):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -22,37 +22,12 @@ from bench.plugins import registry
 from bench.records.disk import PROFILES, TEACHERS
 from bench.store import folders
 from bench.web import publish, sitewide
-from bench.web.unit import Job, once, part_of
+from bench.web.unit import SAME_RUN, once, part_of
 from bench.web.unit import build as build_unit
 
 Units = Mapping[str, Mapping[str, Any]]  # {folder of a track and task: what is known of it}
 MANY = 200  # records; fewer are built faster than another process starts
 FIRST = "run `bench run --task sts --method finetune --method kd --seeds 0,1,2` first, or name another with --results"
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where records lie, where pages go, and where it is kept what the last build knew."""
-
-    results: Path
-    out: Path
-    memory: Path
-    version: str  # of the code
-
-    def recall(self) -> dict[str, dict[str, Any]]:
-        """What the last build knew of each unit; nothing where another version of the code made it."""
-        try:
-            kept = json.loads(self.memory.read_bytes())
-            return dict(kept["units"]) if kept["version"] == self.version else {}
-        except (OSError, ValueError, KeyError, TypeError):  # there is none, or it is damaged
-            return {}
-
-    def forget(self) -> None:
-        self.memory.unlink(missing_ok=True)
-
-    def remember(self, units: Units) -> None:
-        folders.make_folder(self.memory.parent)
-        replace(self.memory, json.dumps({"version": self.version, "units": units}).encode())
 
 
 def build(results: Path, out: Path) -> set[str]:
@@ -67,34 +42,44 @@ def build(results: Path, out: Path) -> set[str]:
     if not stamps:
         raise RequestError(f"the results folder {results} holds no records: {FIRST}")
     key = folders.content_key(results=str(results.resolve()), out=str(out.resolve()))
-    site = Site(results, out, folders.root() / "sites" / f"{key}.json", code())
     with folders.locked(f"site-{key}"):
         try:
-            return _build(site, stamps)
+            return _build(results, out, folders.root() / "sites" / f"{key}.json", stamps)
         except OSError as error:
             reason = error.strerror or error
             raise RequestError(f"cannot write the site to {out}: {reason}: choose another folder with --out") from None
 
 
-def _build(site: Site, stamps: Units) -> set[str]:
-    lists, there = publish.manifests(site.out), names_in(site.out) if site.out.is_dir() else set()
-    ours, known = set().union(*lists.values()), site.recall()
+def _build(results: Path, out: Path, memory: Path, stamps: Units) -> set[str]:
+    lists, there, version = publish.manifests(out), names_in(out) if out.is_dir() else set(), code()
+    ours, known = set().union(*lists.values()), recall(memory, version)
     same = {unit for unit, found in known.items() if found["stamps"] == stamps.get(unit)}
     same -= {unit for unit in same if not lists.get(part_of(unit)) == set(known[unit]["files"]) <= there}
     if same == set(known) == set(stamps) and "site" in lists and ours <= there:
         return ours
-    site.forget()
-    others = frozenset(there - ours)
-    jobs = [Job(unit, site.results, site.out, stamps[unit], others) for unit in stamps if unit not in same]
-    built = known | {job.name: found for job, found in zip(jobs, _carried_out(jobs), strict=True)}
+    memory.unlink(missing_ok=True)
+    others, changed = there - ours, {unit: own for unit, own in stamps.items() if unit not in same}
+    built = known | _built(partial(build_unit, results, out, others), changed)
     units = {unit: built[unit] for unit in stamps}
-    _apart(site.results, units)
+    once(((run["run_id"], results / run["record"]) for found in units.values() for run in found["runs"]), SAME_RUN)
+    homes = ((board["slug"], results / unit) for unit, found in units.items() for board in found["boards"])
+    once(homes, "hold records of one board: move them")
     wide = sitewide.files(units)
-    publish.write(site.out, "site", wide, others)
+    publish.write(out, "site", wide, others)
     now = {"site": set(wide)} | {part_of(unit): set(found["files"]) for unit, found in units.items()}
-    publish.clear(site.out, lists, now)
-    site.remember(units)
+    publish.clear(out, lists, now)
+    folders.make_folder(memory.parent)
+    replace(memory, json.dumps({"version": version, "units": units}).encode())
     return set().union(*now.values())
+
+
+def recall(memory: Path, version: str) -> dict[str, dict[str, Any]]:
+    """What the last build knew of each unit; nothing where another version of the code made it."""
+    try:
+        kept = json.loads(memory.read_bytes())
+        return dict(kept["units"]) if kept["version"] == version else {}
+    except (OSError, ValueError, KeyError, TypeError):  # there is none, or it is damaged
+        return {}
 
 
 def stamps_of(results: Path) -> dict[str, dict[str, list[int]]]:
@@ -128,24 +113,13 @@ def _refuse(error: OSError) -> None:
     raise error
 
 
-def _carried_out(jobs: list[Job]) -> Iterable[dict[str, Any]]:
-    """What the jobs return, in order; in several processes where that pays."""
-    workers = min(len(jobs), os.cpu_count() or 1)
-    if workers < 2 or sum(len(job.stamps) for job in jobs) < MANY:
-        return map(build_unit, jobs)
+def _built(build_one: Callable[..., dict[str, Any]], stamps: Units) -> dict[str, dict[str, Any]]:
+    """What is known of each unit once it is built; in several processes where that pays."""
+    workers = min(len(stamps), os.cpu_count() or 1)
+    if workers < 2 or sum(map(len, stamps.values())) < MANY:
+        return {unit: build_one(unit, own) for unit, own in stamps.items()}
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        return list(pool.map(build_unit, jobs))
-
-
-def _apart(results: Path, units: Units) -> None:
-    """RequestError: a run or a board that lies in two folders."""
-    once(results, ((run["run_id"], run["record"]) for found in units.values() for run in found["runs"]))
-    homes: dict[str, str] = {}
-    for unit, found in units.items():
-        for board in found["boards"]:
-            if (home := homes.setdefault(board["slug"], unit)) != unit:
-                both = f"{results / home} and {results / unit}"
-                raise RequestError(f"{both} hold records of one board ({board['task']}, {board['track']}): move them")
+        return dict(zip(stamps, pool.map(build_one, stamps, stamps.values()), strict=True))
 
 
 def check(results: Path, out: Path) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bench.base.formats import figures, hundred
+from bench.board.recommend import pareto
 
 SHAPES, COLOURS = 5, 6  # of method marks in the charts; with 5 x 6 pairs the first 30 methods all differ
 CHARACTER = 6.4  # mean width of a chart label's character
-LABEL = 30  # characters of a chart label at most
+LABEL = 30  # characters of a chart label at most, as task.html cuts it
 WILD = 1e9  # beyond it a value is a mistake, which the table shows and a chart cannot
 MARKS = 60  # rows of a chart; the best are drawn
 LINE = 22  # pixels of a row of the interval plot
@@ -21,6 +21,7 @@ CURVE_ROWS = 400  # of a curve's table: keeps the page small
 CURVE_DOTS = 60  # beyond it the line alone
 Row = Mapping[str, Any]
 Look = tuple[int, int]  # (shape, colour)
+Place = tuple[float, float, str]  # of a label: x, baseline, anchor
 
 
 @dataclass(frozen=True)
@@ -56,26 +57,6 @@ def round_step(about: float) -> float:
     return next(m * power for m in (1, 2, 5, 10) if m * power >= about * 0.999)
 
 
-@dataclass(frozen=True)
-class Mark:
-    """A row in a chart, in pixels."""
-
-    row: int  # its number on the board
-    x: float
-    y: float
-    low: float
-    high: float
-    look: Look | None  # None: the teacher
-    title: str
-    label: str
-    at: tuple[float, float, str] | None  # x, baseline, anchor; None: no room, the table has it
-
-    @property
-    def leads(self) -> bool:
-        """Whether the label stands so far off that a line must lead to it."""
-        return self.at is not None and abs(self.at[1] - 4 - self.y) > 1
-
-
 def looks(rows: Iterable[Row]) -> dict[str, Look]:
     """The mark of each method on a board."""
     methods = sorted({row["method"] for row in rows if row["method"]})
@@ -84,17 +65,17 @@ def looks(rows: Iterable[Row]) -> dict[str, Look]:
 
 def charts(rows: Sequence[Row], hardware: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Score against latency on each hardware, parameters and cost; the charts that have anything to show."""
-    wanted: list[tuple[str, str, str, Mapping[str, Any] | None, dict[int, float]]] = []
-    for clock in hardware:
-        ms = {i: t["latency_ms"] for i, row in enumerate(rows) if (t := on(row, clock)) and t["latency_ms"]}
-        wanted.append(("latency", "single latency, ms (p50, log scale; left is faster)", "ms", clock, ms))
-    sizes = {i: row["parameters"] / 1e6 for i, row in enumerate(rows) if row["parameters"]}
-    wanted.append(("parameters", "parameters, M (log scale; left is smaller)", "M", None, sizes))
-    for clock in hardware:
-        cost = {i: t["distil_seconds"] for i, row in enumerate(rows) if (t := on(row, clock)) and t["distil_seconds"]}
-        wanted.append(("cost of distilling", "distilling, s (log scale; left is cheaper)", "s", clock, cost))
-    found = [scatter(rows, *each) for each in wanted]
+    latency = "latency", "single latency, ms (p50, log scale; left is faster)", "ms"
+    cost = "cost of distilling", "distilling, s (log scale; left is cheaper)", "s"
+    found = [scatter(rows, *latency, clock, timed(rows, clock, "latency_ms")) for clock in hardware]
+    sizes = [row["parameters"] / 1e6 for row in rows]
+    found.append(scatter(rows, "parameters", "parameters, M (log scale; left is smaller)", "M", None, sizes))
+    found += [scatter(rows, *cost, clock, timed(rows, clock, "distil_seconds")) for clock in hardware]
     return [chart for chart in found if chart["marks"]]
+
+
+def timed(rows: Sequence[Row], clock: Mapping[str, Any], key: str) -> list[float | None]:
+    return [(on(row, clock) or {}).get(key) for row in rows]
 
 
 def on(row: Row, clock: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -104,60 +85,53 @@ def on(row: Row, clock: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def scatter(
-    rows: Sequence[Row], name: str, axis: str, unit: str, clock: Mapping[str, Any] | None, values: Mapping[int, float]
+    rows: Sequence[Row], name: str, axis: str, unit: str, clock: Mapping[str, Any] | None, found: Sequence[float | None]
 ) -> dict[str, Any]:
-    """Score against a value, of the rows that have both; the Pareto front as a line of steps."""
-    chart: dict[str, Any] = {"name": name, "axis": axis, "clock": clock, "marks": [], "front": [], "left_out": 0}
-    usable = [i for i, v in values.items() if drawable(rows[i]) and 1 / WILD < v < WILD]
-    shown = sorted(usable, key=lambda i: -rows[i]["score"])[:MARKS]
+    """Score against a value, of the rows that have both; the Pareto front as a line of steps.
+
+    Marks are (number of the row, value, place of the label); None: no room, the table has it.
+    """
+    chart: dict[str, Any] = {"name": name, "axis": axis, "unit": unit, "clock": clock, "marks": []}
+    values = {i: value for i, value in enumerate(found) if value and 1 / WILD < value < WILD}
+    shown, left_out = best(rows, values)
     if not shown:
         return chart
     wide = [values[i] for i in shown]
-    bounds = [100 * rows[i][key] for i in shown for key in ("score_low", "score_high", "score")]
-    margin = 0.06 * (max(bounds) - min(bounds)) or 1.0
     room = max(1.6, (max(wide) / min(wide)) ** 0.25)  # on the right, for labels
     x = Axis(min(wide) / 1.6, max(wide) * room, 56, 704, log=True)
-    y = Axis(min(bounds) - margin, max(bounds) + margin, 316, 12)
-    marks = _placed(rows, shown, values, unit, x, y)
-    front = [(x(values[i]), y(100 * rows[i]["score"])) for i in pareto(rows, shown, values)]
-    return chart | {"x": x, "y": y, "marks": marks, "front": front, "left_out": len(usable) - len(shown)}
+    y = Axis(*bounds(ends(rows, shown), 0.06), 316, 12)
+    points = [(values[i], -rows[i]["score"]) for i in shown]
+    front = [(x(value), y(-100 * negative)) for value, negative in sorted({points[i] for i in pareto(points)})]
+    places = labels([(x(values[i]), y(100 * rows[i]["score"]), rows[i]["name"]) for i in shown])
+    marks = [(i, values[i], place) for i, place in zip(shown, places, strict=True)]
+    return chart | {"x": x, "y": y, "marks": marks, "front": front, "left_out": left_out}
 
 
-def drawable(row: Row) -> bool:
-    """Whether a chart can show the row's score."""
-    return row["score"] is not None and abs(row["score"]) < WILD
+def best(rows: Sequence[Row], places: Iterable[int]) -> tuple[list[int], int]:
+    """The rows with the highest scores that a chart can show, best first, and how many it leaves out."""
+    usable = [i for i in places if (score := rows[i]["score"]) is not None and abs(score) < WILD]
+    return sorted(usable, key=lambda i: -rows[i]["score"])[:MARKS], max(0, len(usable) - MARKS)
 
 
-def pareto(rows: Sequence[Row], places: Iterable[int], values: Mapping[int, float]) -> list[int]:
-    """The rows that no other row beats in both, from the smallest value on."""
-    front: list[int] = []
-    for i in sorted(places, key=lambda i: (values[i], -rows[i]["score"])):
-        if not front or rows[i]["score"] > rows[front[-1]]["score"]:
-            front.append(i)
-    return front
+def ends(rows: Sequence[Row], shown: Iterable[int]) -> list[float]:
+    return [100 * rows[i][key] for i in shown for key in ("score_low", "score_high", "score")]
 
 
-def _placed(
-    rows: Sequence[Row], shown: Sequence[int], values: Mapping[int, float], unit: str, x: Axis, y: Axis
-) -> list[Mark]:
-    centres = [(x(values[i]), y(100 * rows[i]["score"])) for i in shown]
-    taken = [(cx - 7, cy - 7, cx + 7, cy + 7) for cx, cy in centres]
-    marks, styles = [], looks(rows)
-    for i, (cx, cy) in zip(shown, centres, strict=True):
-        row = rows[i]
-        label = row["name"] if len(row["name"]) <= LABEL else row["name"][: LABEL - 1] + "\N{HORIZONTAL ELLIPSIS}"
-        title = f"{row['name'][:120]}: {hundred(row['score'])}, {figures(values[i])} {unit}"
-        low, high = y(100 * row["score_low"]), y(100 * row["score_high"])
-        at = _room(cx, cy, label, taken)
-        marks.append(Mark(i, cx, cy, low, high, styles.get(row["method"]), title, label, at))
-    return marks
+def bounds(values: Sequence[float], share: float) -> tuple[float, float]:
+    """Of an axis: the ends of the values, and a share of their span beyond both."""
+    low, high = min(values), max(values)
+    margin = share * (high - low) or 1.0
+    return low - margin, high + margin
 
 
-def _room(
-    x: float, y: float, label: str, taken: list[tuple[float, float, float, float]]
-) -> tuple[float, float, str] | None:
-    """A place for the label beside its mark that overlaps nothing yet; boxes are (left, top, right, bottom)."""
-    width = CHARACTER * len(label)
+def labels(marks: Sequence[tuple[float, float, str]]) -> list[Place | None]:
+    """Where the labels of marks (x, y, name) stand; boxes that are taken are (left, top, right, bottom)."""
+    taken = [(x - 7, y - 7, x + 7, y + 7) for x, y, _ in marks]
+    return [_room(x, y, CHARACTER * min(len(name), LABEL), taken) for x, y, name in marks]
+
+
+def _room(x: float, y: float, width: float, taken: list[tuple[float, float, float, float]]) -> Place | None:
+    """A place for a label beside its mark that overlaps nothing yet, and is then taken too."""
     for dy in (0, -14, 14, -26, 26):
         for left, at, anchor in ((x + 10, x + 10, "start"), (x - 10 - width, x - 10, "end")):
             box = (left, y + dy - 7, left + width, y + dy + 7)
@@ -169,22 +143,12 @@ def _room(
 
 
 def intervals(rows: Sequence[Row]) -> dict[str, Any]:
-    """Each row's score with its interval, one line a row, best first; filled where it ties with the best."""
-    usable = [i for i, row in enumerate(rows) if drawable(row)]
-    shown = sorted(sorted(usable, key=lambda i: -rows[i]["score"])[:MARKS])
+    """The rows of which each has a line with its score and its interval, best first."""
+    shown, left_out = best(rows, range(len(rows)))
     if not shown:
-        return {"marks": []}
-    bounds = [100 * rows[i][key] for i in shown for key in ("score_low", "score_high", "score")]
-    margin = 0.04 * (max(bounds) - min(bounds)) or 1.0
-    x = Axis(min(bounds) - margin, max(bounds) + margin, 200, 704)
-    styles, marks = looks(rows), []
-    for line, i in enumerate(shown):
-        row, y = rows[i], 12 + LINE * (line + 0.5)
-        label = row["name"] if len(row["name"]) <= LABEL else row["name"][: LABEL - 1] + "\N{HORIZONTAL ELLIPSIS}"
-        title = f"{row['name'][:120]}: {hundred(row['score'])}"
-        low, high = x(100 * row["score_low"]), x(100 * row["score_high"])
-        marks.append(Mark(i, x(100 * row["score"]), y, low, high, styles.get(row["method"]), title, label, None))
-    return {"x": x, "marks": marks, "bottom": 12 + LINE * len(shown), "left_out": len(usable) - len(shown)}
+        return {"shown": []}
+    x = Axis(*bounds(ends(rows, shown), 0.04), 200, 704)
+    return {"x": x, "shown": sorted(shown), "line": LINE, "bottom": 12 + LINE * len(shown), "left_out": left_out}
 
 
 class Point(BaseModel):
@@ -204,10 +168,8 @@ def curve_chart(curve: Sequence[Point]) -> dict[str, Any]:
     read = [(p.stage, u, 100 * p.dev) for p, u in table if p.dev is not None and abs(p.dev) < WILD]
     chart: dict[str, Any] = {"table": table, "all": len(curve), "dots": len(read) <= CURVE_DOTS, "lines": []}
     if read:
-        values = [dev for _, _, dev in read]
-        margin = 0.08 * (max(values) - min(values)) or 1.0
         x = Axis(0, max(1, *(u for _, u, _ in read)), 56, 690)
-        y = Axis(min(values) - margin, max(values) + margin, 216, 24)
+        y = Axis(*bounds([dev for _, _, dev in read], 0.08), 216, 24)
         stages = dict.fromkeys(stage for stage, _, _ in read)
         chart |= {"x": x, "y": y, "lines": [(t, [(x(u), y(dev)) for s, u, dev in read if s == t]) for t in stages]}
     return chart

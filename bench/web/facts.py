@@ -5,11 +5,12 @@ Scores are shares (0.93), not percent. None is a value that is unknown or does n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench.base.groups import grouped
 from bench.board import leaderboard
 from bench.board.leaderboard import Hardware, Speed
 from bench.board.verdicts import Verdicts, judge, standing
@@ -23,12 +24,11 @@ INNER = frozenset({"hidden", "attention_scores", "maps", "queries", "keys", "val
 FAMILIES = {"inner layers": INNER, "embeddings": frozenset({"embedding"}), "outputs": frozenset({"logits", "output"})}
 
 
-def boards(found: Iterable[Record], results: Path) -> list[tuple[dict[str, Any], list[Any]]]:
+def boards(known: Collection[Record], results: Path) -> list[tuple[dict[str, Any], list[Any]]]:
     """Each board's facts, and the comparison of all its pairs of rows.
 
     RequestError: records that cannot stand beside each other.
     """
-    known = list(found)
     judged = [judge(board, known, results) for board in leaderboard.rows(known)]
     return [(facts(verdicts), list(verdicts.pairs())) for verdicts in judged]
 
@@ -41,7 +41,7 @@ def facts(verdicts: Verdicts) -> dict[str, Any]:
         "version": board.version, "identity": board.identity, "data": board.data.model_dump(),
         "hardware": [asdict(h) for h in board.hardware],
         "rows": [row_facts(verdicts, place) for place in range(len(board.rows))],
-        "missing": [{"method": m.method, "students": list(m.students), "command": m.command} for m in board.missing],
+        "missing": [asdict(missing) for missing in board.missing],
         "standing": standing(verdicts), "no_comparison": verdicts.why,
     }  # fmt: skip
 
@@ -114,7 +114,5 @@ def family(method: str) -> str:
 
 def by_track(found: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     """Boards by track, the most official one first."""
-    groups: dict[str, list[Mapping[str, Any]]] = {}
-    for board in found:
-        groups.setdefault(board["track"], []).append(board)
+    groups = grouped(found, lambda board: str(board["track"]))
     return dict(sorted(groups.items(), key=lambda g: (TRACKS.index(g[0]) if g[0] in TRACKS else len(TRACKS), g[0])))

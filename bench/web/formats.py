@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from bench.base.formats import DASH, figures
+from bench.base.formats import DASH
+from bench.records.specs import in_words
 
 TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))  # marks that turn the direction of the text behind them
 TURNED = dict.fromkeys(TURNING, "\N{REPLACEMENT CHARACTER}")
@@ -19,38 +20,17 @@ def upright(value: Any) -> Any:
     return value.translate(TURNED) if isinstance(value, str) and not value.isascii() else value
 
 
-def losses(found: Mapping[str, float]) -> str:
-    """The losses of a step by name."""
-    return ", ".join(f"{name} {figures(value)}" for name, value in found.items()) or DASH
-
-
-def path(points: Iterable[tuple[float, float]]) -> str:
-    """A line through points, as SVG writes it."""
-    return "".join(f"{x} {y} " for x, y in points)
-
-
-def flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Nested mappings as (dotted key, value) pairs."""
-    found: list[tuple[str, Any]] = []
+def flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested mappings as (dotted key, value in words) pairs."""
+    found: list[tuple[str, str]] = []
     for key, value in tree.items():
-        found += flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, value)]
+        found += flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, in_words(value))]
     return found
-
-
-def span(row: Mapping[str, Any], key: str, unit: float = 1e6) -> str:
-    """A size of a row in units; both ends where the runs of the row differ."""
-    low, high = figures(row[f"{key}_low"] / unit), figures(row[key] / unit)
-    return low if low == high else f"{low} to {high}"
 
 
 def points(value: float | None) -> str:
     """A difference of scores times 100, with its sign."""
     return DASH if value is None else f"{100 * value:+,.2f}".replace("-", "\N{MINUS SIGN}")
-
-
-def rank(low: int | None, high: int | None) -> str:
-    """A range of ranks."""
-    return DASH if low is None else f"{low}" if low == high else f"{low}\N{EN DASH}{high}"
 
 
 def slug(text: str) -> str:

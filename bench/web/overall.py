@@ -48,12 +48,6 @@ def spread(key: str, standing: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {key: mean, f"{key}_low": mean - half, f"{key}_high": mean + half, f"{key}_boards": len(known)}
 
 
-def of_student(board: Board, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A student on a board, its rows best first: the best, the baselines, and how many there are."""
-    always = {method: next((row for row in rows if row["method"] == method), None) for method in ALWAYS}
-    return {"board": board, "best": rows[0], "always": always, "count": len(rows)}
-
-
 def verdicts(rows: Iterable[Mapping[str, Any]], other: str) -> dict[str, int]:
     """How many rows win, tie and lose against a baseline with the same student."""
     found = [row["against"].get(other) for row in rows]

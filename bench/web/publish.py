@@ -24,12 +24,6 @@ OURS = re.compile(
 def manifests(out: Path) -> dict[str, set[str]]:
     """The files of each part; a line that no build writes is no reason to touch a file."""
     folder = out / MANIFEST
-    if folder.is_file():  # of a version that had no parts: one part, which this build will outlive
-        data = folder.read_bytes()
-        folder.rename(folder.with_name(f"{MANIFEST}.old"))
-        folder.mkdir()
-        replace(folder / "old", data)
-        folder.with_name(f"{MANIFEST}.old").unlink()
     return {path.name: _lines(path) for path in sorted(folder.iterdir())} if folder.is_dir() else {}
 
 

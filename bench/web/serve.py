@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -21,36 +22,17 @@ class Pages(SimpleHTTPRequestHandler):
     extensions_map = SimpleHTTPRequestHandler.extensions_map | TYPES
 
     def send_head(self) -> Any:
-        path = Path(self.translate_path(self.path))
-        hidden = any(part.startswith(".") for part in path.relative_to(self.directory).parts)
-        if hidden or not is_page(path):
-            self.send_error(HTTPStatus.NOT_FOUND)
-            return None
-        return super().send_head()
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        missing = Path(self.directory, "404.html")
-        if code != HTTPStatus.NOT_FOUND or not missing.is_file():
-            super().send_error(code, message, explain)
-            return
-        body = missing.read_bytes()
-        self.send_response(code)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        path = self.translate_path(self.path)
+        hidden = any(part.startswith(".") for part in Path(path).relative_to(self.directory).parts)
+        page = f"{path}/index.html" if os.path.isdir(path) else path  # noqa: PTH112
+        if not hidden and os.path.isfile(page):  # noqa: PTH113 - of a path, a name that no file can have is an error
+            return super().send_head()
+        missing = Path(self.directory, "404.html").read_text(encoding="utf-8")
+        self.error_message_format = missing.replace("%", "%%")
+        return self.send_error(HTTPStatus.NOT_FOUND)
 
     def log_message(self, *arguments: Any) -> None:
         """Nothing: the terminal is for the address."""
-
-
-def is_page(path: Path) -> bool:
-    """Whether there is a file, or a folder with a page of its own; a name that no file can have is none."""
-    try:
-        return (path / "index.html" if path.is_dir() else path).is_file()
-    except (OSError, ValueError):  # too long, or with a null byte
-        return False
 
 
 def server(out: Path, port: int) -> ThreadingHTTPServer:

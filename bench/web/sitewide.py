@@ -6,14 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.base.groups import grouped
+from bench.board.leaderboard import ALWAYS
 from bench.plugins import registry
-from bench.web import overall, tables
+from bench.web import overall, pages, tables
 from bench.web.facts import SCHEMA
 from bench.web.formats import rounded, slug
-from bench.web.pages import templates
 
 STATIC = ("style.css", "board.js")
+PAGES = ("index.html", "compare.html", "downloads.html", "papers.html", "about.html")
 Board = Mapping[str, Any]
+Placed = tuple[Board, Mapping[str, Any]]  # a row of a method on its board
 
 
 def files(units: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
@@ -22,68 +25,50 @@ def files(units: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
     boards = sorted(found, key=lambda b: (b["task"], b["track"], b["version"], b["identity"], b["slug"]))
     place = {board["slug"]: at for at, board in enumerate(boards)}
     runs = sorted((run for unit in units.values() for run in unit["runs"]), key=lambda run: place[run["board"]])
-    joined = tables.files("api/rows", tables.of_boards(boards)) | tables.files("api/runs", runs)
-    return static() | pages(boards) | methods(boards) | students(boards) | joined
-
-
-def static() -> dict[str, bytes]:
-    """What shows no record."""
-    page, folder = templates().page, registry.folder("site")
-    return {name: (folder / name).read_bytes() for name in STATIC} | {
-        "about.html": page("about.html", root=""), "404.html": page("404.html", root="./"),
-    }  # fmt: skip
-
-
-def pages(boards: Sequence[Board]) -> dict[str, bytes]:
-    """What shows all boards at once."""
-    page, tracks = templates().page, overall.tracks(boards)
+    rows = [(board, row) for board in boards for row in board["rows"] if row["method"]]
+    folder, tracks = registry.folder("site"), overall.tracks(boards)
+    shown: dict[str, Any] = {"root": "", "boards": boards, "tracks": tracks, "papers": pages.by_dataset()}
     return {
-        "index.html": page("index.html", root="", tracks=tracks, boards=boards),
-        "compare.html": page("compare.html", root="", boards=boards),
-        "downloads.html": page("downloads.html", root="", boards=boards),
-        "papers.html": page("papers.html", root="", papers=templates().by_dataset(), boards=boards),
-        "api/index.json": index(boards, tracks),
-    }
-
-
-def methods(boards: Sequence[Board]) -> dict[str, bytes]:
-    """A page a method that is on a board or has a paper's numbers."""
-    rows: dict[str, list[tuple[Board, Mapping[str, Any]]]] = {name: [] for name in templates().papers}
-    for board in boards:
-        for row in board["rows"]:
-            if row["method"]:
-                rows.setdefault(row["method"], []).append((board, row))
-    return {f"methods/{slug(name)}.html": templates().method(name, found) for name, found in rows.items()}
-
-
-def students(boards: Sequence[Board]) -> dict[str, bytes]:
-    """A page a student: its best method on each board, and its baselines."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for board in boards:
-        rows: dict[str, list[Mapping[str, Any]]] = {}
-        for row in board["rows"]:
-            if row["method"]:
-                rows.setdefault(row["student"], []).append(row)
-        for name, own in rows.items():
-            found.setdefault(name, []).append(overall.of_student(board, own))
-    return {f"students/{slug(name)}.html": templates().student(name, own) for name, own in found.items()}
-
-
-def summary(board: Board) -> dict[str, Any]:
-    """A board in the index that scripts start from."""
-    names = ("slug", "task", "track", "metric", "dataset", "identity", "version")
-    return {name: board[name] for name in names} | {
-        "rows": len(board["rows"]), "runs": sum(len(row["runs"]) for row in board["rows"]),
-        "board": f"api/boards/{board['slug']}.json", "page": f"tasks/{board['slug']}.html",
+        **{name: (folder / name).read_bytes() for name in STATIC},
+        **{name: pages.page(name, **shown) for name in PAGES}, "404.html": pages.page("404.html", root="./"),
+        **methods(rows), **students(rows), "api/index.json": index(boards, tracks),
+        **tables.files("api/rows", tables.of_boards(boards)), **tables.files("api/runs", runs),
     }  # fmt: skip
+
+
+def methods(rows: Sequence[Placed]) -> dict[str, bytes]:
+    """A page a method that is on a board or has a paper's numbers."""
+    found: dict[str, list[Placed]] = {name: [] for name in pages.papers()} | grouped(rows, lambda own: own[1]["method"])
+    return {f"methods/{slug(name)}.html": pages.method(name, own) for name, own in found.items()}
+
+
+def students(rows: Sequence[Placed]) -> dict[str, bytes]:
+    """A page a student: its best method on each board, and its baselines."""
+    made = {}
+    for name, own in grouped(rows, lambda own: str(own[1]["student"])).items():
+        found = []  # of each board the best row, the baselines, and how many rows there are
+        for placed in grouped(own, lambda own: str(own[0]["slug"])).values():
+            board, first = placed[0]  # rows come by score
+            always = {method: next((r for _, r in placed if r["method"] == method), None) for method in ALWAYS}
+            found.append({"board": board, "best": first, "always": always, "count": len(placed)})
+        made[f"students/{slug(name)}.html"] = pages.student(name, found)
+    return made
 
 
 def index(boards: Sequence[Board], tracks: Sequence[Mapping[str, Any]]) -> bytes:
     """Every board with its files, and every method's standing by track."""
+    names = ("slug", "task", "track", "metric", "dataset", "identity", "version")
+    listed = [
+        {name: board[name] for name in names}
+        | {
+            "rows": len(board["rows"]), "runs": sum(len(row["runs"]) for row in board["rows"]),
+            "board": f"api/boards/{board['slug']}.json", "page": f"tasks/{board['slug']}.html",
+        }
+        for board in boards
+    ]  # fmt: skip
     found = {
-        "schema": SCHEMA,
-        "boards": [summary(board) for board in boards],
+        "schema": SCHEMA, "boards": listed,
         "tracks": [{"track": t["track"], "methods": t["methods"]} for t in tracks],
         "files": {t: {kind: f"api/{t}.{kind}" for kind in tables.KINDS} for t in ("rows", "runs")},
-    }
+    }  # fmt: skip
     return json.dumps(rounded(found), ensure_ascii=True, indent=1).encode() + b"\n"

@@ -73,18 +73,15 @@ def to_parquet(lines: Sequence[bytes], names: Iterable[str]) -> bytes:
     import pyarrow.json as reader
     import pyarrow.parquet as pq
 
-    schema, data = pa.schema([(name, _kind(pa, name)) for name in names]), b"\n".join(lines)
+    kinds = {
+        **dict.fromkeys(TEXTS, pa.string()), **dict.fromkeys(TRUTHS, pa.bool_()), **dict.fromkeys(COUNTS, pa.int64()),
+    }  # fmt: skip
+    schema, data = pa.schema([(name, kinds.get(name, pa.float64())) for name in names]), b"\n".join(lines)
     whole = reader.ReadOptions(block_size=len(data) + 1)  # a line must fit into a block
     table = reader.read_json(pa.BufferReader(data), whole, reader.ParseOptions(explicit_schema=schema))
     sink = pa.BufferOutputStream()
     pq.write_table(table.select(schema.names), sink, compression="zstd")
     return bytes(sink.getvalue())
-
-
-def _kind(pa: Any, name: str) -> Any:
-    if name in TEXTS:
-        return pa.string()
-    return pa.bool_() if name in TRUTHS else pa.int64() if name in COUNTS else pa.float64()
 
 
 def fitting(row: Row) -> dict[str, Any]:

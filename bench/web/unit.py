@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -15,50 +14,31 @@ from bench.errors import RequestError
 from bench.records import disk
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec
-from bench.web import facts, publish, tables
+from bench.web import facts, pages, publish, tables
 from bench.web.charts import Point
 from bench.web.formats import in_script, rounded, upright
-from bench.web.pages import templates
+
+SAME_RUN = "hold the same run: remove one of them"
 
 
-@dataclass(frozen=True)
-class Job:
-    """A unit that is to be built."""
+def build(results: Path, out: Path, others: Set[str], name: str, stamps: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the unit's files; returns what the rest of the site and the next build need to know of it.
 
-    name: str
-    results: Path
-    out: Path
-    stamps: Mapping[str, Any]  # {record below the results folder: what changes when the record does}
-    others: frozenset[str]  # files in the output folder that are not ours
-
-
-@dataclass(frozen=True)
-class Source:
-    """A record, and where it lies below the results folder."""
-
-    path: str
-    record: Record
-    curve: list[Point]
-    predictions: Path
-
-
-def build(job: Job) -> dict[str, Any]:
-    """Write the unit's files; returns what the rest of the site and the next build need to know of it."""
-    sources = [load(job.results, path) for path in job.stamps]
-    once(job.results, ((source.record.run_id, source.path) for source in sources))
-    boards = facts.boards([source.record for source in sources], job.results)
+    `stamps`: {record below the results folder: what changes when the record does}; `others`: files that are not ours.
+    """
+    records = {path: load(results, path) for path in stamps}
+    once(((record.run_id, results / path) for path, record in records.items()), SAME_RUN)
+    boards = facts.boards(records.values(), results)
     home = {run["run_id"]: board for board, _ in boards for row in board["rows"] for run in row["runs"]}
-    runs = [tables.fitting(facts.run_facts(s.record, s.path, home[s.record.run_id]["slug"])) for s in sources]
+    runs = [tables.fitting(facts.run_facts(r, path, home[r.run_id]["slug"])) for path, r in records.items()]
     made: dict[str, bytes] = {}
     for board, pairs in boards:
         own = [run for run in runs if run["board"] == board["slug"]]
-        made |= templates().task(board) | downloads(board, pairs, own)
-    for source in sources:
-        made |= run_files(source, home[source.record.run_id], job.results)
-    publish.write(job.out, part_of(job.name), made, job.others)
-    return {
-        "stamps": dict(job.stamps), "boards": [board for board, _ in boards], "runs": runs, "files": sorted(made),
-    }  # fmt: skip
+        made |= pages.task(board) | downloads(board, pairs, own)
+    for path, record in records.items():
+        made |= run_files(results, path, record, home[record.run_id])
+    publish.write(out, part_of(name), made, others)
+    return {"stamps": dict(stamps), "boards": [board for board, _ in boards], "runs": runs, "files": sorted(made)}
 
 
 def part_of(unit: str) -> str:
@@ -66,23 +46,19 @@ def part_of(unit: str) -> str:
     return files.sha256(unit.encode())[:16]
 
 
-def once(results: Path, runs: Iterable[tuple[str, str]]) -> None:
-    """RequestError: a run that two records hold; `runs`: (run id, record)."""
-    known: dict[str, str] = {}
-    for run, path in runs:
-        if (other := known.setdefault(run, path)) != path:
-            raise RequestError(f"{results / other} and {results / path} hold the same run: remove one of them")
+def once(found: Iterable[tuple[str, Path]], both: str) -> None:
+    """RequestError: something (its name, where it is) that is in two places; `both`: what is wrong, and what to do."""
+    known: dict[str, Path] = {}
+    for name, place in found:
+        if (other := known.setdefault(name, place)) != place:
+            raise RequestError(f"{other} and {place} {both}")
 
 
-def load(results: Path, path: str) -> Source:
-    """A checked record. RequestError: broken, with the file and the reason."""
+def load(results: Path, path: str) -> Record:
+    """A record whose spec is checked. RequestError: broken, with the file and the reason."""
     record = disk.read(results / path)
     checked_spec(record, str(results / path))
-    try:
-        curve = [Point.model_validate(p) for p in record.curve]
-    except ValidationError as error:
-        raise RequestError(f"{results / path} is not a valid record: curve: {error.errors()[0]['msg']}") from None
-    return Source(path, record, curve, disk.beside(results / path, record.predictions.file))
+    return record
 
 
 def downloads(board: Mapping[str, Any], pairs: list[Any], runs: list[dict[str, Any]]) -> dict[str, bytes]:
@@ -97,9 +73,13 @@ def downloads(board: Mapping[str, Any], pairs: list[Any], runs: list[dict[str, A
     }  # fmt: skip
 
 
-def run_files(source: Source, board: Mapping[str, Any], results: Path) -> dict[str, bytes]:
-    """The page of a run, and copies of its record and predictions."""
-    name, stored = f"runs/{source.record.run_id}", source.predictions.is_file()
-    page = templates().run(source.record, source.curve, source.path, board, stored)
-    found = {f"{name}.html": page, f"{name}.json": (results / source.path).read_bytes()}
-    return found | ({f"{name}.npz": source.predictions.read_bytes()} if stored else {})
+def run_files(results: Path, path: str, record: Record, board: Mapping[str, Any]) -> dict[str, bytes]:
+    """The page of a run, and copies of its record and predictions. RequestError: a curve that is none."""
+    try:
+        curve = [Point.model_validate(p) for p in record.curve]
+    except ValidationError as error:
+        raise RequestError(f"{results / path} is not a valid record: curve: {error.errors()[0]['msg']}") from None
+    name, predictions = f"runs/{record.run_id}", disk.beside(results / path, record.predictions.file)
+    page = pages.run(record, curve, path, board, predictions.is_file())
+    found = {f"{name}.html": page, f"{name}.json": (results / path).read_bytes()}
+    return found | ({f"{name}.npz": predictions.read_bytes()} if predictions.is_file() else {})

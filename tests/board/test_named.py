@@ -139,7 +139,7 @@ def test_rows_of_other_data_are_not_compared(typed, results):
         (("kd", "good", "--task", "sts", "--track", "lite"), "no record of sts on track lite; there is: mini"),
         (("kd", "kd@bert:3", "--task", "sts"), "are the same row (kd bert:3)"),
         (("kd", "--task", "sts"), "Missing argument 'b'; see "),
-        (("kd", "good", "--task", "sts", "--results", "nowhere"), "there are: none"),
+        (("kd", "good", "--task", "sts", "--results", "nowhere"), "there is no results folder nowhere"),
     ],
 )
 def test_wrong_requests(typed, results, arguments, words):

@@ -181,7 +181,7 @@ def test_timings_of_several_devices_need_a_choice(asked: Asked) -> None:
     assert answer["hardware"] == {"device": "Testium GPU", "threads": 2, "scope": "model only"}
     assert {r["method"]: r["latency_ms"] for r in answer["recommended"]} == {"a": None, "b": 1}
     assert names(answer["pareto"]) == ["teacher", "b"]
-    with pytest.raises(RequestError, match="nothing was measured on --device TPU: there are CPU"):
+    with pytest.raises(RequestError, match="nothing here is of --device TPU: there are CPU"):
         asked(device="TPU")
     with pytest.raises(RequestError, match="choose with --device"):
         asked(device="testium")
@@ -194,7 +194,7 @@ def test_threads_tell_hardware_apart_too(asked: Asked) -> None:
 
 def test_what_is_inside_the_clock_is_chosen_by_the_whole_description(asked: Asked) -> None:
     rows = (student("a", 0.7, 4, 10), student("b", 0.6, 1, 10, efficiency__scope="with outputs"))
-    with pytest.raises(RequestError, match="nothing was measured on --device TPU"):
+    with pytest.raises(RequestError, match="nothing here is of --device TPU"):
         asked(*rows, device="TPU")
     assert asked(device=f"{CPU}, 2 threads, with outputs")["hardware"]["scope"] == "with outputs"
 
@@ -207,7 +207,7 @@ def test_several_boards_need_a_choice(asked: Asked) -> None:
     answer = asked(board="eee")
     assert names(answer["recommended"]) == ["b"]
     assert names(asked(board=answer["board"]["slug"])["recommended"]) == ["b"]
-    with pytest.raises(RequestError, match="--board f is no board of sts on mini: there are sts-mini-"):
+    with pytest.raises(RequestError, match="nothing here is of --board f: there are sts-mini-"):
         asked(board="f")
 
 
@@ -303,13 +303,13 @@ def test_no_student_within_the_limits(typed: Typed) -> None:
     "arguments, sentence",
     [
         (["--task", "stss", "--track", "lite"], "unknown task 'stss': did you mean sts?"),
-        (["--task", "sts"], "no records of sts on the track 'mini'"),
+        (["--task", "sts"], "holds no record of sts on track mini"),
         (["--task", "sts", "--track", "lite", "--max-params", "many"], "--max-params many: give a number"),
         (["--task", "sts", "--track", "lite", "--min-retention", "97"], "--min-retention 97: give a share"),
         (["--task", "sts", "--track", "lite", "--max-latency-ms", "fast"], "Invalid value for '--max-latency-ms'"),
         (["--task", "sts", "--track", "lite", "--max-latency-ms", "nan"], "--max-latency-ms nan"),
-        (["--task", "sts", "--track", "lite", "--device", "TPU"], "nothing was measured on --device TPU"),
-        (["--task", "sts", "--track", "lite", "--board", "x"], "--board x is no board of sts on lite"),
+        (["--task", "sts", "--track", "lite", "--device", "TPU"], "nothing here is of --device TPU"),
+        (["--task", "sts", "--track", "lite", "--board", "x"], "nothing here is of --board x"),
         (["--track", "lite"], "Missing option '--task'"),
     ],
 )

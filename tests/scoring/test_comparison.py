@@ -83,7 +83,7 @@ def correlations(rng: np.random.Generator, size: int, seeds: int, seed_sd: float
         own, row = 0.5 * rng.normal(size=size), {}
         for seed in range(seeds):
             noise = (own + 0.3 * rng.normal(size=size)) * np.exp(seed_sd * rng.normal())
-            influence = metric.influence(truth + noise, gold) / size
+            influence = metric.parts(truth + noise, gold)[1] / size
             row[seed] = Contributions(
                 np.array([metric.value(truth + noise, gold)]), np.array([size]), influence - influence.mean()
             )
@@ -144,7 +144,7 @@ def test_a_metric_without_influence_leaves_units_out():
     value = METRICS["mcc"].value(arrays["prediction"], arrays["gold"])
     without = METRICS["mcc"].value(arrays["prediction"][2:], arrays["gold"][2:])
     assert shares[0] == pytest.approx(74 / 75 * (value - without))
-    influence = METRICS["mcc"].influence(arrays["prediction"], arrays["gold"]) / 150
+    influence = METRICS["mcc"].parts(arrays["prediction"], arrays["gold"])[1] / 150
     assert np.corrcoef(influence.reshape(75, 2).sum(1), shares)[0, 1] > 0.99
 
 

@@ -18,7 +18,6 @@ pytest.importorskip("playwright", reason="needs playwright, of the extra `dev`")
 from playwright.sync_api import Page, expect
 
 from bench.board import named
-from bench.board.named import Pair
 from bench.web.charts import on
 from tests.web.browser import GPU, Opener, Site, order, state
 
@@ -275,7 +274,7 @@ def test_two_rows_compared_as_the_engine_does(opened: Opener, site: Site, a: str
     label = {"teacher": "teacherall-MiniLM-L6-v2 \N{EM DASH}"}
     picked(page, label.get(a, a), label.get(b, b))
     page.get_by_role("link", name="Compare the two rows").click()
-    found = named.compare(Pair(a, b, "sts"), site.results)
+    found = named.compare(site.results, "sts", a, b)
     low, high = found["ci95"]
     assert answer(page) | {"A": a, "B": b} == {
         "A": a, "B": b, "A minus B, spearman x 100": signed(found["difference"]),

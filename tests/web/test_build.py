@@ -155,19 +155,6 @@ def test_what_is_remembered_otherwise_is_not_believed(
     assert files(out) == before and memory.read_text() == text
 
 
-def test_a_site_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
-    """Its list of files was one file."""
-    save(tmp_path / "results", make())
-    old = tmp_path / "out" / "runs" / "0123456789abcdef.html"
-    old.parent.mkdir(parents=True)
-    for path in (old, tmp_path / "out" / "index.html"):
-        path.write_text("of an earlier version")
-    (tmp_path / "out" / ".bench-site").write_text("index.html\nruns/0123456789abcdef.html\n")
-    build(tmp_path / "results", tmp_path / "out")
-    assert not old.exists() and "earlier" not in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-    assert len(list((tmp_path / "out" / ".bench-site").iterdir())) == 2
-
-
 def test_records_are_found_by_folder_with_what_changes_when_they_do(tmp_path: Path) -> None:
     save(tmp_path, make("kd"), make("disco", seed=1), make("kd", task="text/trec"))
     for apart in ("profiles/one.json", "teachers/two.json"):

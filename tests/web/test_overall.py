@@ -11,7 +11,7 @@ import pytest
 from bench.board import leaderboard
 from bench.board.verdicts import judge, standing
 from bench.records import disk
-from bench.web import charts, facts, overall
+from bench.web import facts, overall
 from tests.web.site import scored
 
 
@@ -68,17 +68,3 @@ def test_the_deviation_of_retention_is_that_of_the_draws(tmp_path: Path) -> None
     width = (row["score_high"] - row["score_low"]) / 3.92 * row["retention"] / row["score"]
     assert told["standing"]["kd"]["retention_sd"] == pytest.approx(width, rel=1e-6)
     assert told["standing"]["kd"]["rank"] == 1.0 and told["standing"]["finetune"]["rank"] == 2.0
-
-
-def test_the_front_is_that_of_a_plain_search() -> None:
-    rng = np.random.default_rng(0)
-    rows = [{"score": float(s)} for s in rng.integers(0, 20, 60)]
-    cost = {i: float(v) for i, v in enumerate(rng.integers(1, 20, 60))}
-    front = charts.pareto(rows, range(60), cost)
-    beaten = {
-        i for i in range(60) for j in range(60)
-        if cost[j] <= cost[i] and rows[j]["score"] >= rows[i]["score"]
-        and (cost[j] < cost[i] or rows[j]["score"] > rows[i]["score"])
-    }  # fmt: skip
-    plain = {(cost[i], rows[i]["score"]) for i in set(range(60)) - beaten}
-    assert {(cost[i], rows[i]["score"]) for i in front} == plain and len(front) == len(plain)

@@ -14,7 +14,7 @@ from bench.records.schemas import Record
 from bench.web import formats
 from bench.web.build import build
 from bench.web.charts import CURVE_ROWS, Point, curve_chart
-from bench.web.pages import templates
+from bench.web.pages import environment
 from tests.factories.records import CPU, make, settings
 from tests.web.site import board_rows, page, scored, site, task_page
 
@@ -239,7 +239,7 @@ def test_a_value_is_escaped_once_and_a_name_cannot_turn_the_words_beside_it() ->
     source = "{% macro cell(x) %}<td>{{ x }}</td>{% endmacro %}{{ cell('&') }}{{ name }}{{ '<' }}{{ cell(name)|trim }}"
     name = "<\N{RIGHT-TO-LEFT OVERRIDE}>"
     safe = "&lt;\N{REPLACEMENT CHARACTER}&gt;"
-    shown = templates().environment.from_string(source).render(name=name)
+    shown = environment().from_string(source).render(name=name)
     assert shown == f"<td>&amp;</td>{safe}&lt;<td>{safe}</td>"
 
 
