@@ -14,7 +14,7 @@ from bench.base import processes, waiting
 from bench.base.console import Console
 from bench.cli import results as about_results
 from bench.cli import site
-from bench.cli.options import DataDir, Device, Json, Results, Settings, Tasks, Track, show
+from bench.cli.options import DataDir, Device, Files, Json, Results, Settings, Tasks, Track, show
 from bench.errors import BenchError, RequestError, unknown
 
 app = typer.Typer(
@@ -248,12 +248,13 @@ def export(
     results: Results = Path("results"),
     data_dir: DataDir = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the folder with all that is in it.")] = False,
+    files: Files = None,
     as_json: Json = False,
 ) -> None:
     """Write a finished run's student as a folder that plain libraries load, with a model card."""
     from bench.export.export import export as write
 
-    written = write(run, kind, out, results, data_dir, force, Console())
+    written = write(run, kind, out, results, data_dir, force, Console(), files or ())
     if as_json:
         print(json.dumps(written, indent=1))
     else:

@@ -13,6 +13,10 @@ Track = Annotated[str, typer.Option(help="mini: packaged data; lite, full: offic
 DataDir = Annotated[
     Path | None, typer.Option(help="Official data on disk (lite, full). Default: where the record says, or the Hub.")
 ]
+Files = Annotated[
+    list[Path] | None,
+    typer.Option("--file", help="A plug-in file that the record may name; no other is run. May be repeated."),
+]
 Results = Annotated[Path, typer.Option("--results", help="Folder of records.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Settings = Annotated[

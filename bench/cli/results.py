@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from bench.base.console import Console
-from bench.cli.options import DataDir, Device, Json, Results, Settings, Track, show
+from bench.cli.options import DataDir, Device, Files, Json, Results, Settings, Track, show
 from bench.errors import BenchError, RequestError
 
 app = typer.Typer()
@@ -88,12 +88,13 @@ def verify(
     results: Results = Path("results"),
     data_dir: DataDir = None,
     device: Device = "auto",
+    files: Files = None,
     as_json: Json = False,
 ) -> None:
     """Train a record's student again and compare: same, within interval, or different. The record stays as it is."""
     from bench.runs.verify import verify as carry_out_again
 
-    found = carry_out_again(results, run, data_dir, device, Console())
+    found = carry_out_again(results, run, data_dir, device, Console(), files or ())
     if as_json:
         print(json.dumps(found, indent=1))
     else:

@@ -17,6 +17,7 @@ from bench.errors import BenchError, RequestError, unknown
 from bench.export import card, hf, onnx
 from bench.network import Network
 from bench.networks.inference import outputs
+from bench.plugins import registry
 from bench.records import disk
 from bench.runs import replay
 from bench.runs.protocol import restore, weights_of
@@ -29,10 +30,14 @@ ODD = ("", " ", "[CLS] [PAD] [UNK] [MASK]")  # inputs that tokenizers are known 
 
 
 def export(
-    run: str, kind: str, out: Path, results: Path, data_dir: Path | None, force: bool, console: Console
-) -> dict[str, Any]:
-    """Write the folder; what `bench export --json` prints. RequestError: no such run, its student is gone, the format
-    cannot hold it. BenchError: the folder does not compute what the student computes; nothing is left then."""
+    run: str, kind: str, out: Path, results: Path, data_dir: Path | None, force: bool, console: Console,
+    named: Sequence[Path] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """Write the folder; what `bench export --json` prints. `named`: plug-ins given by path that the record may name.
+
+    RequestError: no such run, its student is gone, the format cannot hold it, a file that the user has not named.
+    BenchError: the folder does not compute what the student computes; nothing is left then.
+    """
     if kind not in FORMATS:
         raise unknown("format", kind, FORMATS)
     if kind == "onnx":
@@ -40,7 +45,8 @@ def export(
     check_place(out, results, force)
     path = replay.find_record(results, run)
     record = disk.read(path)
-    spec = replay.spec_of(record, data_dir)
+    with registry.trusting(named):
+        spec = replay.spec_of(record, data_dir)
     console(f"{spec.label}  ({record.run_id})")
     network = rebuild(spec)
     with replacing(out) as folder, redirect_stdout(sys.stderr):  # the libraries may talk; --json must not

@@ -11,6 +11,9 @@ import importlib
 import importlib.util
 import re
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -77,12 +80,30 @@ def found(kind: str) -> dict[str, Plugin]:
     return plugins
 
 
+_trusted: ContextVar[frozenset[Path] | None] = ContextVar("trusted", default=None)  # None: all that is asked for
+
+
+@contextmanager
+def trusting(files: Iterable[Path]) -> Iterator[None]:
+    """Inside, names come from a record: of plug-ins given by path only these are found, which the user has named."""
+    token = _trusted.set(frozenset(path.expanduser().resolve() for path in files))
+    try:
+        yield
+    finally:
+        _trusted.reset(token)
+
+
 def find(kind: str, name: str) -> Plugin:
     """A plug-in by name, or by path (`./mine.py`)."""
     if name.endswith(".py"):
         path = Path(name).expanduser().resolve()
         if not path.is_file():
             raise RequestError(f"no such {kind} file: {name}")
+        if (trusted := _trusted.get()) is not None and path not in trusted:
+            raise RequestError(
+                f"the record names the {kind} file {name}, and no file that a record names is run: read it, then say "
+                f"--file {name}"
+            )
         if not NAME.fullmatch(path.stem):
             raise RequestError(f"{path.name}: the file's name is the {kind}'s name, so letters, digits, - and _ alone")
         if path.stem in found(kind) and found(kind)[path.stem].path != path:

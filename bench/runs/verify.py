@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.base.console import Console
+from bench.plugins import registry
 from bench.records import disk
 from bench.records.schemas import Record
 from bench.runs import replay
@@ -18,15 +20,20 @@ from bench.store import folders
 SAME = 1e-6  # of a score: rounding
 
 
-def verify(results: Path, run: str, data_dir: Path | None, device: str, console: Console) -> dict[str, Any]:
+def verify(
+    results: Path, run: str, data_dir: Path | None, device: str, console: Console, files: Sequence[Path] = ()
+) -> dict[str, Any]:
     """Train anew from the record's spec, nothing of the first run reused but stored teacher signals.
+
+    `files`: plug-ins given by path that the record may name; no other file of its choice is run.
 
     verdict: `same` (every metric to 1e-6), `within interval` (the main one inside the record's 95% interval) or
     `different`. The record stays as it is. RequestError: no such record, its data or plug-ins are not here.
     """
     path = replay.find_record(results, run)
     record = disk.read(path)
-    spec = replay.spec_of(record, data_dir)
+    with registry.trusting(files):
+        spec = replay.spec_of(record, data_dir)
     console(f"{spec.label}  ({spec.run_id}), again")
     folder = folders.make_folder(folders.root() / "runs" / f"{spec.run_id}-verify")
     with folders.locked(f"run-{spec.run_id}-verify"):

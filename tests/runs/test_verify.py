@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -56,3 +57,31 @@ def test_verdicts(kept):
 def test_an_unknown_run_is_refused(kept):
     done = bench("verify", "ffff", "--results", kept[0] / "results", cache=kept[0] / "cache", check=2)
     assert "ffff" in done.err
+
+
+ATTACKS = {
+    "a method by its digest": ("method", True),
+    "a method as a path": ("method", False),
+    "a task as a path": ("task", False),
+    "a student as a path": ("student", False),
+}
+
+
+@pytest.mark.parametrize(("kind", "by_digest"), ATTACKS.values(), ids=ATTACKS)
+@pytest.mark.parametrize("command", [("verify",), ("export", "--format", "hf", "--out", "out")], ids=lambda c: c[0])
+def test_no_file_that_a_record_names_is_run(kept, tmp_path, command, kind, by_digest):
+    """What it would do shows in a file; only who names the plug-in has it imported."""
+    # its own text in each test: a file is imported once in a process
+    (tmp_path / "evil.py").write_text(f"from pathlib import Path\n\nPath('marker').touch()  # {tmp_path}\n")
+    digest = hashlib.sha256((tmp_path / "evil.py").read_bytes()).hexdigest()[:16]
+    (path,) = (kept[0] / "results").rglob("*.json")
+    raw = json.loads(path.read_text())
+    raw["spec"][kind] = "evil" if by_digest else "./evil.py"
+    raw["spec"]["versions"][kind] = digest if by_digest else 1
+    raw["provenance"]["command"] = "bench run --method ./evil.py"
+    (tmp_path / "r.json").write_text(json.dumps(raw))
+    typed = (command[0], "r.json", *command[1:])
+    done = bench(*typed, cache=kept[0] / "cache", cwd=tmp_path, check=2)
+    assert "no file that a record names is run" in done.err and not (tmp_path / "marker").exists()
+    bench(*typed, "--file", "evil.py", cache=kept[0] / "cache", cwd=tmp_path, check=2)
+    assert (tmp_path / "marker").exists() == (kind != "task")  # a task has to declare its kind first
