@@ -80,8 +80,10 @@ class MaskedWords:
         places.check(folder)
         logging.disable_progress_bar()
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self.model = AutoModelForMaskedLM.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+            self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            self.model = AutoModelForMaskedLM.from_pretrained(
+                folder, use_safetensors=True, local_files_only=True, trust_remote_code=False
+            )
         except Exception as error:  # a broken folder fails in many ways inside the libraries
             raise RequestError(f"cannot load a masked language model from {folder}: {str(error)[:200]}") from error
         if self.tokenizer.mask_token_id is None:

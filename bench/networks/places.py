@@ -90,11 +90,25 @@ def config_of(place: Place) -> Path:
 
 
 def check(folder: Path) -> None:
-    """RequestError: the folder holds no model, or one in pickled weights alone."""
+    """RequestError: the folder holds no model, one in pickled weights alone, or one that needs code from elsewhere."""
     if not any((folder / name).is_file() for name in ("config.json", "modules.json")):
         raise RequestError(f"{folder} holds no model: there is neither config.json nor modules.json")
     if not any(folder.rglob("*.safetensors")):
         raise RequestError(f"{folder} holds no safetensors weights (pickled weights are refused): convert the model")
+    for path in sorted(folder.rglob("config.json")):
+        check_config(path)
+
+
+def check_config(path: Path) -> None:
+    """RequestError: kernels of a Hub repository would be run to load it. A model's own code is left to the library,
+    which is told everywhere not to trust it."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # who loads it says what is wrong
+    given = config if isinstance(config, dict) else {}
+    if "/" in str(given.get("attn_implementation") or given.get("_attn_implementation") or ""):
+        raise RequestError(f"{path} names attention kernels to be fetched and run: no code of others is run here")
 
 
 def content_key(folder: Path) -> str:

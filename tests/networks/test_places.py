@@ -1,0 +1,48 @@
+"""Folders of models: nothing in them is run, whatever their files ask for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from bench.errors import RequestError
+from bench.kinds.classify import Classify
+from bench.networks.transformer import load, load_classifier
+
+CODE = "open({marker!r}, 'w').close()\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"auto_map": {"AutoConfig": "own.Own", "AutoModel": "own.Own"}, "model_type": "own"}, "cannot load"),
+        ({"attn_implementation": "owner/kernels"}, "attention kernels"),
+        ({"_attn_implementation": "owner/kernels:attend"}, "attention kernels"),
+    ],
+)
+@pytest.mark.parametrize("loaded", [load, lambda folder: load_classifier(folder, Classify(2), new_head=True)])
+def test_code_of_a_model_folder_is_refused_and_not_asked_for(teacher, tmp_path, monkeypatch, change, reason, loaded):
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("the user was asked"))
+    folder = model(teacher, tmp_path, change)
+    with pytest.raises(RequestError, match=reason):
+        loaded(folder)
+    assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("loaded", [load, lambda folder: load_classifier(folder, Classify(2), new_head=True)])
+def test_a_model_that_the_library_knows_is_loaded_without_its_own_code(teacher, tmp_path, loaded):
+    names = ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification")
+    assert loaded(model(teacher, tmp_path, {"auto_map": dict.fromkeys(names, "own.Own")})).encode(["a"]).lengths == 3
+    assert not (tmp_path / "marker").exists()
+
+
+def model(teacher, tmp_path, change):
+    """A small model whose config is changed, beside code that would leave a marker."""
+    folder = tmp_path / "model"
+    shutil.copytree(teacher.with_name(teacher.name + "-plain"), folder)
+    (folder / "own.py").write_text(CODE.format(marker=str(tmp_path / "marker")))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    return folder
