@@ -9,7 +9,7 @@ import pytest
 
 from bench.board import leaderboard
 from bench.board.limits import Limits
-from bench.board.named import Pair, compare
+from bench.board.named import compare
 from bench.board.recommend import recommend
 from bench.errors import BenchError, RequestError
 from bench.records import disk
@@ -56,9 +56,9 @@ def test_boards_comparisons_and_advice_live_without_its_score(results: Path) -> 
     (board,) = leaderboard.rows(disk.read_all(results))
     (teacher,) = [row for row in board.rows if not row.method]
     assert teacher.score is None and teacher.retention is None
-    assert compare(Pair("kd", "finetune", "toy"), results)["examples"] == 100
+    assert compare(results, "toy", "kd", "finetune")["examples"] == 100
     with pytest.raises(RequestError, match="told the answers"):
-        compare(Pair("kd", "teacher", "toy"), results)
+        compare(results, "toy", "kd", "teacher")
     answer = recommend(results, "toy", "mini", Limits())
     assert answer["teacher"]["score"] is None and len(answer["recommended"]) == 2
     answer = recommend(results, "toy", "mini", Limits(min_retention=0.5))
