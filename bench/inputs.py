@@ -76,7 +76,13 @@ class Texts(Pool):
         return [(each, rows, bare.take(rows)) for each, rows in parts]
 
     def __add__(self, other: Texts) -> Texts:
-        return type(self)(*([*ours, *theirs] for ours, theirs in zip(self.columns, other.columns, strict=True)))
+        """Both, one behind the other. ValueError: one of them alone has limits."""
+        both = [limits for limits in (self.limits, other.limits) if limits is not None]
+        if len(both) == 1:
+            raise ValueError("inputs with limits and inputs without them are not one pool")
+        limits = np.concatenate(both) if both else None
+        columns = ([*ours, *theirs] for ours, theirs in zip(self.columns, other.columns, strict=True))
+        return type(self)(*columns, limits=limits)
 
     def sizes(self) -> np.ndarray:
         """Characters of all columns."""

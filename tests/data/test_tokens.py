@@ -111,3 +111,11 @@ def test_words_keep_their_places_where_limits_differ():
     found = tokens.tokens(read, sentences, 0, lambda: "", 64)
     assert found.lengths.tolist() == [2, 1, 3] and found.axes["W"].tolist() == [2, 1, 3]
     assert found.batch(np.array([0, 2]))["words"].tolist() == [[0, 1, -1], [0, 1, 2]]
+
+
+def test_pools_are_joined_with_their_limits_or_not_at_all():
+    one, two = Texts(["a"], limits=np.array([3])), Texts(["b"], limits=np.array([5]))
+    assert (one + two).limits.tolist() == [3, 5] and list(one + two) == ["a", "b"]
+    assert (pool(["a"]) + pool(["b"])).limits is None
+    with pytest.raises(ValueError, match="are not one pool"):
+        one + pool(["b"])
