@@ -24,14 +24,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.data.bm25 import BLOCK, Bm25, best
-from bench.data.judged import Collection, Document, Queries, Read, beir, folded, hashed, tagged, trec_grades
 from bench.errors import RequestError, unknown
 from bench.inputs import Examples, Texts, digest_texts
 from bench.scoring.metrics import METRICS
 from bench.scoring.scores import Ragged
 from bench.sources import DataError, filled, find_folder
 from bench.task import Card, Outputs, Predictions, Scores, Task, Track
+from bench.tasks._bm25 import BLOCK, Bm25, best
+from bench.tasks._judged import Collection, Document, Queries, Read, beir, folded, hashed, tagged, trec_grades
 
 MINILM = "all-MiniLM-L6-v2"
 QUERY, DOCUMENT = 64, 128  # tokens that are read of each; our choice: queries of CACM are paragraphs

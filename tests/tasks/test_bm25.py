@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.data.bm25 import BLOCK, Bm25, best, words_of
+from bench.tasks._bm25 import BLOCK, Bm25, best, words_of
 
 DOCUMENTS = ["The cat sat; the CAT slept.", "dog", "a cat and a dog, and the bird", ""]
 

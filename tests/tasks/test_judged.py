@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.data.judged import Collection, Document, beir, tagged, trec_grades
 from bench.sources import DataError
+from bench.tasks._judged import Collection, Document, beir, tagged, trec_grades
 from tests.factories.collection import write_beir
 
 
