@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
@@ -81,10 +81,12 @@ def refuse_lonely() -> None:
 
 
 def stop() -> None:
-    """Leave the other processes, all work done; after a failure there may be none to take leave of."""
+    """Leave the other processes together, all work done; after a failure there may be none to take leave of."""
     if _here.first_to_fail is None:
         from torch import distributed
 
+        with suppress(RuntimeError):  # another one is gone already
+            distributed.barrier()  # one that takes its end of the connections away early has been seen to be aborted
         distributed.destroy_process_group()
 
 

@@ -60,7 +60,8 @@ def test_it_is_exported(form: str, shrunk: Record, tmp_path: Path) -> None:
     from bench.export import hf, onnx
 
     words = ("export", shrunk.run_id, "--format", form, "--out", tmp_path / "out", "--results", tmp_path / "results")
-    assert json.loads(bench(*words, "--json").out)["largest_difference"] < 1e-4
+    named = [part for name in ("separated", "narrowing") for part in ("--file", world(name))]
+    assert json.loads(bench(*words, *named, "--json").out)["largest_difference"] < 1e-4
     read = {"hf": hf, "onnx": onnx}[form].read(tmp_path / "out")
     assert np.asarray(read(["a word", "another one"])).shape == (2, LEFT)
 
