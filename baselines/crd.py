@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 
 from bench.inputs import Batch
 from bench.losses import soft_divergence, unit
-from bench.method import Losses, Method, Run, Stage
+from bench.method import Losses, Method, Names, Run, Stage
 from bench.signals import Signals
 
 EPS = 1e-7
@@ -75,8 +76,12 @@ class Crd(Method):
         ):  # fmt: skip
             self.register_buffer(name, value)
 
+    @staticmethod
+    def needed(settings: Any, names: Names) -> Names:
+        return names if settings.alpha else {"embedding"}
+
     def stages(self) -> Iterable[Stage]:
-        needs = self.needs if self.settings.alpha else {"embedding"}
+        needs = self.needed(self.settings, self.needs)
         wants = {"output", "embedding"}
         yield self.stage("crd", self.contrast, needs=needs, wants=wants)
 

@@ -211,3 +211,11 @@ def test_deit_hard_follows_the_teacher_where_the_labels_say_otherwise():
     assert torch.equal(grads[0][1], grads[1][1]) and not torch.allclose(grads[0][0], grads[1][0])
     ce = lambda z: -0.5 * np.mean([z[b, T[b].argmax()] - np.log(np.exp(z[b]).sum()) for b in range(B)])  # noqa: E731
     assert np.allclose(grads[0][1].numpy(), slope(ce, second.detach().numpy()), atol=1e-6)
+
+
+def test_crd_asks_for_the_teachers_logits_only_where_they_have_a_weight():
+    for alpha, needs in ((0.0, {"embedding"}), (1.0, {"embedding", "logits"})):
+        settings = crd.Crd.Settings(alpha=alpha)
+        assert crd.Crd.needed(settings, crd.Crd.needs) == needs
+        (stage,) = make(crd.Crd, alpha=alpha).stages()
+        assert stage.roles["teacher"].signals == needs
