@@ -35,11 +35,12 @@ class Annealing(Method):
     title = "Annealing-KD"
     citation = "Jafari, Rezagholizadeh, Sharma, Ghodsi. EACL 2021, arXiv:2104.07163"
     needs = frozenset({"logits"})
+    defaults = {"image": {"t_max": 10, "share": 0.5}}  # official CIFAR run: 200 epochs each
 
     @dataclass(frozen=True)
     class Settings:
-        t_max: PositiveInt = 7  # official GLUE run; 10 on CIFAR
-        share: PositiveFloat = 0.75  # of the updates in stage 1: 14 of 18 epochs (GLUE); 0.5 on CIFAR
+        t_max: PositiveInt = 7  # official GLUE run
+        share: PositiveFloat = 0.75  # of the updates in stage 1, our choice: the official GLUE run has 14 of 18 epochs
         lr: PositiveFloat | None = None  # none: the architecture's; official 2e-5 (GLUE), 0.1 (CIFAR)
 
     def __init__(self, settings: Settings, run: Run) -> None:

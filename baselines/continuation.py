@@ -38,10 +38,11 @@ class Continuation(Method):
     title = "Continuation-KD"
     citation = "Jafari, Kobyzev, Rezagholizadeh, Poupart, Ghodsi. Findings of EMNLP 2022, arXiv:2212.05998"
     needs = frozenset({"logits"})
+    defaults = {"image": {"t_max": 20, "psi": "cifar"}}  # the paper's, on CIFAR
 
     @dataclass(frozen=True)
     class Settings:
-        t_max: PositiveInt = 10  # GLUE; 20 on CIFAR
+        t_max: PositiveInt = 10  # the paper's, on GLUE
         margin: NonNegativeFloat = 0.0  # unknown; see above
         psi: Literal["glue", "cifar"] = "glue"
         reduction: Literal["sum", "mean"] = "sum"  # over the classes of an example

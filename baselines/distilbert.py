@@ -7,9 +7,9 @@ h are last hidden states (B, L, D) of tokens that are no padding, tau = 2.
 Sanh, Debut, Chaumond, Wolf 2019, arXiv:1910.01108; losses and weights as in the released distillation code of
 huggingface/transformers. That is pre-training: its soft targets are over the vocabulary and its labels are masked
 words, on general text. Here the same three terms are taken on the task's own classes and texts, which the paper does
-only with soft targets (its second, task-specific step); so this is no reproduction of DistilBERT. The student starts
-from every other teacher layer with `--set bert.init=gap`. Needs from the teacher: logits and hidden states, in every
-step, at the student's width and with its tokenizer.
+only with soft targets (its second, task-specific step); so this is no reproduction of DistilBERT. Its released student
+starts from layers 0, 2, 4, 7, 9 and 11 of 12; `bert:6` takes 1, 3, 5, 7, 9 and 11 (`--set bert.init=gap`). Needs from
+the teacher: logits and hidden states, in every step, at the student's width and with its tokenizer.
 """
 
 from __future__ import annotations

@@ -4,11 +4,11 @@
 
 p are softmax probabilities at temperature 1. Both are updated in every step. The first is the student that is kept,
 fixed in advance and not the better one; the second has the same architecture and other first weights, and its cost is
-in the run's time. Where the first weights are copied from a checkpoint or a teacher only the rest, as the last layer,
-differs. Where the recipe clips gradients, one norm is taken over both networks.
+in the run's time. Where first weights are copied from a checkpoint or a teacher, the last layer alone differs. Where
+the recipe clips gradients, one norm is taken over both networks.
 
 Zhang, Xiang, Hospedales, Lu, CVPR 2018, arXiv:1706.00384. Needs from the teacher: nothing. The official code is
-TensorFlow for person search alone; the paper updates the two in turn, here at once, which it also allows.
+TensorFlow for person re-identification alone; the paper updates the two in turn, here at once, which it also allows.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Dml(Method):
     title = "Deep mutual learning (DML)"
     citation = "Zhang, Xiang, Hospedales, Lu. CVPR 2018, arXiv:1706.00384"
     wants = frozenset({"logits"})
+    version = 2
 
     @dataclass(frozen=True)
     class Settings:

@@ -6,7 +6,7 @@ Distributions (classes, tags, ranked candidates), z logits (N, C), tau a tempera
     repdistiller   the same with alpha 0.9, tau 4 (RepDistiller's CIFAR-100 table: r 0.1, a 0.9)
     simkd     CE + tau^2 KL, both with weight 1 (the KD row of the SimKD toolbox, tau 4)
     mean      hinton with the KL divided by B C instead of B (nn.KLDivLoss's default: official code of PKD and TAKD)
-    soft_ce   mean_b -softmax(z_T / tau) . log softmax(z_S / tau), no labels and no tau^2 (TinyBERT's prediction, GRAIN)
+    soft_ce   mean_b -softmax(z_T / tau) . log softmax(z_S / tau), no labels and no tau^2 (TextBrewer, GRAIN)
     logits    mean over B and C of (z_S - z_T)^2, no labels (Ba & Caruana 2014)
 
 Values: (1 - alpha) (z_S - y)^2 + alpha (z_S - z_T)^2 in every form, as a softmax over one output is constant.

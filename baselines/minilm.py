@@ -1,6 +1,6 @@
 """MiniLM's relations, on task data: how the last layer's tokens attend to and resemble each other; then the labels.
 
-    v1   L = mean over heads and real tokens of KL(A_T || A_S) + KL(R_T || R_S)
+    v1   L = mean over texts of the mean over heads and real tokens of KL(A_T || A_S) + KL(R_T || R_S)
          A = softmax(Q K^T / sqrt(d_h)),  R = softmax(V V^T / sqrt(d_h))
     v2   L = sum over X in {Q, K, V} of mean KL(R^X_T || R^X_S),  R^X = softmax(X X^T / sqrt(d_r))
          with the heads joined and cut anew into `relation_heads` of width d_r
@@ -39,6 +39,7 @@ class Minilm(Method):
     title = "MiniLM's relations, on task data"
     citation = "Wang et al. NeurIPS 2020, arXiv:2002.10957; Findings of ACL 2021, arXiv:2012.15828"
     needs = frozenset({"queries", "keys", "values"})
+    version = 2
 
     @dataclass(frozen=True)
     class Settings:
@@ -96,9 +97,10 @@ def relation(a: Tensor, b: Tensor) -> Tensor:
 
 
 def divergence(teacher: Tensor, student: Tensor, mask: Tensor) -> Tensor:
-    """mean over heads and real rows of KL(softmax(teacher) || softmax(student)) over real columns, (B, H, L, L)."""
+    """KL(softmax(teacher) || softmax(student)) over real columns, (B, H, L, L): the mean over a text's heads and real
+    rows, so that long texts weigh no more than short ones, then over texts."""
     hidden = mask[:, None, None, :] == 0
     p, q = (torch.log_softmax(x.masked_fill(hidden, -torch.inf), -1) for x in (teacher.detach(), student))
     gap = F.kl_div(q.masked_fill(hidden, 0), p.masked_fill(hidden, 0), reduction="none", log_target=True)
     rows = gap.masked_fill(hidden, 0).sum(-1) * mask[:, None, :]
-    return rows.sum() / (mask.sum() * teacher.shape[1])
+    return (rows.sum((1, 2)) / (mask.sum(1) * teacher.shape[1])).mean()

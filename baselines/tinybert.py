@@ -4,14 +4,16 @@
     stage 2   L = mean over B and C of -softmax(z_T) log softmax(z_S)          (squared error of a regression)
 
 h^0 is the embedding output, a are attention scores before the softmax (B, H, L, L), 0 where the key is padding; means
-are over all entries, padding among them, as in the official code. W: one Linear for the embedding and all layers,
-thrown away. Both stages use no labels.
+are over all entries, padding among them, as in the official code. That pads to the maximal length, where more of the
+attention's entries are 0, so attention weighs 2 to 5 times less there beside the hidden states than over a batch that
+is padded to its longest text; `replicate=true` gives it the official weight. W: one Linear for the embedding and all
+layers, thrown away. Both stages use no labels.
 
 Jiao et al., Findings of EMNLP 2020, arXiv:1909.10351; official code huawei-noah/Pretrained-Language-Model, TinyBERT.
 The paper starts from a student distilled on general text (`--set bert.init=FOLDER`, as of
 huawei-noah/TinyBERT_General_4L_312D) and trains on augmented data (`--set augment=FOLDER` of a masked language model,
-see _augmentation.py); without them this is its task distillation alone, which the paper's ablation puts 3
-and 7 points lower. Deviations: the official code never switches the teacher's dropout off (`replicate=true` leaves it
+see _augmentation.py); without them this is its task distillation alone, which the paper's ablation puts 3 and 7 points
+lower. Deviations: the official code never switches the teacher's dropout off (`replicate=true` leaves it
 on); it regresses STS-B to the gold label where its authors say the paper used the teacher's, as here. Needs from the
 teacher: hidden states and attention scores in every step, and as many heads as the student.
 """
@@ -45,7 +47,7 @@ class Tinybert(Method):
         temperature: PositiveFloat = 1.0
         augment: str = ""  # folder of a masked language model that makes more text; empty: the task's own alone
         copies: PositiveInt = 20  # variants of a text, N_a in the paper
-        replicate: bool = False  # the official code's teacher, whose dropout is on
+        replicate: bool = False  # the official code's teacher, whose dropout is on, and weight of attention
         lr: PositiveFloat | None = None  # stage 1, constant; none: the architecture's; paper 5e-5
         prediction_lr: PositiveFloat | None = None  # stage 2; none: as stage 1; paper 1e-5 to 3e-5
 
@@ -87,12 +89,14 @@ class Tinybert(Method):
     def layers(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         aligned(student, teacher)
         mine, all_ = len(student.attention_scores), len(teacher.attention_scores)
+        length = student.attention_scores[0].shape[-1]
+        weight = length / self.run.track.max_length if self.settings.replicate else 1.0  # further columns hold 0 alone
         hidden = [F.mse_loss(self.project(h), teacher.hidden[m * all_ // mine]) for m, h in enumerate(student.hidden)]
         attention = [
             F.mse_loss(a, teacher.attention_scores[(m + 1) * all_ // mine - 1])
             for m, a in enumerate(student.attention_scores)
         ]
-        return {"hidden": sum(hidden, start=zero(hidden)), "attention": sum(attention, start=zero(attention))}
+        return {"hidden": sum(hidden, start=zero(hidden)), "attention": weight * sum(attention, start=zero(attention))}
 
     def prediction(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         ours, theirs = self.goal.pair(student, teacher, batch)

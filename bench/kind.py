@@ -7,7 +7,7 @@ evaluation has it decode them. Class attributes are literals, so that listing re
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -39,9 +39,20 @@ class Kind(ABC):
     auto: ClassVar[str] = ""  # the class of transformers whose head this is; empty: the library has none
     pipeline: ClassVar[str] = ""  # what the Hub calls the use of such a model
 
+    version: ClassVar[int] = 1  # raise it when the same training would give other numbers
+
+    @classmethod
+    def of(cls, outputs: int, classes: Sequence[str], labels: Callable[[], Any]) -> Kind:
+        """The kind of a task. `labels()`: those of its supervised training set, or None."""
+        return cls(outputs, tuple(classes))
+
     def head(self, width: int) -> nn.Module | None:
         """From features (..., width) to logits (..., outputs); None: features are judged as they are."""
-        return nn.Linear(width, self.outputs) if self.outputs else None
+        return self.begin(nn.Linear(width, self.outputs)) if self.outputs else None
+
+    def begin(self, head: nn.Linear) -> nn.Linear:
+        """A new head, with the weights that training starts from."""
+        return head
 
     def select(self, tensor: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """Of a feature, or of logits at every place, the places that are judged; `batch`: what the network read."""

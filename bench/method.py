@@ -120,6 +120,7 @@ class Method(nn.Module):
     wants: ClassVar[Names] = frozenset()  # of the student alone
     kinds: ClassVar[Names] = frozenset()  # kinds of task it is defined for; empty: all
     recipes: ClassVar[Mapping[str, Optimiser]] = {}  # by kind of task, where the architecture's recipe is not taken
+    defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # settings that are others where inputs are `image` ...
     version: ClassVar[int] = 1  # raise it when the same settings would give other numbers
 
     @dataclass(frozen=True)

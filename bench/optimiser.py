@@ -13,13 +13,18 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Optimiser:
-    """AdamW, or SGD with momentum, and its schedule for one stage."""
+    """AdamW, or SGD with momentum, and its schedule for one stage.
+
+    Betas are those of DisCo's official code and the decay is PyTorch's own: for networks that have no recipe of their
+    own, and for methods whose papers say otherwise (BERT's fine-tuning has 0.9 and 0.999), they are our choice. So is
+    the warm-up: DisCo's 10% of one epoch are 0.5% and 2% of its two stages.
+    """
 
     lr: float
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-8
     weight_decay: float = 0.01
-    warmup: float = 0.1  # linear warm-up, as a share of one epoch of the stage's data
+    warmup: float = 0.1  # linear warm-up, as a share of what the track says: of the stage
     schedule: Literal["cosine", "linear", "constant", "step"] = "cosine"  # after the warm-up
     clip: float = 1.0  # gradient norm; 0: no clipping
     kind: Literal["adamw", "sgd", "sparse_adam"] = "adamw"  # the last: of embeddings with sparse gradients

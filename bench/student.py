@@ -38,6 +38,11 @@ class Student(ABC):
         """Content key of a checkpoint that these settings start from, for the run id; empty: there is none."""
         return ""
 
+    def demands(self) -> set[str] | frozenset[str]:
+        """Signals that a method must train with these settings, as nothing else does and they are part of the output:
+        a second head."""
+        return frozenset()
+
     @abstractmethod
     def build(self, size: str, task: Task, teacher: Network | None) -> Network:
         """A new network for this task. Random numbers are seeded by the caller; the teacher may lend weights,

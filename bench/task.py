@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def later(default: Any) -> Any:
-    """A setting that came later: run ids and teachers' keys know it where it is not what had always been."""
-    return field(default=default, metadata={"later": True})
+def later(default: Any, was: Any = None) -> Any:
+    """A setting that came later: run ids and teachers' keys know it where it is not what `was` always before, None:
+    the default."""
+    return field(default=default, metadata={"was": default if was is None else was})
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,13 @@ class Track:
     examples: int | None = None  # at most this many training inputs; None: all
     evaluations: int = 4  # how often dev is read in a stage, its end included
     max_length: int = 64  # tokens a training input is cut to, where the network reads tokens
-    batching: Literal["bucketed", "plain"] = "bucketed"  # by length, or in plain shuffled order
+    batching: Literal["dealt", "bucketed", "plain"] = "dealt"  # see bench.training.order
     teacher: str = ""
     student: str = ""
     datasets: tuple[str, ...] = ()  # the family's data sets that are on this track; empty: all
     signals: Literal["float32", "float16"] = later("float32")  # how teacher signals are stored
     precision: Literal["float32", "bfloat16"] = later("float32")  # of the student's forward pass
+    warmup: Literal["stage", "epoch"] = later("stage", was="epoch")  # what the optimiser's warm-up is a share of
     teach: int = 0  # updates in which a teacher is fine-tuned that does not solve the task yet; 0: as many as `updates`
 
     def __post_init__(self) -> None:
@@ -52,9 +54,9 @@ class Track:
 
     def settings(self, without: Collection[str] = ()) -> dict[str, Any]:
         """What keys are made of."""
-        known = [f for f in fields(self) if f.name not in without]
-        chosen = [f for f in known if not (f.metadata.get("later") and getattr(self, f.name) == f.default)]
-        return {f.name: getattr(self, f.name) for f in chosen}
+        known = {f.name: f.metadata for f in fields(self) if f.name not in without}
+        values = {name: getattr(self, name) for name in known}
+        return {n: value for n, value in values.items() if "was" not in known[n] or value != known[n]["was"]}
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,11 @@ class Task(ABC):
     def goal(self) -> Kind:
         """What is asked of a network: the kind of the task's output."""
         kind: type[Kind] = registry.load(registry.installed("kind", self.kind))
-        return kind(self.outputs if kind.output == "logits" else 0, tuple(self.classes))
+        return kind.of(self.outputs if kind.output == "logits" else 0, self.classes, self.labels)
+
+    def labels(self) -> Any:
+        """Those of the supervised training set; None: there are none."""
+        return self.examples("supervised").labels if "supervised" in self.training_sets else None
 
     def objective(self) -> nn.Module:
         """The supervised loss as a module (it may own parameters): forward(student, batch) -> named losses."""

@@ -188,7 +188,7 @@ def spearman(task: Task, folder: Path) -> float:
 
 def carry_out(o: Namespace, name: str) -> pairing.Sample:
     """One variant, in this process."""
-    task = open_task(o, o.examples // BATCH, "plain" if name == "plain" else "bucketed")
+    task = open_task(o, o.examples // BATCH, "plain" if name == "plain" else "dealt")
     with tempfile.TemporaryDirectory() as temporary:
         end, os.environ["BENCH_CACHE"] = Path(temporary, "student"), temporary
         found = (theirs if name == "peer" else ours)(o, task, o.folder / "student", end)

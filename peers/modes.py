@@ -26,7 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PLAIN = "batching=plain"
 MODES = {
     "plain": [PLAIN],
-    "bucketed batches (the default)": [],
+    "dealt batches (the default)": [],
+    "bucketed batches": ["batching=bucketed"],
     "signals in fp16": [PLAIN, "signals=float16"],
     "bfloat16": [PLAIN, "precision=bfloat16"],
 }

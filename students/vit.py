@@ -36,9 +36,9 @@ SIZE = re.compile(f"{NUMBER}x{NUMBER}(?:x{NUMBER})?")
 HEAD = 64  # width of a head in all of DeiT's sizes
 SMALL = 64  # pixels; images of at most this have patches of 4
 
-# DeiT, table 9: 5e-4 for 512 images an update, no clipping. Its warm-up is 5 of 300 epochs; our stages are shorter. The
-# rate is not scaled down to smaller batches, which take fewer epochs here.
-RECIPE = Optimiser(lr=5e-4, betas=(0.9, 0.999), weight_decay=0.05, warmup=1, schedule="cosine", clip=0)
+# DeiT, table 9: 5e-4 for 512 images an update, 5 of 300 epochs of warm-up, no clipping. The rate is not scaled down to
+# smaller batches, which take fewer epochs here.
+RECIPE = Optimiser(lr=5e-4, betas=(0.9, 0.999), weight_decay=0.05, warmup=5 / 300, schedule="cosine", clip=0)
 
 
 class ViT(Student):
@@ -46,6 +46,7 @@ class ViT(Student):
     reads = "image"
     sizes = "tiny, small, base or LAYERSxWIDTH[xHEADS], as in 6x192"
     default = "tiny"
+    version = 2
 
     @dataclass(frozen=True)
     class Settings:
@@ -65,6 +66,9 @@ class ViT(Student):
         size = f"{layers}x{width}x{heads}"
         names = {shape: name for name, shape in NAMED.items()}
         return names.get(size, size if heads != default_heads(width) else f"{layers}x{width}")
+
+    def demands(self) -> frozenset[str]:
+        return frozenset({"logits.distilled"} if self.settings.distillation else ())
 
     def build(self, size: str, task: Task, teacher: Network | None) -> ViTNetwork:
         return ViTNetwork(*numbers(NAMED.get(size, size)), self.settings.distillation, task)

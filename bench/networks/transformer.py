@@ -232,6 +232,8 @@ def load_classifier(path: Path, goal: Kind, new_head: bool = False) -> Transform
         raise RequestError(f"cannot load a classifier from {path}: {reason}") from error
     if model.config.num_labels != goal.outputs:
         raise RequestError(f"{path} gives {model.config.num_labels} outputs and the task has {goal.outputs}")
+    if new_head:
+        goal.begin(last_linear(model))
     limit = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512), 512)
     return TransformerClassifier(model, tokenizer, limit, goal)
 

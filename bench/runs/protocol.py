@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from bench.base import processes
 from bench.base.console import Console
@@ -183,11 +184,21 @@ def check_teacher(spec: Spec, teacher: Teacher, dev: Evaluation) -> None:
 def build_student(
     spec: Spec, teacher: Teacher, purpose: str = "student", blueprint: Mapping[str, Any] | None = None
 ) -> Network:
-    """The student before training: the same for every method with this seed. Another purpose: another one."""
+    """The student before training: the same for every method with this seed. Another purpose: other random numbers."""
     torch.manual_seed(derived_seed(spec.seed, purpose))
     family = registry.load(spec.student)(spec.student_settings)
     network: Network = family.rebuild(blueprint or {}, spec.size, spec.task, teacher.network)
     return network.to(teacher.device)
+
+
+def build_other(spec: Spec, teacher: Teacher, purpose: str) -> Network:
+    """Another student of the same shapes. Its head is drawn anew: layers that are copied from the teacher are the same
+    in both, and two that are one network learn nothing from each other."""
+    network = build_student(spec, teacher, purpose)
+    heads = [m for m in network.modules() if isinstance(m, nn.Linear) and m.out_features == spec.task.outputs]
+    for head in heads:
+        head.reset_parameters()
+    return network
 
 
 def from_starts(spec: Spec, student: Network, device: torch.device, console: Console) -> Network:
@@ -210,7 +221,7 @@ def build_method(spec: Spec, student: Network, teachers: Mapping[str, Teacher], 
     run = Run(
         spec.task, spec.track, student.width, teacher.network.width, spec.seed, student.optimiser,
         student.shape, teacher.network.shape, student,
-        lambda purpose: build_student(spec, teacher, purpose), lambda name: dev.of_teacher(teachers[name]), dev.score,
+        lambda purpose: build_other(spec, teacher, purpose), lambda name: dev.of_teacher(teachers[name]), dev.score,
     )  # fmt: skip
     return registry.load(spec.method)(spec.method_settings, run)
 

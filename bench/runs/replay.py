@@ -16,7 +16,7 @@ from bench.errors import RequestError
 from bench.plugins import registry
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec, in_words
-from bench.runs.spec import OF_TEACHER, Request, Spec, resolve
+from bench.runs.spec import OF_TEACHER, Request, Spec, defaults, resolve
 from bench.teachers.plans import shape_name, split_shape
 
 RUN_ID = re.compile("[0-9a-f]{16}")
@@ -167,12 +167,17 @@ def _settings(record: Record, names: Mapping[str, str]) -> Iterator[str]:
     owners = {"track": ("track", task.tracks[spec.track])}
     for kind in ("method", "student"):
         plugin = registry.find(kind, split_shape(names[kind])[0])
-        owners[kind] = plugin.name, registry.load(plugin).Settings()
+        owners[kind] = plugin.name, defaults(plugin, registry.load(plugin), task.reads)
     for kind, (owner, base) in owners.items():
-        defaults = dataclasses.asdict(base)
-        for name, value in spec.settings.get(kind, {}).items():
-            if name not in defaults or not _same(defaults[name], value):
+        usual = dataclasses.asdict(base)
+        for name, value in (_unsaid(base) | spec.settings.get(kind, {})).items():
+            if name not in usual or not _same(usual[name], value):
                 yield f"{owner}.{name}={in_words(value)}"
+
+
+def _unsaid(settings: Any) -> dict[str, Any]:
+    """What a record means that has no word of a setting which came later."""
+    return {f.name: f.metadata["was"] for f in dataclasses.fields(settings) if "was" in f.metadata}
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -141,7 +141,7 @@ def _specs(
     family, _, size = student.partition(":") if not student.endswith(".py") else (student, "", "")
     plugin = registry.find("student", family)
     method_class, student_class = registry.load(method), registry.load(plugin)
-    settings = override(defaults(method, method_class), method.name, ("",), given, used)
+    settings = override(defaults(method, method_class, task.reads), method.name, ("",), given, used)
     misfit = why_not(asked(method_class, settings), task.kind, declared(student_class), task.reads)
     if misfit:
         raise RequestError(
@@ -149,6 +149,10 @@ def _specs(
         )
     size = student_class.check(size or student_class.default)
     build = override(defaults(plugin, student_class), plugin.name, (), given, used)
+    if untrained := sorted(student_class(build).demands() - asked(method_class, settings)["wants"]):
+        raise RequestError(
+            f"'{method.name}' leaves {', '.join(untrained)} of {student} untrained, which is in its output"
+        )
     name = f"{plugin.name}:{size}" if size else plugin.name
     identity = task.identity()
     initial = student_class(build).initial(task)
@@ -166,6 +170,7 @@ def _specs(
             "versions": {
                 "teacher": place.identity, "task": task.version,
                 "method": method.digest or method_class.version, "student": plugin.digest or student_class.version,
+                **({"kind": task.goal.version} if task.goal.version > 1 else {}),
                 **({"initial": initial} if initial else {}),
                 **({"assistants": helpers} if helpers else {}), **({"starts": starts} if starts else {}),
             },
@@ -210,10 +215,10 @@ def asked(method: type[Method], settings: Any) -> dict[str, Any]:
     return declared(method) | {"needs": method.needed(settings, method.needs)}
 
 
-def defaults(plugin: registry.Plugin, cls: Any) -> Any:
-    """The plug-in's settings without any --set. RequestError: they are not what settings have to be."""
+def defaults(plugin: registry.Plugin, cls: Any, reads: str = "") -> Any:
+    """The plug-in's settings without any --set, on such inputs. RequestError: they are not what settings have to be."""
     try:
-        settings = cls.Settings()
+        settings = dataclasses.replace(cls.Settings(), **getattr(cls, "defaults", {}).get(reads, {}))
         json.dumps(dataclasses.asdict(settings), allow_nan=False)
         get_type_hints(type(settings))
     except (TypeError, ValueError, NameError) as error:

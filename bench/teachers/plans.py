@@ -5,7 +5,7 @@ What has to be taught first is known by a key before it is there, and is taught 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,17 @@ class Plan:
     @property
     def key(self) -> str:
         model = self.base.identity if self.base else [self.name, version_of(self.model)]
-        track = self.task.track.settings(without=("teacher", "student", *OF_STUDENT))
         data = [self.task.name, self.task.version, self.task.identity()]
-        return folders.content_key(model=model, data=data, track=track, seed=SEED, version=VERSION)
+        kind = {"kind": self.task.goal.version} if self.task.goal.version > 1 else {}
+        return folders.content_key(model=model, data=data, track=self.track, seed=SEED, version=VERSION, **kind)
+
+    @property
+    def track(self) -> dict[str, Any]:
+        """What of the track teaches: the updates are the teacher's own, and the student's make no other teacher."""
+        track = self.task.track
+        if track.warmup == "stage":  # keys of before hold both
+            track = replace(track, updates=track.teach or track.updates, teach=0)
+        return track.settings(without=("teacher", "student", *OF_STUDENT))
 
     @property
     def folder(self) -> Path:

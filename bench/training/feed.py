@@ -61,9 +61,9 @@ class Feed:
     def order(self, start: int) -> Iterator[np.ndarray]:
         """Example numbers, batch by batch, from update `start` on."""
         lengths = self.encoded["student"].lengths[self.examples.groups].max(axis=1)
-        bucketed = self.run.track.batching == "bucketed" and lengths.min() < lengths.max()
+        batching = self.run.track.batching if lengths.min() < lengths.max() else "plain"
         seed = (self.run.seed, self.number)
-        return batch_order(lengths, self.stage.batch_size, seed, start, self.stage.updates, bucketed)
+        return batch_order(lengths, self.stage.batch_size, seed, start, self.stage.updates, batching)
 
     def batch(self, rows: np.ndarray, step: int, device: torch.device) -> tuple[Served, Batch]:
         """The signals of the networks that do not run, and the batch, both flattened column by column."""

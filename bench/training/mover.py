@@ -16,12 +16,13 @@ from bench.training import checkpoint
 class Mover:
     """One part's optimiser."""
 
-    def __init__(self, part: Part, modules: Mapping[str, nn.Module], stage: Stage, examples: int) -> None:
+    def __init__(self, part: Part, modules: Mapping[str, nn.Module], stage: Stage, span: float) -> None:
+        """`span`: the updates that the optimiser's warm-up is a share of."""
         self.settings, self.updates = part.optimiser, stage.updates
         learning = [p for p in dict.fromkeys(part.parameters(modules)) if p.requires_grad]
         self.optimiser = over(self.settings, learning)
         self.parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
-        self.warmup = round(self.settings.warmup * examples / stage.batch_size)
+        self.warmup = round(self.settings.warmup * span)
 
     def move(self, step: int) -> None:
         """One update with the gradients that are there, which are gone then."""

@@ -9,27 +9,47 @@ import numpy as np
 BUCKET = 20  # batches that are sorted by length together: large enough to save padding, small enough to stay random
 
 
-def epoch_order(lengths: np.ndarray, batch_size: int, seed: Sequence[int], bucketed: bool) -> np.ndarray:
+def epoch_order(lengths: np.ndarray, batch_size: int, seed: Sequence[int], batching: str) -> np.ndarray:
     """(batches, batch_size) example numbers of one epoch; the rest that does not fill a batch waits for another epoch.
 
-    Bucketed: shuffle, cut into runs of BUCKET batches, sort each run by length, shuffle the batches. Depends on the
-    lengths, the seed and nothing else, so that every method of one student sees the same order and a resumed run
-    finds its place by counting.
+    plain        shuffled
+    dealt        shuffled, cut into runs of BUCKET batches, each run sorted by length and dealt so that short and long
+                 batches alternate: neighbouring updates see all lengths, and a few updates are no less mixed than plain
+    bucketed     the same runs, all batches in random order: until now the default, and worse where updates are few
+
+    Depends on the lengths, the seed and nothing else, so that every method of one student sees the same order and a
+    resumed run finds its place by counting.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(lengths))
     if len(order) < batch_size:  # a set smaller than one batch: repeat it
         order = np.resize(order, batch_size)
-    if bucketed:
-        run = BUCKET * batch_size
-        parts = [order[i : i + run] for i in range(0, len(order), run)]
-        order = np.concatenate([p[np.argsort(lengths[p], kind="stable")] for p in parts])
-    batches = order[: len(order) // batch_size * batch_size].reshape(-1, batch_size)
-    return rng.permutation(batches) if bucketed else batches
+    whole = len(order) // batch_size * batch_size
+    if batching == "plain":
+        return order[:whole].reshape(-1, batch_size)
+    if batching == "bucketed":
+        return rng.permutation(np.concatenate(runs(order, lengths, batch_size))[:whole].reshape(-1, batch_size))
+    dealt = [deal(run.reshape(-1, batch_size), rng) for run in runs(order[:whole], lengths, batch_size)]
+    return np.concatenate(dealt)
+
+
+def runs(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Cut into runs of BUCKET batches, each sorted by length."""
+    size = BUCKET * batch_size
+    parts = [order[i : i + size] for i in range(0, len(order), size)]
+    return [part[np.argsort(lengths[part], kind="stable")] for part in parts]
+
+
+def deal(batches: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Sorted batches (N, batch_size) in the order of their bit-reversed numbers, as in van der Corput's sequence, from
+    a random start: whatever few of them come in a row are spread over the whole range."""
+    bits = max(1, (len(batches) - 1).bit_length())
+    mixed = sorted(range(len(batches)), key=lambda n: f"{n:0{bits}b}"[::-1])
+    return batches[np.roll(mixed, rng.integers(len(batches)))]
 
 
 def batch_order(
-    lengths: np.ndarray, batch_size: int, seed: Sequence[int], start: int, stop: int, bucketed: bool = True
+    lengths: np.ndarray, batch_size: int, seed: Sequence[int], start: int, stop: int, batching: str = "dealt"
 ) -> Iterator[np.ndarray]:
     """Example numbers of the batches `start` to `stop`, epoch after epoch."""
     per_epoch = max(1, len(lengths) // batch_size)
@@ -37,5 +57,5 @@ def batch_order(
     for step in range(start, stop):
         if step // per_epoch != epoch:
             epoch = step // per_epoch
-            order = epoch_order(lengths, batch_size, (*seed, epoch), bucketed)
+            order = epoch_order(lengths, batch_size, (*seed, epoch), batching)
         yield order[step % per_epoch]

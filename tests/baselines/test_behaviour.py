@@ -10,6 +10,7 @@ from bench.runs import protocol
 from bench.runs.spec import Request, resolve
 from bench.runs.sweep import run_one
 from bench.store import folders
+from bench.training.evaluation import Evaluation
 from tests.factories.commands import brief_clock
 from tests.factories.runs import ROOT, save_teacher
 
@@ -87,3 +88,19 @@ def test_layers_come_nearer_to_the_teachers(deep, method, settings, loss):
     )  # fmt: skip
     first, *_, last = curve(distil(request), loss)
     assert last < first
+
+
+def test_the_two_that_learn_from_each_other_are_two(tmp_path, teacher):
+    """Of a student that starts from its teacher's layers and head, as the default for texts does."""
+    (tmp_path / "CR").mkdir()
+    for name, word in (("custrev.neg", "bad"), ("custrev.pos", "good")):
+        (tmp_path / "CR" / name).write_text("".join(f"{word} thing number {n}\n" for n in range(40)))
+    settings = ["updates=2", "batch_size=4", "evaluations=1", "teach=2"]
+    request = Request(["text/cr"], ["dml"], ["bert:1"], str(teacher), "lite", data_dir=tmp_path, settings=settings)
+    (spec,) = resolve(request)
+    teachers = protocol.make_teachers(spec, CPU, QUIET)
+    student = protocol.build_student(spec, teachers["teacher"])
+    peer = protocol.build_method(spec, student, teachers, Evaluation(spec.task, "dev")).peer
+    differing = [n for n, p in peer.named_parameters() if not torch.equal(p, student.get_parameter(n))]
+    assert student.origin.startswith("teacher layers")
+    assert {"model.classifier.weight", "model.classifier.bias"} <= set(differing)

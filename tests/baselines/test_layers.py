@@ -11,6 +11,7 @@ from bench.baselines import distilbert, minilm, pkd, tinybert
 from bench.errors import RequestError
 from bench.network import Shape
 from bench.signals import Signals
+from bench.task import Track
 from tests.baselines.tools import (
     DEEP,
     MASK,
@@ -90,9 +91,10 @@ def heads(width=3, n=H):
 
 
 def relations_by_hand(a, b, c, d):
-    """mean over heads and real rows of KL(softmax(c d^T) || softmax(a b^T)) over real columns"""
-    found, rows = 0.0, 0
+    """mean over texts of the mean over heads and real rows of KL(softmax(c d^T) || softmax(a b^T)) over real columns"""
+    texts = []
     for x in range(B):
+        found, rows = 0.0, 0
         real = [t for t in range(L) if MASK[x, t]]
         for h in range(a.shape[1]):
             for i in real:
@@ -100,7 +102,8 @@ def relations_by_hand(a, b, c, d):
                 p = softmax([c[x, h, i] @ d[x, h, j] / c.shape[-1] ** 0.5 for j in real])
                 found += sum(p * np.log(p / q))
                 rows += 1
-    return found / rows
+        texts.append(found / rows)
+    return np.mean(texts)
 
 
 def test_minilm_relations():
@@ -137,6 +140,21 @@ def test_minilm_v2_joins_heads_and_cuts_them_anew():
 def test_minilm_needs_as_many_heads():
     with pytest.raises(RequestError, match="the teacher has 4, the student 2"):
         make(minilm.Minilm, teacher=Shape(4, 4, (D,)))
+
+
+def test_tinybert_as_published_pads_to_the_maximal_length():
+    """Columns of padding hold 0 attention; rows of padding read the real columns as any other row does."""
+    ours, theirs = ([tensor(RNG.normal(size=(B, H, L, L)))] for _ in range(2))
+    hidden = [tensor(RNG.normal(size=(B, L, D)))]
+    signals = [Signals(hidden=hidden, attention_scores=found, mask=torch.tensor(MASK)) for found in (ours, theirs)]
+    longest = Track(updates=20, batch_size=B).max_length
+    losses = {}
+    for replicate in (True, False):
+        method = make(tinybert.Tinybert, student=Shape(1, H, (D,)), teacher=Shape(1, H, (D,)), replicate=replicate)
+        losses[replicate] = method.layers(*signals, batch())["attention"].item()
+    columns = [torch.nn.functional.pad(found[0].detach(), (0, longest - L)) for found in (ours, theirs)]
+    assert losses[True] == pytest.approx(torch.nn.functional.mse_loss(*columns).item())
+    assert losses[False] == pytest.approx(losses[True] * longest / L)
 
 
 def test_tinybert_layers_and_prediction():

@@ -118,7 +118,7 @@ WRONG = {
     "infinite": (["run", "--task", "sts", "--method", "disco", "--set", "theta=inf"], ["not a finite number"]),
     "huge": ([*PLAN, "--set", "lr=1e999"], ["not a finite number"]),
     "none": ([*PLAN, "--set", "updates=none"], ["integer"]),
-    "choice": ([*PLAN, "--set", "batching=sorted"], ["'bucketed' or 'plain'"]),
+    "choice": ([*PLAN, "--set", "batching=sorted"], ["'dealt', 'bucketed' or 'plain'"]),
     "no updates": ([*PLAN, "--set", "updates=0"], ["updates", "at least 1"]),
     "rate": ([*PLAN, "--set", "lr=-1"], ["lr=-1", "greater than 0"]),
     "queue": (["run", "--task", "sts", "--method", "disco", "--set", "queue=-1"], ["queue=-1", "equal to 0"]),

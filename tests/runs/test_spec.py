@@ -13,6 +13,7 @@ from pydantic import Field
 
 from bench.errors import RequestError
 from bench.networks import places
+from bench.plugins import registry
 from bench.runs.spec import Request, Spec, parse_value, resolve
 from tests.factories.runs import ROOT
 
@@ -179,3 +180,26 @@ def test_a_method_whose_setting_shares_a_name_with_the_track(tmp_path: Path) -> 
         plan(methods=[str(path)], settings=["updates=3"])
     (one,) = plan(methods=[str(path)], settings=["track.updates=3", "mine.updates=4"])
     assert (one.track.updates, one.method_settings.updates) == (3, 4)
+
+
+def test_settings_of_a_method_go_with_the_inputs() -> None:
+    """The papers' CIFAR settings for images, and those of GLUE elsewhere; --set has the last word."""
+    (on_images,) = plan(tasks=["images/digits"], methods=["annealing"], students=["resnet:8"])
+    assert (on_images.method_settings.t_max, on_images.method_settings.share) == (10, 0.5)
+    (told,) = plan(settings=["t_max=3"], tasks=["images/digits"], methods=["annealing"], students=["resnet:8"])
+    assert (told.method_settings.t_max, told.method_settings.share) == (3, 0.5)
+    cls = registry.load(registry.find("method", "annealing"))
+    assert (cls.Settings().t_max, cls.Settings().share) == (7, 0.75)
+
+
+def test_a_second_head_that_the_method_does_not_train_is_refused() -> None:
+    request = {"tasks": ["images/digits"], "students": ["vit:2x32"]}
+    with pytest.raises(RequestError, match=r"'kd' leaves logits\.distilled of vit:2x32 untrained"):
+        plan(settings=["vit.distillation=true"], methods=["kd"], **request)
+    assert plan(settings=["vit.distillation=true"], methods=["deit"], **request)
+
+
+def test_a_setting_that_came_later_is_left_out_where_it_says_what_always_was() -> None:
+    for setting, kept in (("warmup=epoch", None), ("warmup=stage", "stage"), ("updates=9", "stage")):
+        (one,) = plan(settings=[setting])
+        assert one.values["settings"]["track"].get("warmup") == kept

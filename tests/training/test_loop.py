@@ -1,5 +1,7 @@
 """The loop on real data, and the arithmetic around it: order of batches, learning rates, resuming, finite losses."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from bench.baselines.kd import Kd
 from bench.data.tokens import TokenArrays
 from bench.errors import BenchError
 from bench.inputs import Examples
-from bench.method import Run
+from bench.method import Part, Run
 from bench.networks import places
 from bench.networks.inference import outputs
 from bench.networks.transformer import load_model
@@ -24,6 +26,7 @@ from bench.teachers.teacher import Teacher
 from bench.training import checkpoint
 from bench.training.evaluation import Evaluation
 from bench.training.loop import Trainer
+from bench.training.mover import Mover
 from bench.training.order import batch_order, epoch_order
 
 LENGTHS = np.random.default_rng(0).integers(3, 60, 1000)
@@ -31,19 +34,43 @@ EMBEDDING = frozenset({"embedding"})
 
 
 def test_an_epoch_reads_each_example_at_most_once_and_leaves_less_than_a_batch():
-    for bucketed in (True, False):
-        seen = epoch_order(LENGTHS, 32, (0, 0), bucketed).reshape(-1)
+    for batching in ("plain", "dealt", "bucketed"):
+        seen = epoch_order(LENGTHS, 32, (0, 0), batching).reshape(-1)
         assert len(seen) == len(set(seen)) == 1000 // 32 * 32
 
 
 def test_buckets_save_padding_and_stay_random():
-    padded = {b: sum(LENGTHS[r].max() * 32 for r in epoch_order(LENGTHS, 32, (0, 0), b)) for b in (True, False)}
-    assert padded[True] < 0.7 * padded[False]
+    orders = {b: epoch_order(LENGTHS, 32, (0, 0), b) for b in ("plain", "dealt", "bucketed")}
+    padded = {b: sum(LENGTHS[rows].max() * 32 for rows in order) for b, order in orders.items()}
+    assert max(padded["dealt"], padded["bucketed"]) < 0.7 * padded["plain"]
     one, two = (list(batch_order(LENGTHS, 32, (0,), 0, 62)) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
     assert not np.array_equal(one[0], one[31])  # the second epoch is another order
     first_lengths = [LENGTHS[r].mean() for r in one[:31]]
     assert np.abs(np.diff(first_lengths)).max() > 10  # not short ones first
+
+
+def test_few_dealt_batches_in_a_row_hold_all_lengths():
+    """Any four of a run's twenty batches, which are sorted quarters of it by chance alone where they are shuffled."""
+    lengths = np.arange(20 * 32)
+    for seed in range(20):
+        dealt = epoch_order(lengths, 32, (seed,), "dealt") // 32  # the batch of a sorted run that each example is from
+        quarters = dealt[:, 0] // 5
+        assert all(len(set(quarters[i : i + 4])) >= 3 for i in range(17))
+        assert np.abs(np.diff(dealt[:, 0])).min() >= 3  # neighbours are never alike
+
+
+def test_a_warm_up_is_a_share_of_its_stage_or_as_before_of_an_epoch():
+    """A second stage of 25 updates with an epoch of 400: 2 or 40 updates."""
+    for span, rates in ((25, [1 / 3, 2 / 3, 1.0]), (400, [1 / 41, 2 / 41, 3 / 41])):
+        layer = torch.nn.Linear(1, 1)
+        part = Part(lambda _, p=layer: p.parameters(), Optimiser(1.0, schedule="constant"))
+        mover, seen = Mover(part, {}, SimpleNamespace(updates=25), span), []
+        for step in range(3):
+            layer(torch.ones(1, 1)).sum().backward()
+            mover.move(step)
+            seen.append(mover.optimiser.param_groups[0]["lr"])
+        assert seen == pytest.approx(rates)
 
 
 def test_a_resumed_order_is_the_rest_of_the_whole_one():
