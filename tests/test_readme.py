@@ -1,4 +1,4 @@
-"""The README's numbers are those of the committed records, and its commands are those of the command line."""
+"""The numbers of the README and of docs/results.md are those of the committed records; commands are the command line's."""
 
 import re
 import statistics
@@ -12,6 +12,7 @@ from tests.factories.commands import bench
 from tests.factories.runs import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = (ROOT / "docs/results.md").read_text(encoding="utf-8")
 SETS = ("sts12", "sts13", "sts14", "sts15", "sts16", "stsb", "sickr")
 
 
@@ -22,21 +23,22 @@ def committed():
     return found
 
 
-def line(name, scores, main, ci95, retention, speedup):
-    cells = [name, *(f"{100 * statistics.fmean(s[d]['spearman'] for s in scores):.2f}" for d in SETS)]
-    cells += [f"**{100 * main:.2f}**", f"{100 * ci95[0]:.2f} to {100 * ci95[1]:.2f}", retention, speedup]
-    return "| " + " | ".join(cells) + " |"
+def lines_of(name, scores, main, ci95, retention, speedup):
+    """Of the README, and of the whole table."""
+    cells = [f"**{100 * main:.2f}**", f"{100 * ci95[0]:.2f} to {100 * ci95[1]:.2f}", retention, speedup]
+    sets = [f"{100 * statistics.fmean(s[d]['spearman'] for s in scores):.2f}" for d in SETS]
+    return tuple("| " + " | ".join(row) + " |" for row in ([name, *cells], [name, *sets, *cells]))
 
 
 def expected(found):
-    """The table's lines, best method first."""
+    """The lines of both tables, best method first."""
     board = next(b for b in leaderboard.rows(found) if (b.task, b.track) == ("sts", "lite"))
     board = with_intervals(board, found, ROOT / "results")
     chosen = [r for r in found if (r.spec["task"], r.spec["track"]) == ("sts", "lite")]
     for row in board.rows:
         own = [r for r in chosen if row.method in ("", r.spec["method"])]
         speed = next(iter(row.speed.values())).speedup
-        yield line(
+        yield lines_of(
             row.method or "teacher",
             [r.metrics.all if row.method else r.teacher.metrics for r in own],
             row.score.value,
@@ -47,9 +49,10 @@ def expected(found):
 
 
 def test_the_table_is_that_of_the_records(committed):
-    lines = list(expected(committed))
-    missing = [text for text in lines if text not in README]
-    assert not missing, "put these lines into the README:\n" + "\n".join(missing)
+    short, whole = zip(*expected(committed), strict=True)
+    for text, lines in ((README, short), (RESULTS, whole)):
+        missing = [line for line in lines if line not in text]
+        assert not missing, "put these lines in:\n" + "\n".join(missing)
 
 
 TEXT = ("kd", "pkd", "tinybert", "annealing", "continuation")
@@ -84,11 +87,11 @@ def told(verdicts, place, base):
 
 
 def test_the_tables_of_classification_are_those_of_the_records(committed):
-    """Those that the README has: a new board need not be in it."""
+    """Those that the page has: a new board need not be in it."""
     lines = {line.split("|")[1]: line for line in classification(committed)}
-    shown = re.findall(r"^\| (?:glue|text|images)/.*$", README, re.MULTILINE)
+    shown = re.findall(r"^\| (?:glue|text|images)/.*$", RESULTS, re.MULTILINE)
     wrong = [lines.get(text.split("|")[1], f"no records: {text}") for text in shown if text not in lines.values()]
-    assert len(shown) >= 8 and not wrong, "put these lines into the README:\n" + "\n".join(wrong)
+    assert len(shown) >= 8 and not wrong, "put these lines in:\n" + "\n".join(wrong)
 
 
 def test_committed_results_are_sound(committed):
@@ -109,7 +112,7 @@ def test_committed_rows_have_three_seeds(committed):
 
 def test_commands_in_the_readme_are_accepted(tmp_path):
     """Every `bench run` line as a dry run, where its data is packaged; every other command by its help."""
-    commands = re.findall(r"^    bench (.+)$", README, re.MULTILINE)
+    commands = re.findall(r"^    bench (.+)$", README + RESULTS, re.MULTILINE)
     assert len(commands) >= 5
     for words in (c.split("#")[0].split() for c in commands):
         if words[0] == "run" and "--data-dir" not in words and "./mine.py" not in words:

@@ -1,0 +1,33 @@
+"""The committed records: every board, method and student has one that leads back to the run that it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.records import disk
+from bench.records.schemas import Record
+from bench.runs import replay
+from tests.factories.data import real_data
+from tests.factories.runs import ROOT
+
+FOLDERS = {"glue": "glue", "text": "textcls", "images": "image", "sts": "sts"}  # where a family's data lie
+
+
+def chosen() -> Iterator[Path]:
+    """As few records as name every board, method and student."""
+    seen: set[str] = set()
+    for path in sorted((ROOT / "results").glob("lite/**/*.json")):
+        spec = disk.read(path).spec
+        if new := {spec[part] for part in ("task", "method", "student")} - seen:
+            seen |= new
+            yield path
+
+
+@pytest.mark.parametrize("path", chosen(), ids=lambda path: path.stem)
+def test_a_committed_run_is_resolved_again(path: Path) -> None:
+    record: Record = disk.read(path)
+    folder = real_data(FOLDERS[record.spec["task"].partition("/")[0]])
+    assert replay.spec_of(record, folder).run_id == record.run_id
