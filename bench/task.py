@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from bench.errors import BenchError, RequestError
+from bench.errors import BenchError, RequestError, unknown
 from bench.inputs import Examples
 from bench.kind import Kind
 from bench.kind import Outputs as Outputs
@@ -102,11 +102,12 @@ class Task(ABC):
     name: str = ""  # family, or family/dataset; set by the engine from the module's name
 
     def __init_subclass__(cls) -> None:
-        """Every way to the test split asks `open_split` first, whatever the author of the task wrote."""
+        """Whatever the author of the task wrote, every way to the test split asks `open_split` first, and to a training
+        set `open_set`."""
         super().__init_subclass__()
-        for name in ("inputs", "predict"):
+        for name, part, check in GUARDED:
             if name in vars(cls):
-                setattr(cls, name, guarded(vars(cls)[name]))
+                setattr(cls, name, guarded(vars(cls)[name], part, check))
         if "identity" in vars(cls):  # asked for by every run of a command, and it may read all the data
             cls.identity = remembered(vars(cls)["identity"])  # type: ignore[assignment, method-assign]
 
@@ -172,6 +173,11 @@ class Task(ABC):
         if split == "test" and self._sealed:
             raise TestSealed("the test split is read once, after training; choices are made on dev")
 
+    def open_set(self, purpose: str) -> None:
+        """RequestError: the task has no such training set."""
+        if purpose not in self.training_sets:
+            raise unknown("training set", purpose, self.training_sets)
+
     def seal(self) -> None:
         """Called by the protocol before training."""
         self._sealed = True
@@ -194,13 +200,17 @@ def remembered(method: Callable[[Any], str]) -> Callable[[Any], str]:
     return once
 
 
-def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
-    """The method behind `open_split`; its `split` is found by name."""
+# (method, the argument of it, what checks that)
+GUARDED = (("inputs", "split", "open_split"), ("predict", "split", "open_split"), ("examples", "purpose", "open_set"))
+
+
+def guarded(method: Callable[..., Any], part: str, check: str) -> Callable[..., Any]:
+    """The method behind a check of one argument, which is found by name."""
     signature = inspect.signature(method)
 
     @functools.wraps(method)
     def checked(self: Task, *arguments: Any, **keywords: Any) -> Any:
-        self.open_split(signature.bind(self, *arguments, **keywords).arguments["split"])
+        getattr(self, check)(signature.bind(self, *arguments, **keywords).arguments[part])
         return method(self, *arguments, **keywords)
 
     return checked
