@@ -1,4 +1,4 @@
-"""The numbers of the README and of docs/results.md are those of the committed records; commands are the command line's."""
+"""The numbers of README and docs/results.md are those of the committed records; commands are the command line's."""
 
 import re
 import statistics
