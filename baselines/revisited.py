@@ -84,10 +84,12 @@ def attention(merge: str, loss: Callable[[Tensor, Tensor, Tensor], Tensor]) -> K
     """Maps, head by head (empty), or their `sum` or `mean` over heads."""
 
     def matched(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
-        both = [maps(scores, mask) for scores in (student, teacher)]
-        if not merge and both[0].shape[1] != both[1].shape[1]:
+        if not merge and student.shape[1] != teacher.shape[1]:
             raise RequestError("attention is matched head by head, and the numbers differ: take attention_mse_sum")
-        return loss(*(getattr(m, merge)(1, keepdim=True) if merge else m for m in both), mask)
+        ours, theirs = (maps(scores, mask) for scores in (student, teacher))
+        if merge:
+            ours, theirs = (getattr(both, merge)(1, keepdim=True) for both in (ours, theirs))
+        return loss(ours, theirs, mask)
 
     return Knowledge(("attention_scores",), matched)
 
@@ -101,13 +103,13 @@ def relation(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
 
 
 def gram(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
-    products = [(h * mask[..., None]).transpose(1, 2) @ h / mask.sum(1)[:, None, None] for h in (student, teacher)]
-    return F.mse_loss(*products)
+    ours, theirs = ((h * mask[..., None]).transpose(1, 2) @ h / mask.sum(1)[:, None, None] for h in (student, teacher))
+    return F.mse_loss(ours, theirs)
 
 
 def mmd(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
-    products = [(h @ h.transpose(1, 2) / h.shape[-1])[:, None] for h in (student, teacher)]
-    return map_mse(*products, mask)
+    ours, theirs = ((h @ h.transpose(1, 2) / h.shape[-1])[:, None] for h in (student, teacher))
+    return map_mse(ours, theirs, mask)
 
 
 def first_token(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
