@@ -10,25 +10,16 @@ recognition", BMC Bioinformatics 18, made this form of the corpora.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import chain
-from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from bench.data.labelled import Labelled, LabelledTask, Splits, cut, scored
-from bench.inputs import Words
-from bench.scoring.scores import Ragged
-from bench.sources import DataError, filled, find_folder
+from bench.data.labelled import LabelledTask, Splits, cut, scored
+from bench.sources import DataError, find_folder
 from bench.task import Card, Predictions, Scores, Track
+from bench.tasks._conll import Sentence, labelled, sentences, tags_of
 
 MINILM = "all-MiniLM-L6-v2"
-OUTSIDE = "O"
-DOCUMENT = "-DOCSTART-"  # the first word of a line between documents, which is no sentence
 FILES = {"train": "train.tsv", "dev": "devel.tsv", "test": "test.tsv"}
-Sentence = list[tuple[str, str]]  # words and their tags
 
 
 class Form(NamedTuple):
@@ -47,51 +38,6 @@ FORMS = {
         "CC BY 4.0 as released in this form; the corpus has its own terms (unverified)",
     ),
 }
-
-
-def sentences(path: Path) -> Iterator[Sentence]:
-    """The sentences of a CoNLL file; an empty line behind the last one is not needed.
-
-    DataError: not there, empty, a line without a word and a tag, or a tag that is not IOB2 at its place.
-    """
-    if not path.is_file():
-        raise DataError(f"no {path.name} in {path.parent}")
-    found: Sentence = []
-    for number, line in enumerate(filled(path), 1):
-        if line.startswith(DOCUMENT) or not line.strip():
-            if found:
-                yield found
-            found = []
-        else:
-            found.append(parsed(line, found[-1][1] if found else OUTSIDE, f"{path}, line {number}"))
-    if found:
-        yield found
-
-
-def parsed(line: str, before: str, place: str) -> tuple[str, str]:
-    """The word and its tag; `before`: the tag of the word before it."""
-    word, *others = line.split("\t" if "\t" in line else " ")
-    if not word.strip() or not others:
-        raise DataError(f"{place}: not a word and its tag: {line!r}")
-    tag = others[-1]
-    letter, _, kind = tag.partition("-")
-    if tag != OUTSIDE and (letter not in ("B", "I") or not kind):
-        raise DataError(f"{place}: {tag!r} is no tag: there are O, and B and I with a type, as in B-Disease")
-    if letter == "I" and before not in (f"B-{kind}", tag):
-        raise DataError(f"{place}: {tag} stands behind {before}, and in IOB2 every entity begins with B")
-    return word, tag
-
-
-def in_order(tags: set[str]) -> tuple[str, ...]:
-    """O, then type by type B and I."""
-    kinds = sorted({tag.partition("-")[2] for tag in tags - {OUTSIDE}})
-    return (OUTSIDE, *(f"{letter}-{kind}" for kind in kinds for letter in "BI"))
-
-
-def labelled(found: Sequence[Sentence], classes: Sequence[str]) -> Labelled:
-    number = {tag: n for n, tag in enumerate(classes)}
-    words = Words([tuple(word for word, _ in sentence) for sentence in found])
-    return Labelled(words, Ragged.of([[number[tag] for _, tag in sentence] for sentence in found], np.int64))
 
 
 class Biomed(LabelledTask):
@@ -130,8 +76,7 @@ class Biomed(LabelledTask):
 
     @cached_property
     def classes(self) -> tuple[str, ...]:  # type: ignore[override]
-        words = chain.from_iterable(chain.from_iterable(self.files.values()))
-        return in_order({tag for _, tag in words})
+        return tags_of(self.files.values())
 
     def read(self) -> Splits:
         train, dev, test = (labelled(found, self.classes) for found in self.files.values())

@@ -73,3 +73,15 @@ def test_sentences_of_other_words():
     assert not METRICS["entity_f1"].fits(tagged("O O"), tagged("O"))
     with pytest.raises(RequestError, match="the same words"):
         METRICS["entity_f1"].value(tagged("O O"), tagged("O"))
+
+
+def test_the_mean_of_the_types_f1_by_hand():
+    """A: 2 of 3 predicted and 3 in gold; B: 1, 1, 1; C: in gold alone. IndoNLU's conll_eval averages over these."""
+    gold = tagged("B-A O B-B", "B-A I-A B-A", "B-C")
+    found = tagged("B-A B-A B-B", "B-A I-A I-A", "O")
+    metric = METRICS["type_f1"]
+    assert metric.statistics(found, gold).tolist() == [[1, 2, 1, 1, 1, 1, 0, 0, 0], [0, 1, 2, *[0] * 6], [*[0] * 8, 1]]
+    assert metric.value(found, gold) == pytest.approx((2 / 6 + 1 + 0) / 3)
+    two = metric.weighted(found, gold)(np.array([[1, 1, 0]]))  # without the sentence of C, whose F1 then counts no more
+    assert two.tolist() == [pytest.approx((2 / 6 + 1) / 2)]
+    assert metric.value(tagged("O O"), tagged("O O")) == 0
