@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 
 
 def later(default: Any, was: Any = None) -> Any:
-    """A setting that came later: run ids and teachers' keys know it where it is not what `was` always before, None:
-    the default."""
+    """A setting that came later, of a track, a method or a student: run ids and teachers' keys know it where it is not
+    what `was` always before; None: the default."""
     return field(default=default, metadata={"was": default if was is None else was})
+
+
+def said(settings: Any, without: Collection[str] = ()) -> dict[str, Any]:
+    """What keys and records hold of settings: what came later only where it says something else than was before."""
+    known = {f.name: f.metadata for f in fields(settings) if f.name not in without}
+    values = {name: getattr(settings, name) for name in known}
+    return {n: value for n, value in values.items() if "was" not in known[n] or value != known[n]["was"]}
 
 
 @dataclass(frozen=True)
@@ -51,12 +58,6 @@ class Track:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise RequestError(f"{name} must be at least 1, not {value}")
-
-    def settings(self, without: Collection[str] = ()) -> dict[str, Any]:
-        """What keys are made of."""
-        known = {f.name: f.metadata for f in fields(self) if f.name not in without}
-        values = {name: getattr(self, name) for name in known}
-        return {n: value for n, value in values.items() if "was" not in known[n] or value != known[n]["was"]}
 
 
 @dataclass(frozen=True)

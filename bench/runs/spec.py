@@ -19,7 +19,7 @@ from bench.plugins import registry
 from bench.plugins.compatible import why_not
 from bench.sources import choose
 from bench.store import folders
-from bench.task import Task, Track
+from bench.task import Task, Track, said
 from bench.teachers import plans
 
 if TYPE_CHECKING:
@@ -164,8 +164,7 @@ def _specs(
             "teacher": place.name, "seed": seed,
             "data": {"source": task.source.kind, "identity": identity},
             "settings": {
-                "track": task.track.settings(without=FIXED + OF_TEACHER),
-                "method": dataclasses.asdict(settings), "student": dataclasses.asdict(build),
+                "track": said(task.track, without=FIXED + OF_TEACHER), "method": said(settings), "student": said(build),
             },
             "versions": {
                 "teacher": place.identity, "task": task.version,

@@ -18,7 +18,7 @@ from bench.networks.places import Place
 from bench.networks.transformer import load_model
 from bench.plugins import registry
 from bench.store import folders
-from bench.task import Task
+from bench.task import Task, said
 
 VERSION = 1  # raise it when the same teacher would be taught otherwise
 SEED = 0
@@ -52,7 +52,7 @@ class Plan:
         track = self.task.track
         if track.warmup == "stage":  # keys of before hold both
             track = replace(track, updates=track.teach or track.updates, teach=0)
-        return track.settings(without=("teacher", "student", *OF_STUDENT))
+        return said(track, without=("teacher", "student", *OF_STUDENT))
 
     @property
     def folder(self) -> Path:

@@ -203,3 +203,6 @@ def test_a_setting_that_came_later_is_left_out_where_it_says_what_always_was() -
     for setting, kept in (("warmup=epoch", None), ("warmup=stage", "stage"), ("updates=9", "stage")):
         (one,) = plan(settings=[setting])
         assert one.values["settings"]["track"].get("warmup") == kept
+    for setting, rate in (("bert.rate=5e-5", None), ("bert.rate=1e-4", 1e-4), ("updates=9", 2e-4)):
+        (one,) = plan(students=["bert:2"], settings=[setting])
+        assert one.values["settings"]["student"].get("rate") == rate
