@@ -24,7 +24,8 @@ class Optimiser:
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-8
     weight_decay: float = 0.01
-    warmup: float = 0.1  # linear warm-up, as a share of what the track says: of the stage
+    warmup: float = 0.1  # linear warm-up, as a share of the stage
+    epochs: float = 0.1  # the same in epochs of the stage's data, for runs that count it so: those of before
     schedule: Literal["cosine", "linear", "constant", "step"] = "cosine"  # after the warm-up
     clip: float = 1.0  # gradient norm; 0: no clipping
     kind: Literal["adamw", "sgd", "sparse_adam"] = "adamw"  # the last: of embeddings with sparse gradients

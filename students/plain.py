@@ -63,7 +63,9 @@ class PlainNetwork(ImageNetwork):
     """Stages of convolutions that each end in a pool. `maps`: after the first convolution, and each stage's last."""
 
     offers = Plain.offers
-    optimiser = Optimiser(lr=0.01, weight_decay=1e-4, warmup=0, schedule="constant", clip=0, kind="sgd", momentum=0.9)
+    optimiser = Optimiser(
+        lr=0.01, weight_decay=1e-4, warmup=0, epochs=0, schedule="constant", clip=0, kind="sgd", momentum=0.9
+    )
 
     def __init__(self, stages: Stages, inner: int, task: Task) -> None:
         super().__init__(task)

@@ -30,7 +30,7 @@ CHANNELS = {"": (16, 16, 32, 64), "x4": (32, 64, 128, 256)}  # stem and stages
 
 # RepDistiller: 240 epochs, a tenth of the rate after 150, 180 and 210
 RECIPE = Optimiser(
-    lr=0.05, weight_decay=5e-4, warmup=0, schedule="step", clip=0, kind="sgd", momentum=0.9,
+    lr=0.05, weight_decay=5e-4, warmup=0, epochs=0, schedule="step", clip=0, kind="sgd", momentum=0.9,
     milestones=(0.625, 0.75, 0.875),
 )  # fmt: skip
 

@@ -38,7 +38,7 @@ SMALL = 64  # pixels; images of at most this have patches of 4
 
 # DeiT, table 9: 5e-4 for 512 images an update, 5 of 300 epochs of warm-up, no clipping. The rate is not scaled down to
 # smaller batches, which take fewer epochs here.
-RECIPE = Optimiser(lr=5e-4, betas=(0.9, 0.999), weight_decay=0.05, warmup=5 / 300, schedule="cosine", clip=0)
+RECIPE = Optimiser(lr=5e-4, betas=(0.9, 0.999), weight_decay=0.05, warmup=5 / 300, epochs=1, schedule="cosine", clip=0)
 
 
 class ViT(Student):
@@ -46,7 +46,6 @@ class ViT(Student):
     reads = "image"
     sizes = "tiny, small, base or LAYERSxWIDTH[xHEADS], as in 6x192"
     default = "tiny"
-    version = 2
 
     @dataclass(frozen=True)
     class Settings:

@@ -110,8 +110,8 @@ class Trainer:
 
     def _movers(self, stage: Stage, networks: Mapping[str, nn.Module], examples: int) -> dict[str, Mover]:
         modules = {**networks, "method": self.method}
-        span = stage.updates if self.track.warmup == "stage" else examples / stage.batch_size
-        return {name: Mover(part, modules, stage, span) for name, part in stage.parts.items()}
+        epoch = examples / stage.batch_size if self.track.warmup == "epoch" else 0
+        return {name: Mover(part, modules, stage, epoch) for name, part in stage.parts.items()}
 
     def _steps(
         self, stage: Stage, feed: Feed, networks: Mapping[str, Network], movers: Mapping[str, Mover]

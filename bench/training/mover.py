@@ -16,13 +16,13 @@ from bench.training import checkpoint
 class Mover:
     """One part's optimiser."""
 
-    def __init__(self, part: Part, modules: Mapping[str, nn.Module], stage: Stage, span: float) -> None:
-        """`span`: the updates that the optimiser's warm-up is a share of."""
+    def __init__(self, part: Part, modules: Mapping[str, nn.Module], stage: Stage, epoch: float = 0) -> None:
+        """`epoch`: updates in one, where the warm-up is counted in epochs."""
         self.settings, self.updates = part.optimiser, stage.updates
         learning = [p for p in dict.fromkeys(part.parameters(modules)) if p.requires_grad]
         self.optimiser = over(self.settings, learning)
         self.parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
-        self.warmup = round(self.settings.warmup * span)
+        self.warmup = round(self.settings.epochs * epoch if epoch else self.settings.warmup * stage.updates)
 
     def move(self, step: int) -> None:
         """One update with the gradients that are there, which are gone then."""

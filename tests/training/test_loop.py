@@ -62,10 +62,10 @@ def test_few_dealt_batches_in_a_row_hold_all_lengths():
 
 def test_a_warm_up_is_a_share_of_its_stage_or_as_before_of_an_epoch():
     """A second stage of 25 updates with an epoch of 400: 2 or 40 updates."""
-    for span, rates in ((25, [1 / 3, 2 / 3, 1.0]), (400, [1 / 41, 2 / 41, 3 / 41])):
+    for epoch, rates in ((0, [1 / 3, 2 / 3, 1.0]), (400, [1 / 41, 2 / 41, 3 / 41])):
         layer = torch.nn.Linear(1, 1)
         part = Part(lambda _, p=layer: p.parameters(), Optimiser(1.0, schedule="constant"))
-        mover, seen = Mover(part, {}, SimpleNamespace(updates=25), span), []
+        mover, seen = Mover(part, {}, SimpleNamespace(updates=25), epoch), []
         for step in range(3):
             layer(torch.ones(1, 1)).sum().backward()
             mover.move(step)
