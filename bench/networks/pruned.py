@@ -77,6 +77,7 @@ def cut(network: Any, kept: Kept) -> None:
     network.plan = {**network.plan, LAYERS: made}
     network.shape = replace(network.shape, heads=0)  # no number of heads that all layers have
     network.offers = network.offers - WANTED
+    network.train(network.training)  # what is new, too
 
 
 def _cut_attention(attention: Any, queries: Tensor, values: Tensor, query_sizes: Any, value_sizes: Any) -> None:
