@@ -27,8 +27,8 @@ paper's starts from BERT before fine-tuning, `--set bert.init=FOLDER`. Deviation
 protocol's; masks are applied after an update and not before it, up to the one that reaches `end`, where the code stops
 one earlier; they cover all weights of a unit, so that none counts where gradients are clipped. Of the code but not
 here: a constant rate without clipping for the projections, and the regularisation of whole layers (alpha 1e-4), which
-acts on empty ones alone. The last state is kept: the best on dev would have its units still. Needs from the teacher:
-its output and hidden states.
+acts on empty ones alone. The last state is kept: the best on dev would have its units still. It runs in one process,
+as scores are gradients of the whole batch. Needs from the teacher: its output and hidden states.
 """
 
 from __future__ import annotations
