@@ -46,6 +46,7 @@ class Step:
     """One backward pass in an update, whose gradients go to the parts that it moves and to nothing else.
 
     Those of a step that moves nothing go to all parameters, and wait there: a part moves with all that has added up.
+    A network runs once until something moves: such a step and the next see one forward pass of it.
     """
 
     loss: Loss
@@ -64,7 +65,8 @@ class Stage:
     roles: Mapping[str, Role | Sequence[Role]]
     steps: Sequence[Step]
     parts: Mapping[str, Part]
-    keep: Literal["best", "last"] = "best"  # on dev; `last` where no loss is of the output, so that dev says nothing
+    # On dev. `last` where dev says nothing, as no loss is of the output, or speaks for what is to go, as in pruning.
+    keep: Literal["best", "last"] = "best"
 
     def __post_init__(self) -> None:
         """RequestError: steps move other parts than there are, or networks that train share a role."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,11 @@ class Bert(Student):
         )
         network.optimiser = Optimiser(lr=self.settings.rate if network.origin != "random" else RANDOM_RATE)
         return network
+
+    def rebuild(self, blueprint: Mapping[str, Any], size: str, task: Task, teacher: Network | None) -> Network:
+        from bench.networks.pruned import remade
+
+        return remade(self.build(size, task, teacher), blueprint)
 
     def _config(self, teacher: Any, layers: int, width: int, heads: int, inner: int) -> Any:
         config = copy.deepcopy(teacher)

@@ -47,6 +47,10 @@ def modules_of(network: Network, output: str) -> list[nn.Module]:
 def _transformer(network: TransformerNetwork) -> list[nn.Module]:
     from sentence_transformers.sentence_transformer.modules import Transformer
 
+    if network.plan:
+        raise RequestError(
+            "transformers has no heads of unequal sizes and no factorised word vectors: use --format onnx"
+        )
     head, options = list(network.head), {}
     if len(head) == 1 and isinstance(head[0], Pooler):
         head, options = [], POOLER

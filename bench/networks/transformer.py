@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class TransformerNetwork(Network):
     """Backbone (a transformers model) and head (sentence-transformers modules: pooling, dense, normalisation)."""
 
     offers = TRANSFORMER | {"embedding"}
+    plan: Mapping[str, Any] = {}  # of what was taken from it (`bench.networks.pruned`); empty: it is whole
 
     def __init__(self, backbone: Any, head: Sequence[nn.Module], tokenizer: Any, max_length: int, width: int) -> None:
         super().__init__()
@@ -49,6 +50,9 @@ class TransformerNetwork(Network):
     def word_embeddings(self) -> nn.Embedding:
         """The backbone's token table, for students that borrow it."""
         return self.backbone.get_input_embeddings()
+
+    def blueprint(self) -> dict[str, Any]:
+        return dict(self.plan)
 
     def __getstate__(self) -> dict[str, Any]:
         """To be sent to another process: without the closures that transformers hooks in for hidden states."""
@@ -76,6 +80,8 @@ class TransformerClassifier(Network):
     The kind's feature is what the head's last linear layer reads.
     """
 
+    plan: Mapping[str, Any] = {}  # as above
+
     def __init__(self, model: Any, tokenizer: Any, max_length: int, goal: Kind) -> None:
         super().__init__()
         self.model, self.tokenizer, self.max_length, self.goal = model, tokenizer, max_length, goal
@@ -90,6 +96,9 @@ class TransformerClassifier(Network):
     @property
     def word_embeddings(self) -> nn.Embedding:
         return self.model.get_input_embeddings()
+
+    def blueprint(self) -> dict[str, Any]:
+        return dict(self.plan)
 
     def __getstate__(self) -> dict[str, Any]:
         unhook(self.model)

@@ -148,15 +148,19 @@ class Trainer:
     def _update(
         self, stage: Stage, feed: Feed, networks: Mapping[str, Network], movers: Mapping[str, Mover], rows: np.ndarray
     ) -> Losses:
-        """One update: each step's backward pass, after which the parts that it names move."""
+        """One update: each step's backward pass, after which the parts that it names move. A network runs again only
+        after something has moved."""
         served, batch = feed.batch(rows, self.progress.step, self.device)
         all_losses: Losses = {}
+        signals = dict(served)
         for step in stage.steps:
-            signals = served | {r: self._forward(stage, r, networks[r], batch) for r in step.roles if r in networks}
+            new = [r for r in step.roles if r in networks and r not in signals]
+            signals |= {r: self._forward(stage, r, networks[r], batch) for r in new}
             losses = step.loss(*(signals.get(role, Signals()) for role in step.roles), batch)
             moving = [p for part in step.moves for p in movers[part].parameters]
-            torch.stack(list(losses.values())).sum().backward(inputs=moving or None)
+            torch.stack(list(losses.values())).sum().backward(inputs=moving or None, retain_graph=not moving)
             self._move(step, movers, moving)
+            signals = dict(served) if moving else signals
             all_losses |= losses
         return all_losses
 

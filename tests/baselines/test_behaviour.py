@@ -79,6 +79,7 @@ def deep(tmp_path_factory):
         ("pkd", [], "patience"), ("distilbert", [], "cosine"), ("minilm", [], "values"),
         ("minilm", ["minilm.version=v2"], "values"), ("tinybert", [], "hidden"), ("tinybert", [], "attention"),
         ("revisited", ["revisited.match=gap:hidden_mse,last1:qkv_relation"], "qkv_relation"),
+        ("grain", ["grain.density=0.5", "grain.rank=0"], "hidden"),
     ],
 )  # fmt: skip
 def test_layers_come_nearer_to_the_teachers(deep, method, settings, loss):
