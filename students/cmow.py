@@ -32,7 +32,6 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from bench.errors import RequestError
 from bench.kind import Kind
 from bench.network import Network
 from bench.networks.words import Body, WordNetwork, WordSettings, checked, turned
@@ -51,6 +50,7 @@ class Product(Body):
     """Entries of a word's vector and matrices (B, L, W), one behind the other -> embedding (B, W)."""
 
     sides = 3
+    no_graph = "the product of its words is a tree, with as many levels as the text asks for"
 
     def __init__(self, form: str, side: int, settings: Cmow.Settings) -> None:
         super().__init__()
@@ -60,10 +60,6 @@ class Product(Body):
 
     def forward(self, words: Tensor, mask: Tensor) -> Tensor:
         """The same as the pooled states, at half the cost."""
-        if torch.compiler.is_exporting():
-            raise RequestError(
-                "a tree over words has as many levels as the text asks for, and an exported graph cannot"
-            )
         how: dict[str, Combine] = {"v": torch.add, "m": torch.matmul, "w": backwards}
         with torch.autocast(words.device.type, enabled=False):
             parts = self.read(words, mask)

@@ -151,6 +151,7 @@ class Body(nn.Module):
     state_width: int = 0  # S; 0: there are no states
     is_mean: bool = False  # nothing but the mean of the word vectors, for which other libraries have a module
     sides: int = 4  # widths of a compared pair
+    no_graph: str = ""  # why no graph of fixed operations computes this; empty: one does
 
     def states(self, words: Tensor, mask: Tensor) -> Tensor:
         """(B, L, S)"""
