@@ -152,7 +152,8 @@ def test_pairs_are_both_texts_their_product_and_their_difference():
     texts = [text for text in TEXTS if "cat" in text]
     given = list(zip(texts, reversed(texts), strict=True))
     network = build(data=task(given)).double()
-    assert isinstance(encoded := network.encode(given[:2]), PairArrays)
+    encoded = network.encode(given[:2])
+    assert isinstance(encoded, PairArrays)
     batch = encoded.batch(np.arange(2))
     rows, others = ([[g for g in row if g] for row in batch[n].tolist()] for n in ("input_ids", "second_ids"))
     assert np.allclose(network(batch, WANT).logits.detach(), by_hand(network, rows, others), atol=1e-12)
