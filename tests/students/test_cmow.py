@@ -12,9 +12,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from bench.errors import RequestError
-from bench.inputs import single
+from bench.inputs import Words, single
 from bench.kinds.classify import Classify
 from bench.kinds.embed import Embed
+from bench.kinds.tag import Tag
 from bench.measuring.counting import parameters
 from bench.networks.words import WordNetwork
 from bench.students.cmow import FORMS, Cmow, Product, fold, scan
@@ -182,6 +183,15 @@ def test_pairs_are_both_and_their_difference():
     assert torch.equal(found.embedding, torch.cat([first, second, (first - second).abs()], 1))
     assert not found.embedding[4, -27:].any()  # two of the same
     assert found.logits.shape == (5, 2)
+
+
+@ALL
+@torch.no_grad()
+def test_words_are_tagged_from_their_states(form):
+    pool = Words([tuple(text.split()) for text in TEXTS])
+    network = build(form, SimpleNamespace(goal=Tag(3), training_sets=("distil",), examples=lambda _: single(pool)))
+    found = network(network.encode(pool).batch(np.arange(len(pool))), frozenset({"logits"})).logits
+    assert found.shape == (5, 5, 3) and network.classify[-1].in_features == 1000
 
 
 def bert_sized() -> SimpleNamespace:

@@ -98,6 +98,18 @@ def test_a_texts_ngrams_are_those_of_scikit_learn(most, longest):
         assert names(ngrams, known, row) == Counter(g for g in analyse(text) if g in known)
 
 
+def test_blocks_in_another_order_change_the_ngrams_across_their_border_alone():
+    one, two = ([f"{letter}{n}" for n in range(9)] for letter in "ab")
+    ordered, turned = " ".join(one + two), " ".join(two + one)
+    known = most_frequent([ordered, turned], 4, 1000)
+    ngrams = Ngrams(known, 4)
+    first, second = (
+        names(ngrams, known, row) for row in ngrams.read(Texts([ordered, turned]), 99).batch(np.arange(2))["input_ids"]
+    )
+    for changed in (first - second, second - first):
+        assert len(changed) == 1 + 2 + 3 and all("a" in gram and "b" in gram for gram in changed)
+
+
 def test_counting_in_less_memory_finds_the_frequent_ones_and_stays_closed():
     whole, bounded = most_frequent(TEXTS, 4, 40), most_frequent(TEXTS, 4, 40, room=700)
     assert set(whole[:20]) <= set(bounded)
