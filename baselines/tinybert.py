@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch.nn.functional as F
 from pydantic import PositiveFloat, PositiveInt
@@ -31,6 +32,7 @@ from bench.errors import RequestError
 from bench.inputs import Batch, Examples
 from bench.losses import aligned, tail
 from bench.method import Losses, Method, Run, Stage
+from bench.networks import places
 from bench.signals import Signals
 
 
@@ -50,6 +52,13 @@ class Tinybert(Method):
         replicate: bool = False  # the official code's teacher, whose dropout is on, and weight of attention
         lr: PositiveFloat | None = None  # stage 1, constant; none: the architecture's; paper 5e-5
         prediction_lr: PositiveFloat | None = None  # stage 2; none: as stage 1; paper 1e-5 to 3e-5
+
+    @staticmethod
+    def content(settings: Settings) -> str:
+        if not settings.augment:
+            return ""
+        places.check(Path(settings.augment))
+        return places.content_key(Path(settings.augment))
 
     def __init__(self, settings: Settings, run: Run) -> None:
         super().__init__(settings, run)

@@ -140,6 +140,11 @@ class Method(nn.Module):
         return names
 
     @staticmethod
+    def content(settings: Any) -> str:
+        """Content key of the files that these settings name, for the run id; empty: they name none."""
+        return ""
+
+    @staticmethod
     def wanted(settings: Any) -> Sequence[Wanted]:
         """The runs that come first, in this order."""
         return ()

@@ -70,4 +70,5 @@ class Network(nn.Module):
 
     def embedding_parameters(self) -> int:
         """How many parameters are look-up tables: counted apart, because a forward pass reads few of their rows."""
-        return sum(p.numel() for m in self.modules() if isinstance(m, nn.Embedding) for p in m.parameters(False))
+        tables = (m for m in self.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag)))
+        return sum(p.numel() for m in tables for p in m.parameters(False))

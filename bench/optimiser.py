@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
+
+from bench.errors import RequestError
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,21 @@ class Optimiser:
     milestones: tuple[float, ...] = (0.5, 0.75)  # shares of the stage after which `step` divides the rate by 10
 
 
-def over(o: Optimiser, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
-    """The optimiser over these tensors, which may be none. AdamW decays matrices alone, as is usual for transformers;
-    SGD decays all (He et al. 2016). SparseAdam decays nothing."""
+def over(o: Optimiser, parameters: Sequence[Tensor], sparse: Set[Tensor] = frozenset()) -> list[torch.optim.Optimizer]:
+    """What moves these tensors, which may be none; those of `sparse` have sparse gradients, and SparseAdam moves the
+    rows of them that a batch has read, with the same rate. RequestError: the optimiser is SGD, whose momentum moves
+    every row."""
+    rows = [p for p in parameters if p in sparse]
+    if not rows or o.kind == "sparse_adam":
+        return [one(o, parameters)]
+    if o.kind == "sgd":
+        raise RequestError("a table with sparse gradients is moved by Adam, and this stage's optimiser is SGD")
+    return [one(o, [p for p in parameters if p not in sparse]), one(replace(o, kind="sparse_adam"), rows)]
+
+
+def one(o: Optimiser, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
+    """AdamW decays matrices alone, as is usual for transformers; SGD decays all (He et al. 2016). SparseAdam decays
+    nothing."""
     whole = [{"params": list(parameters)}]
     if o.kind == "sgd":
         return torch.optim.SGD(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from bench.network import Network
-from bench.networks.words import Body, WordNetwork, WordSettings, checked, max_over_time
+from bench.networks.words import Body, WordNetwork, WordSettings, checked, max_over_time, turned
 from bench.student import Student
 from bench.task import Task
 
@@ -55,13 +55,6 @@ class MaxBiLSTM(Body):
                 sides.append(turn(read, mask))
             states = torch.cat(sides, 2)
         return states
-
-
-def turned(x: Tensor, mask: Tensor) -> Tensor:
-    """(B, L, D), (B, L) bool -> (B, L, D): the real tokens of each row in reverse order, padding where it was."""
-    length, at = mask.sum(1, keepdim=True), torch.arange(x.shape[1], device=x.device)[None]
-    source = torch.where(at < length, length - 1 - at, at)
-    return x.gather(1, source[..., None].expand(-1, -1, x.shape[2]))
 
 
 class BiLSTM(Student):

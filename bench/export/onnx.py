@@ -83,8 +83,11 @@ def write(network: Network, output: str, folder: Path) -> None:
 
 
 def tokenizer_of(network: Network) -> tuple[Tokenizer, int]:
-    """The network's tokenizer, which cuts and pads by itself, and the id that it pads with."""
+    """The network's tokenizer, which cuts and pads by itself, and the id that it pads with. RequestError: no folder can
+    hold the student."""
     if isinstance(network, WordNetwork):
+        if network.body.no_graph:
+            raise RequestError(f"no ONNX graph holds this student: {network.body.no_graph}")
         tokenizer = network.tokens.portable(network.max_length)
         tokenizer.enable_padding(pad_id=network.tokens.pad)
         return tokenizer, network.tokens.pad

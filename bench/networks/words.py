@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from bench.data.tokens import Lists, TokenArrays, first_pieces, tokens
 from bench.errors import RequestError, unknown
 from bench.inputs import Texts, texts
+from bench.kind import Kind
 from bench.network import Network
 from bench.optimiser import Optimiser
 from bench.signals import Signals
@@ -149,6 +150,8 @@ class Body(nn.Module):
     width: int  # D
     state_width: int = 0  # S; 0: there are no states
     is_mean: bool = False  # nothing but the mean of the word vectors, for which other libraries have a module
+    sides: int = 4  # widths of a compared pair
+    no_graph: str = ""  # why no graph of fixed operations computes this; empty: one does
 
     def states(self, words: Tensor, mask: Tensor) -> Tensor:
         """(B, L, S)"""
@@ -160,6 +163,19 @@ class Body(nn.Module):
 
     def forward(self, words: Tensor, mask: Tensor) -> Tensor:
         return self.pool(self.states(words, mask), mask)
+
+    def compare(self, one: Tensor, other: Tensor) -> Tensor:
+        """The embeddings of a pair of texts, (B, D) each -> (B, sides D); Tang et al. 2019, arXiv:1903.12136, after
+        Conneau et al. 2017."""
+        return torch.cat([one, other, (one - other).abs(), one * other], 1)
+
+    def head(self, goal: Kind, width: int) -> nn.Module | None:
+        """From features (..., width) to the kind's outputs; none where features are judged as they are."""
+        return goal.head(width)
+
+    def start(self, table: Tensor) -> None:
+        """Give the word vectors (V, W) their first values."""
+        table.uniform_(-SPREAD, SPREAD)
 
 
 class WordNetwork(Network):
@@ -177,8 +193,8 @@ class WordNetwork(Network):
         self.table = nn.Embedding(self.tokens.size, body.word_width, padding_idx=self.tokens.pad)
         self.dropout = nn.Dropout(settings.dropout)
         self.body = body
-        self.width = body.width * (4 if self.goal.outputs and paired(task) else 1)
-        self.classify = self.goal.head(body.state_width if self.goal.feature == "states" else self.width)
+        self.width = body.width * (body.sides if self.goal.outputs and paired(task) else 1)
+        self.classify = body.head(self.goal, body.state_width if self.goal.feature == "states" else self.width)
         self.offers = frozenset({"embedding", self.goal.output} | ({"states"} if body.state_width else set()))
         if settings.embeddings == "teacher":
             self.origin = "teacher word embeddings"
@@ -187,7 +203,7 @@ class WordNetwork(Network):
     @torch.no_grad()
     def _start(self, teacher: Network | None) -> None:
         if self.origin == "random":
-            self.table.weight.uniform_(-SPREAD, SPREAD)
+            self.body.start(self.table.weight)
         else:
             self.table.weight.copy_(teacher_vectors(teacher, *self.table.weight.shape))
 
@@ -199,8 +215,8 @@ class WordNetwork(Network):
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
         found = self._read(batch["input_ids"], batch["attention_mask"], want)
         if "second_ids" in batch:
-            one, other = found.embedding, self._read(batch["second_ids"], batch["second_mask"], want).embedding
-            found["embedding"] = torch.cat([one, other, (one - other).abs(), one * other], 1)
+            other = self._read(batch["second_ids"], batch["second_mask"], want).embedding
+            found["embedding"] = self.body.compare(found.embedding, other)
         return self.goal.complete(found, self.classify, batch)
 
     def _read(self, ids: Tensor, mask: Tensor, want: frozenset[str]) -> Signals:
@@ -212,8 +228,7 @@ class WordNetwork(Network):
 
 
 class PairArrays:
-    """Pairs of texts, each read on its own: a reader of words compares what it made of both, [u, v, |u - v|, u v]
-    (Tang et al. 2019, arXiv:1903.12136, after Conneau et al. 2017)."""
+    """Pairs of texts, each read on its own: a reader of words compares what it made of both."""
 
     def __init__(self, first: TokenArrays, second: TokenArrays) -> None:
         self.first, self.second = first, second
@@ -243,6 +258,13 @@ def starts(encodings: Sequence[Any], sentences: Sequence[Sequence[str]], limit: 
 def max_over_time(x: Tensor, mask: Tensor) -> Tensor:
     """(B, L, D), (B, L) bool -> (B, D): the largest value of each feature where the mask holds."""
     return x.masked_fill(~mask[..., None], -torch.inf).amax(1)
+
+
+def turned(x: Tensor, mask: Tensor) -> Tensor:
+    """(B, L, D), (B, L) bool -> (B, L, D): the real tokens of each row in reverse order, padding where it was."""
+    length, at = mask.sum(1, keepdim=True), torch.arange(x.shape[1], device=x.device)[None]
+    source = torch.where(at < length, length - 1 - at, at)
+    return x.gather(1, source[..., None].expand(-1, -1, x.shape[2]))
 
 
 def checked(size: str, pattern: str, student: type[Student]) -> str:

@@ -155,7 +155,7 @@ def _specs(
         )
     name = f"{plugin.name}:{size}" if size else plugin.name
     identity = task.identity()
-    initial = student_class(build).initial(task)
+    initial, files = student_class(build).initial(task), method_class.content(settings)
     for seed in request.seeds:
         first = wanted_runs(request, task, place, method_class, settings, seed)
         helpers, starts = ([s.run_id for w, s in first if w.use == use] for use in ("teaches", "starts"))
@@ -170,7 +170,7 @@ def _specs(
                 "teacher": place.identity, "task": task.version,
                 "method": method.digest or method_class.version, "student": plugin.digest or student_class.version,
                 **({"kind": task.goal.version} if task.goal.version > 1 else {}),
-                **({"initial": initial} if initial else {}),
+                **({"initial": initial} if initial else {}), **({"files": files} if files else {}),
                 **({"assistants": helpers} if helpers else {}), **({"starts": starts} if starts else {}),
             },
         }  # fmt: skip

@@ -17,14 +17,25 @@ from bench.errors import BenchError
 def save(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
     """Write atomically: the old checkpoint stays until the new one is complete."""
     temporary = path.with_suffix(".partial")
-    contiguous = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}  # tied weights share storage
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(contiguous, temporary, metadata={"state": json.dumps(state)})
+        save_file(apart(tensors), temporary, metadata={"state": json.dumps(state)})
         temporary.replace(path)
     except Exception as error:  # safetensors raises its own type for a full disk
         temporary.unlink(missing_ok=True)
         raise BenchError(f"cannot write the checkpoint {path}: {error}") from error
+
+
+def apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same on the CPU. Those that share memory, as tied weights do, are copied, which the format asks for; no
+    others, as a table may take gigabytes."""
+    found, seen = {}, set[int]()
+    for name, tensor in tensors.items():
+        here = tensor.detach().cpu().contiguous()
+        place = here.untyped_storage().data_ptr()
+        found[name] = here.clone() if place in seen else here
+        seen.add(place)
+    return found
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

@@ -97,6 +97,7 @@ class Trainer:
             for name, mover in movers.items():
                 mover.load(checkpoint.without_prefix(f"optimiser {name}", kept))
             checkpoint.set_random_state(checkpoint.without_prefix("random", kept))
+            kept.clear()  # all of it is where it belongs
         else:
             torch.manual_seed(derived_seed(self.seed, "stage", self.progress.stage))
             self._judge(stage, {})
@@ -197,7 +198,7 @@ class Trainer:
         """Read dev, and keep this state if it is the best of the stage."""
         p = self.progress
         if stage.keep == "last":
-            self.best = self._copied()
+            self._keep()
             self.console(f"  {stage.name} {p.step}/{stage.updates}  {shown(losses)}")
             return
         score = processes.from_main(lambda: self.evaluate(self.student))
@@ -206,7 +207,7 @@ class Trainer:
         p.curve[-1]["dev"] = score
         if p.best is None or score > p.best:
             p.best = score
-            self.best = self._copied()
+            self._keep()
         self.console(f"  {stage.name} {p.step}/{stage.updates}  dev {score:.4f}  {shown(losses)}")
 
     def _modules(self) -> dict[str, nn.Module]:
@@ -221,8 +222,10 @@ class Trainer:
             found |= checkpoint.with_prefix(name, state)
         return found
 
-    def _copied(self) -> dict[str, Tensor]:
-        return {k: v.detach().clone() for k, v in self._state().items()}
+    def _keep(self) -> None:
+        """This state is the best; the one before goes first, as a table may take gigabytes."""
+        self.best = {}
+        self.best = {k: v.detach().clone() for k, v in self._state().items()}
 
     def _load(self, tensors: dict[str, Tensor]) -> None:
         for name, module in self._modules().items():
@@ -233,7 +236,7 @@ class Trainer:
             return
         tensors = self._state() | checkpoint.with_prefix("best", self.best)
         for name, mover in movers.items():
-            tensors |= checkpoint.with_prefix(f"optimiser {name}", checkpoint.optimiser_tensors(mover.optimiser))
+            tensors |= checkpoint.with_prefix(f"optimiser {name}", mover.tensors())
         tensors |= checkpoint.with_prefix("random", checkpoint.random_state())
         costs = {name: [teacher.forwards, teacher.seconds] for name, teacher in self.teachers.items()}
         checkpoint.save(self.path, tensors, asdict(self.progress) | {"teachers": costs})

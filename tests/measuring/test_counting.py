@@ -40,6 +40,14 @@ def test_parameters_of_published_shapes(name):
     assert found["active"] == exact - found["embedding"]
 
 
+def test_bags_of_vectors_are_look_up_tables():
+    network = bert(1, 12, 2, 16)
+    before = parameters(network)
+    network.table = torch.nn.EmbeddingBag(50, 3)
+    found = parameters(network)
+    assert found["embedding"] == before["embedding"] + 150 and found["active"] == before["active"]
+
+
 def test_parameters_of_distilbert():
     """66M: six layers of BERT-base without token types and pooler (Sanh et al. 2019, table 3)."""
     network = TransformerNetwork(DistilBertModel(DistilBertConfig()), [make_pooling("mean", 768)], None, 512, 768)

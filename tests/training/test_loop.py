@@ -69,7 +69,7 @@ def test_a_warm_up_is_a_share_of_its_stage_or_as_before_of_an_epoch():
         for step in range(3):
             layer(torch.ones(1, 1)).sum().backward()
             mover.move(step)
-            seen.append(mover.optimiser.param_groups[0]["lr"])
+            seen.append(mover.optimisers[0].param_groups[0]["lr"])
         assert seen == pytest.approx(rates)
 
 
@@ -177,3 +177,15 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_sentence(setting, tmp_path
 def test_examples_digest_knows_boundaries():
     pools = [Examples(texts, np.zeros((2, 1), int)) for texts in (["ab", "c"], ["a", "bc"])]
     assert pools[0].digest != pools[1].digest
+
+
+def test_a_checkpoint_copies_what_shares_memory_and_nothing_else(tmp_path):
+    """A table of a million rows is not held twice while it is written."""
+    table, tied = torch.randn(6, 2), torch.nn.Linear(2, 6)
+    given = {"table": table, "one": tied.weight, "other": tied.weight, "part": table[2:4]}
+    found = checkpoint.apart(given)
+    assert found["table"].data_ptr() == table.data_ptr() and found["one"].data_ptr() == tied.weight.data_ptr()
+    assert found["other"].data_ptr() != tied.weight.data_ptr()
+    checkpoint.save(tmp_path / "c.safetensors", given, {})
+    tensors, _ = checkpoint.load(tmp_path / "c.safetensors")
+    assert all(torch.equal(tensors[name], given[name]) for name in given)

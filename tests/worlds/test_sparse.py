@@ -38,6 +38,18 @@ def test_rows_of_words_that_were_not_read_stay(tmp_path: Path) -> None:
     assert 0 < int(moved.sum()) < len(moved) / 2
 
 
+@pytest.mark.parametrize("method", ["finetune", "kd", "sparse"])
+def test_any_method_moves_a_sparse_table_and_a_resumed_run_is_the_same(
+    method: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spec = planned(TOY, method, "dan:800x8", TEACHER, "lr=0.05")
+    whole = trained(spec, tmp_path / "whole")
+    first = build_student(spec, whole.teacher)
+    moved = (first.table.weight != whole.student.table.weight).any(1)
+    assert 0 < int(moved.sum()) < len(moved)
+    assert alike(whole, interrupted(spec, tmp_path / "parts", monkeypatch))
+
+
 def test_a_run_leaves_a_sound_record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     record = carried(planned(TOY, world("two_movers"), STUDENT, TEACHER), tmp_path)
     assert record.efficiency.parameters.embedding == 8 * (record.efficiency.parameters.embedding // 8) > 0
