@@ -200,13 +200,19 @@ class As2(LabelledTask):
         both = (self.splits.dev, *self.splits.test.values())
         return digest_texts([super().identity(), *(repr(data.lengths.tolist()) for data in both)])  # type: ignore[attr-defined]
 
+    def sizes(self) -> dict[str, int]:
+        """Pairs of training, questions of dev and test, and the sentences of these."""
+        parts = {"dev": self.splits.dev, "test": self.splits.test[self.dataset]}
+        questions = {part: len(data.lengths) for part, data in parts.items()}  # type: ignore[attr-defined]
+        sentences = {f"{part} sentences": len(data) for part, data in parts.items()}
+        return {"train": len(self.splits.train)} | questions | {self.dataset: questions["test"]} | sentences
+
     def card(self) -> Card:
         kept, form = MODES[self.form.mode], self.form
         left = {part: sum(not kept(q) for q in self.questions[part]) for part in ("dev", "test")}
-        used = {part: len(self.questions[part]) - left[part] for part in left}
-        hub = self.source.kind == "hub"
+        sizes, hub = self.sizes(), self.source.kind == "hub"
         return Card(
-            title=f"Answer selection: {self.dataset} ({form.mode} mode, {used['test']} test questions)",
+            title=f"Answer selection: {self.dataset} ({form.mode} mode, {sizes['test']} test questions)",
             source=f"Hugging Face Hub: {HUB[0]}" if hub else "directory in the official layout",
             revision=HUB[1] if hub else "as given; its fingerprint is recorded",
             licence=form.licence,
@@ -216,7 +222,7 @@ class As2(LabelledTask):
                 "dev": f"questions {MEANINGS[form.mode]} of the official dev set",
                 "test": f"questions {MEANINGS[form.mode]} of the {form.test}",
             },
-            sizes=self.sizes() | {f"{part} questions": count for part, count in used.items()},
+            sizes=sizes,
             notes=(
                 f"mode {form.mode}: {left['dev']} questions of dev and {left['test']} of test are left out; scores of "
                 "two modes may not be compared",
