@@ -149,6 +149,12 @@ class Method(nn.Module):
         """The runs that come first, in this order."""
         return ()
 
+    @staticmethod
+    def teachers(settings: Any) -> Sequence[str]:
+        """Models that teach beside the run's own, each as `--teacher` takes it, which is its name in roles too:
+        `MODEL~1` is taught with seed 1, `teacher~1` is the run's own taught so."""
+        return ()
+
     def recipe(self, **changes: Any) -> Optimiser:
         """The optimiser: of the kind of task or of the student's architecture, with the rate of `--set lr`.
 

@@ -164,6 +164,10 @@ class Task(ABC):
     def predict(self, outputs: Any, split: str) -> Predictions:
         """What the kind decoded of each of `inputs(split)` -> predictions beside their gold values."""
 
+    def doubt(self, outputs: Any) -> str:
+        """Why a teacher of which the kind decoded these `outputs` over dev does not fit the data; empty: it does."""
+        return self.goal.doubt(list(self.predict(outputs, "dev").values()))
+
     @staticmethod
     @abstractmethod
     def score(predictions: Predictions) -> Scores:

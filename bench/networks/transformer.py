@@ -23,7 +23,7 @@ from bench.networks.places import Place, check
 from bench.signals import Signals
 
 POOLINGS = ("mean", "cls", "max", "pooler")
-READ = ("input_ids", "attention_mask", "token_type_ids")  # of a batch, by the models of the library
+READ = ("input_ids", "inputs_embeds", "attention_mask", "token_type_ids")  # of a batch, by the models of the library
 TRANSFORMER = frozenset({"states", "hidden", "attention_scores", "queries", "keys", "values"})
 
 

@@ -66,7 +66,8 @@ def leave_record(
     spec: Spec, d: Distilled, results: Path, console: Console, started: str, cores: int | None = None
 ) -> Path:
     """Keep the student, evaluate it on test, measure it, and write the record; returns its path."""
-    teach.publish(spec.place, results)
+    for place in [spec.place, *spec.others.values()]:
+        teach.publish(place, results)
     weights = weights_of(spec)
     checkpoint.save(
         weights, d.student.state_dict(), {"spec": dict(spec.values), "blueprint": d.student.blueprint()}
@@ -89,7 +90,8 @@ def distil(spec: Spec, folder: Path, device: torch.device, console: Console) -> 
     teachers = make_teachers(spec, device, console)
     teacher = teachers["teacher"]
     dev = Evaluation(spec.task, "dev")
-    check_teacher(spec, teacher, dev)
+    for each in [teacher, *(teachers[name] for name in spec.others)]:
+        check_teacher(spec, each, dev)
     student = from_starts(spec, build_student(spec, teacher), device, console)
     if student.reads_targets:
         raise RequestError(f"{spec.values['student']} is told the answers: it can teach, and be no student")
@@ -165,10 +167,11 @@ def make_teacher(spec: Spec, device: torch.device, console: Console, place: Plac
 
 
 def make_teachers(spec: Spec, device: torch.device, console: Console) -> dict[str, Teacher]:
-    """Who may teach, by name: the run's own teacher, and the runs that it wants as teachers."""
+    """Who may teach, by name: the run's own teacher, others that the method names, and the runs that it wants."""
     own = {"teacher": make_teacher(spec, device, console)}
     wanted = {w.name: run_place(s) for w, s in spec.wanted if w.use == "teaches"}
-    return own | {name: make_teacher(spec, device, console, place) for name, place in wanted.items()}
+    others = {**spec.others, **wanted}
+    return own | {name: make_teacher(spec, device, console, place) for name, place in others.items()}
 
 
 def check_teacher(spec: Spec, teacher: Teacher, dev: Evaluation) -> None:
@@ -176,7 +179,7 @@ def check_teacher(spec: Spec, teacher: Teacher, dev: Evaluation) -> None:
     outputs = dev.of_teacher(teacher)
     if outputs is None:
         return
-    doubt = spec.task.goal.doubt(list(dev.predictions(outputs).values()))
+    doubt = spec.task.doubt(outputs)
     if doubt:
         raise RequestError(f"the teacher {teacher.place.name} {doubt}")
 

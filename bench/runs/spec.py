@@ -59,6 +59,7 @@ class Spec:
     place: places.Place
     seed: int
     wanted: Wants = ()  # runs that have to be carried out first
+    others: Mapping[str, places.Place] = dataclasses.field(default_factory=dict)  # that teach beside its own teacher
 
     @property
     def run_id(self) -> str:
@@ -156,6 +157,7 @@ def _specs(
     name = f"{plugin.name}:{size}" if size else plugin.name
     identity = task.identity()
     initial, files = student_class(build).initial(task), method_class.content(settings)
+    others = {reference: plans.locate(reference, task, place) for reference in method_class.teachers(settings)}
     for seed in request.seeds:
         first = wanted_runs(request, task, place, method_class, settings, seed)
         helpers, starts = ([s.run_id for w, s in first if w.use == use] for use in ("teaches", "starts"))
@@ -171,10 +173,11 @@ def _specs(
                 "method": method.digest or method_class.version, "student": plugin.digest or student_class.version,
                 **({"kind": task.goal.version} if task.goal.version > 1 else {}),
                 **({"initial": initial} if initial else {}), **({"files": files} if files else {}),
+                **({"teachers": [other.identity for other in others.values()]} if others else {}),
                 **({"assistants": helpers} if helpers else {}), **({"starts": starts} if starts else {}),
             },
         }  # fmt: skip
-        yield Spec(values, task, task.track, method, settings, plugin, build, size, place, seed, first)
+        yield Spec(values, task, task.track, method, settings, plugin, build, size, place, seed, first, others)
 
 
 def wanted_runs(

@@ -31,7 +31,7 @@ from bench.records.schemas import Taught
 from bench.runs import recording
 from bench.signals import Signals
 from bench.store import folders
-from bench.teachers.plans import SEED, Plan
+from bench.teachers.plans import Plan
 from bench.training import checkpoint
 from bench.training.evaluation import Evaluation
 from bench.training.loop import Trainer
@@ -71,7 +71,7 @@ def teach(plan: Plan, network: Network, device: torch.device, console: Console) 
     started, task = now(), plan.task
     console(f"  teaching {plan.name} on {task.name}")
     folders.make_folder(plan.folder)
-    run = Run(task, task.track, network.width, network.width, SEED, network.optimiser)
+    run = Run(task, task.track, network.width, network.width, plan.seed, network.optimiser)
     dev = Evaluation(task, "dev")
     path = plan.folder / "checkpoint.safetensors"
     trainer = Trainer(network, Supervised(None, run), {}, lambda n: dev.score(dev.outputs(n)), path, console, device)
@@ -79,7 +79,7 @@ def teach(plan: Plan, network: Network, device: torch.device, console: Console) 
     checkpoint.save(plan.weights, network.state_dict(), {"model": plan.name})
     record = Taught(
         schema_=1, key=plan.key, model=plan.name, origin=network.origin, task=task.name,
-        track=task.track_name, seed=SEED, data=recording.data(task),
+        track=task.track_name, seed=plan.seed, data=recording.data(task),
         settings={"track": asdict(task.track), "optimiser": asdict(network.optimiser)},
         parameters=parameters(network), dev=dev.score(dev.outputs(network)), metric=task.main_metric,
         told=network.reads_targets,

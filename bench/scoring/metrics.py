@@ -8,12 +8,13 @@ from bench.scoring.correlation import Pearson, Spearman
 from bench.scoring.counts import F1, Accuracy, MacroF1, Mcc
 from bench.scoring.entities import Entities, TypeF1
 from bench.scoring.metric import Metric
-from bench.scoring.ranking import AveragePrecision, Ndcg, Recall, ReciprocalRank
+from bench.scoring.ranking import AveragePrecision, Ndcg, Precision, Recall, ReciprocalRank
 
 CUT: dict[str, Callable[[int], Metric]] = {
     "map": AveragePrecision,
     "mrr": ReciprocalRank,
     "ndcg": Ndcg,
+    "precision": Precision,
     "recall": Recall,
 }
 DEPTHS = range(1, 1001)  # `ndcg@10` is `ndcg` of the 10 documents ranked highest

@@ -1,4 +1,4 @@
-"""Ranked lists of documents: MRR, nDCG, recall and MAP, each the mean over queries of what trec_eval computes.
+"""Ranked lists of documents: MRR, nDCG, precision, recall and MAP, each a mean over queries of what trec_eval computes.
 
 The defaults are those of ir-measures, which asks trec_eval: a document is relevant from grade 1 on; nDCG's gain is the
 grade itself and not 2^grade - 1, over log2(1 + rank); documents of equal scores come by their number, highest first (so
@@ -49,6 +49,13 @@ class ReciprocalRank(RankingMetric):
         found = np.zeros(len(gold))
         np.maximum.at(found, query[grade >= 1], 1 / rank[grade >= 1])
         return found
+
+
+class Precision(RankingMetric):
+    """Relevant documents among the first `depth` / depth, however few there are."""
+
+    def of_ranks(self, query: np.ndarray, rank: np.ndarray, grade: np.ndarray, gold: Ragged) -> np.ndarray:
+        return ratio(np.bincount(query, grade >= 1, len(gold)), self.depth or 0)
 
 
 class Ndcg(RankingMetric):

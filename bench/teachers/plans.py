@@ -5,6 +5,7 @@ What has to be taught first is known by a key before it is there, and is taught 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 
 from bench.base.seeds import derived_seed
+from bench.errors import RequestError
 from bench.network import Network
 from bench.networks import places
 from bench.networks.places import Place
@@ -22,6 +24,8 @@ from bench.task import Task, said
 
 VERSION = 1  # raise it when the same teacher would be taught otherwise
 SEED = 0
+OWN = "teacher"  # in a method's list of teachers: the run's own
+RESEEDED = re.compile(r"(.+)~(\d{1,9})")  # MODEL~SEED
 # settings of a track that do not change how its teacher is taught
 OF_STUDENT = ("signals", "precision")
 
@@ -33,18 +37,20 @@ class Plan:
     model: str  # as it was asked for
     task: Task
     base: Place | None  # the encoder; None: a student's shape
+    seed: int = SEED
 
     @property
     def name(self) -> str:
         """What records call it: a shape by its family's name, wherever that lies."""
-        return self.model if self.base else shape_name(self.model)
+        name = self.model if self.base else shape_name(self.model)
+        return name if self.seed == SEED else f"{name}~{self.seed}"
 
     @property
     def key(self) -> str:
-        model = self.base.identity if self.base else [self.name, version_of(self.model)]
+        model = self.base.identity if self.base else [shape_name(self.model), version_of(self.model)]
         data = [self.task.name, self.task.version, self.task.identity()]
         kind = {"kind": self.task.goal.version} if self.task.goal.version > 1 else {}
-        return folders.content_key(model=model, data=data, track=self.track, seed=SEED, version=VERSION, **kind)
+        return folders.content_key(model=model, data=data, track=self.track, seed=self.seed, version=VERSION, **kind)
 
     @property
     def track(self) -> dict[str, Any]:
@@ -64,7 +70,7 @@ class Plan:
 
     def network(self) -> Network:
         """The network with its first weights."""
-        torch.manual_seed(derived_seed(SEED, "teacher"))
+        torch.manual_seed(derived_seed(self.seed, "teacher"))
         if self.base:
             network: Network = load_model(self.base, self.task.goal, new_head=True)
             network.origin = self.base.identity
@@ -73,14 +79,28 @@ class Plan:
         return family.build(size, self.task, None)
 
 
-def locate(reference: str, task: Task) -> Place:
-    """A teacher for the task: a ready model, an encoder that will be fine-tuned, or a student's shape, `resnet:20`."""
+def locate(reference: str, task: Task, own: Place | None = None) -> Place:
+    """A teacher for the task: a ready model, an encoder that will be fine-tuned, or a student's shape, `resnet:20`.
+
+    `MODEL~1` is taught with seed 1 in place of 0. `teacher` is the run's `own`, where there is one.
+    """
+    if seeded := RESEEDED.fullmatch(reference):
+        return reseeded(locate(seeded[1], task, own), int(seeded[2]))
+    if own and reference == OWN:
+        return own
     if is_shape(reference):
         return taught(Plan(reference, task, None))
     place = places.locate(reference, task)
     if not task.goal.auto or places.has_head(place, task.goal):
         return place
     return taught(Plan(reference, task, place))
+
+
+def reseeded(place: Place, seed: int) -> Place:
+    """The same teacher, taught with another seed. RequestError: it is not taught."""
+    if not isinstance(place.origin, Plan):
+        raise RequestError(f"{place.name} solves the task as it is: there is no seed to teach it with")
+    return taught(replace(place.origin, seed=seed))
 
 
 def is_shape(reference: str) -> bool:

@@ -145,8 +145,7 @@ def test_an_ensemble_of_one_is_takd_value_and_gradient():
 
 def chooser(gold, *logits):
     """An ensemble of these assistants, whose weights are chosen on these labels."""
-    judged = lambda p, split: {split: {"prediction": p.astype(np.float32), "gold": gold}}  # noqa: E731
-    task = SimpleNamespace(predict=judged, kind="classify", goal=Classify(C))
+    task = SimpleNamespace(answers=lambda: gold, kind="classify", goal=Classify(C))
     run = Run(
         task, Track(updates=2, batch_size=B), D, D, 0, dev_outputs=lambda name: logits[int(name.split()[-1])],
         dev_score=lambda p: float((p.argmax(1) == gold).mean()),

@@ -82,3 +82,10 @@ def test_names_that_are_no_metric(name):
     assert METRICS.get(name) is None
     with pytest.raises(KeyError):
         METRICS[name]
+
+
+def test_precision_is_of_as_many_as_are_asked_for():
+    """Of ranked 5, 7, 9 the relevant are 5 and 9; trec_eval divides by the depth, however few there are."""
+    found, gold = rows([[(5, 0.9), (7, 0.5), (9, 0.1)]]), rows([[(5, 2), (9, 1), (4, 3)]])
+    expected = {"precision@1": 1, "precision@2": 1 / 2, "precision@3": 2 / 3, "precision@5": 2 / 5}
+    assert {name: METRICS[name].value(found, gold) for name in expected} == pytest.approx(expected)

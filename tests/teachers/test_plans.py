@@ -152,3 +152,56 @@ def test_an_assistant_is_a_run_of_its_own_and_is_reused(tmp_path, monkeypatch):
     assert checkpoint.load(kept) is not None
     record = disk.read(disk.path_of(tmp_path / "results", second.values, second.run_id))
     assert record.teacher.name == "kd/bow:6" and record.spec["method"] == "kd"
+
+
+def test_another_seed_is_another_teacher_of_the_same_model(taught, tmp_path):
+    place = plans.locate("bow:8~1", task())
+    assert (place.name, place.origin.seed, plans.locate("bow:8~0", task()).identity) == (
+        "bow:8~1",
+        1,
+        taught[0].identity,
+    )
+    assert place.identity != taught[0].identity
+    network = teach.ensure(place.origin, CPU, QUIET)
+    assert any(not torch.equal(a, b) for a, b in zip(network.parameters(), taught[1].parameters(), strict=True))
+    record = disk.read_teacher(teach.publish(place, tmp_path))
+    assert (record.model, record.seed) == ("bow:8~1", 1)
+
+
+def test_the_runs_own_teacher_is_known_by_its_role(taught, teacher, tmp_path):
+    own = taught[0]
+    assert plans.locate("teacher", task(), own) is own
+    assert plans.locate("teacher~2", task(), own).identity == plans.locate("bow:8~2", task()).identity
+    ready = places.Place("ready", "ready", "", tmp_path)
+    with pytest.raises(RequestError, match="ready solves the task as it is: there is no seed to teach it with"):
+        plans.locate("teacher~1", task(), ready)
+
+
+def test_other_models_teach_beside_the_runs_own(tmp_path):
+    """A method names them; each is taught, is checked, is part of the run's id, and leaves its own record."""
+    (tmp_path / "several.py").write_text(
+        "from bench.method import Method\n\n\n"
+        "class Several(Method):\n"
+        '    needs = {"logits"}\n\n'
+        "    @staticmethod\n"
+        "    def teachers(settings):\n"
+        '        return ["bow:4", "teacher~1"]\n\n'
+        "    def stages(self):\n"
+        '        names = ["teacher", "bow:4", "teacher~1"]\n'
+        '        yield self.stage("several", self.loss, updates=4, needs=self.needs, teacher=names)\n\n'
+        "    def loss(self, student, teachers, batch):\n"
+        "        first, *others = [t.logits for t in teachers]\n"
+        "        assert all(not first.equal(other) for other in others)\n"
+        "        return {str(n): self.goal.match(*self.goal.pair(student, t, batch)) for n, t in enumerate(teachers)}\n"
+    )
+    request = Request([TOY], [str(tmp_path / "several.py")], ["bow:8"], teacher="bow:8")
+    (spec,) = resolve(request)
+    known = [plans.locate(name, spec.task).identity for name in ("bow:4", "bow:8~1")]
+    assert spec.values["versions"]["teachers"] == known
+    with brief_clock():
+        outcomes, status = run_all([spec], tmp_path / "results", "cpu", QUIET)
+    assert status == 0, outcomes[0]["error"]
+    models = {disk.read_teacher(path).model for path in (tmp_path / "results/teachers").glob("*.json")}
+    assert models == {"bow:8", "bow:4", "bow:8~1"}
+    record = disk.read(disk.path_of(tmp_path / "results", spec.values, spec.run_id))
+    assert record.cost.teacher_forwards + record.cost.teacher_forwards_reused == 3 * 96
