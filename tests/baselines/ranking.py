@@ -45,7 +45,7 @@ def collection(folder: Path) -> Path:
     return write_beir(folder / "scifact", documents=60, queries=40, train=train, dev=dev, test=test).parent
 
 
-def planned(data: Path, method: str, student: str, teacher: Path, *settings: str, updates: int = 24) -> Spec:
+def planned(data: Path, method: str, student: str, teacher: Path | str, *settings: str, updates: int = 24) -> Spec:
     """The run of such a command on the small collection."""
     small = (f"updates={updates}", "batch_size=8", "evaluations=2", "max_length=16", *settings)
     request = Request(("retrieval/scifact",), (method,), (student,), str(teacher), "lite", (0,), data, small)
