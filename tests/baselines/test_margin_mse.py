@@ -73,5 +73,5 @@ def test_a_student_of_another_width_comes_near_to_its_teachers_margins(kind, tmp
     spec = planned(collection(tmp_path), "margin_mse", "bert:2x32x4", "all-MiniLM-L6-v2", *settings)
     found = trained(spec, tmp_path / "run")
     losses = [point["losses"]["margins"] for point in found.trainer.progress.curve if point["losses"]]
-    assert np.mean(losses[-8:]) < 0.6 * np.mean(losses[:8])
+    assert np.mean(losses[-8:]) < 0.8 * np.mean(losses[:8])
     assert kind == "cosine" or risen(found) > 0.1
