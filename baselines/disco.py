@@ -4,6 +4,7 @@
         keys K = [v_1 .. v_B ; queue]      logits_ij = alpha cos(u_i, K_j)      L = mean_i CE(target i, logits_i)
         alpha = exp(theta), theta learnable from 1; the queue holds the newest earlier teacher embeddings, unit-norm
     Stage 2, contrastive, NLI triplets (dropout pairs where there are none):   bench.losses.Contrast
+             where candidates are ranked, the supervised loss of that kind, which is contrastive too
 
 Gao et al. 2021, https://arxiv.org/abs/2112.05638; hyper-parameters from its official code, `caskcsg/sentemb`.
 Negatives are teacher embeddings only. W is thrown away: evaluation and stage 2 use the student's own embedding. The
@@ -38,7 +39,7 @@ class Disco(Method):
     title = "DisCo (contrastive knowledge distillation)"
     citation = "Gao, Wu, Wang, Wang, Zang, Wang, Hu. arXiv:2112.05638"
     needs = frozenset({"embedding"})
-    kinds = frozenset({"embed"})
+    kinds = frozenset({"embed", "rank"})
 
     @dataclass(frozen=True)
     class Settings:
@@ -56,7 +57,8 @@ class Disco(Method):
         needed = settings.projection == "always" or run.student_width != run.teacher_width
         self.project = nn.Linear(run.student_width, run.teacher_width) if needed else nn.Identity()
         self.theta = nn.Parameter(torch.tensor(settings.theta))
-        self.queue = Queue(min(settings.queue, run.track.updates * run.track.batch_size), run.teacher_width)
+        pushed = run.track.updates * run.track.batch_size * columns(run)
+        self.queue = Queue(min(settings.queue, pushed), run.teacher_width)
         self.objective = run.task.objective()
 
     def stages(self) -> Iterable[Stage]:
@@ -75,6 +77,11 @@ class Disco(Method):
 
     def contrast(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         return self.objective(student, batch)
+
+
+def columns(run: Run) -> int:
+    """Inputs of an example of the first stage."""
+    return run.task.examples("distil").groups.shape[1]
 
 
 def ckd_loss(u: Tensor, v: Tensor, queue: Tensor, alpha: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """No distillation: the student learns the task's own supervised objective, without a teacher.
 
     L = CE(y, z) for classification; for sentence embeddings the contrastive loss on NLI triplets, or on pairs that
-    differ by dropout where a track has no triplets (Gao et al. 2021, https://arxiv.org/abs/2104.08821)
+    differ by dropout where a track has no triplets (Gao et al. 2021, https://arxiv.org/abs/2104.08821); for ranking
+    the same over hard negatives and the batch's other candidates (Karpukhin et al. 2020, arXiv:2004.04906)
 
 The zero line of every comparison: same student initialisation, same number of updates, no teacher signal.
 """

@@ -9,6 +9,9 @@ Distributions (classes, tags, ranked candidates), z logits (N, C), tau a tempera
     soft_ce   mean_b -softmax(z_T / tau) . log softmax(z_S / tau), no labels and no tau^2 (TextBrewer, GRAIN)
     logits    mean over B and C of (z_S - z_T)^2, no labels (Ba & Caruana 2014)
 
+Where candidates are ranked, hinton with `alpha=1` is listwise distillation, the DistillKLDivLoss of
+sentence-transformers; soft_ce is its cross-entropy form, whose gradient is the same at temperature 1.
+
 Values: (1 - alpha) (z_S - y)^2 + alpha (z_S - z_T)^2 in every form, as a softmax over one output is constant.
 Where a training set has no labels, the teacher's part is all, with weight 1.
 

@@ -43,6 +43,7 @@ SIGNALS = {
     "embedding": Signal("B D"),  # of an input; in a classifier what its last layer reads
     "states": Signal("B L D"),  # of the last layer
     "hidden": Signal("B L D", layers=True),  # index 0 is the embedding output
+    "pooled": Signal("B D", layers=True),  # the embedding that each of `hidden` would make
     "maps": Signal("B C Y X", layers=True),  # of a convolutional network, after the stem and after each stage
     "attention_scores": Signal("B H L L", layers=True),  # before softmax; 0 where the key is padding
     "queries": Signal("B H L D", layers=True),

@@ -28,7 +28,7 @@ LAYER = re.compile(r"^(.*layer\.)(\d+)(\..*)$")  # encoder.layer.3.attention...,
 class Bert(Student):
     """The teacher's architecture with fewer layers or another width (TinyBERT, MiniLM, DistilBERT shapes)."""
 
-    offers = {"embedding", "states", "hidden", "attention_scores", "queries", "keys", "values"}
+    offers = {"embedding", "states", "hidden", "pooled", "attention_scores", "queries", "keys", "values"}
     sizes = "LAYERS[xWIDTH[xHEADS[xFEED-FORWARD]]], as in 3, 4x312, 2x128x2, 4x312x12x1200"
     default = "3"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from bench.inputs import Batch
@@ -19,18 +18,26 @@ class Rank(Kind):
 
     An example is a group (query, candidate 1 ... K), K >= 1, and its labels are grades (B, K), 0 the least.
 
-        s_bk = 20 cos(q_b, c_bk)        L = mean_b -sum_k g_bk / sum_j g_bj . log softmax_k(s_b)
+        s_bk = 20 cos(q_b, c_bk)        L = mean_b -sum_k g_bk / sum_j g_bj . log softmax(s_b)_k
 
-    Plain distillation is thereby the listwise KL over the candidates (DistillKLDivLoss of sentence-transformers).
+    The softmax of L is over all candidates of the batch: a query's own, and those of the others, which count as not
+    relevant (in-batch beside hard negatives: DPR, and that loss of sentence-transformers). As there, one that stands in
+    two groups is not told apart. Plain distillation is the listwise KL over the own candidates (DistillKLDivLoss).
     """
 
     output = "embedding"
     pipeline = "sentence-similarity"
+    version = 2
 
     def scores(self, signals: Signals, batch: Batch) -> Tensor:
         """(B, K) of each query and its candidates."""
         query, *candidates = batch.split(unit(signals.embedding))
         return SCALE * torch.einsum("bd,bkd->bk", query, torch.stack(candidates, 1))
+
+    def batch_scores(self, signals: Signals, batch: Batch) -> Tensor:
+        """(B, K B) of each query and all candidates of the batch; candidate k of query b is column k B + b."""
+        query, candidates = unit(signals.embedding).tensor_split([len(batch.rows)])
+        return SCALE * query @ candidates.T
 
     def pair(self, student: Signals, teacher: Signals, batch: Batch) -> tuple[Tensor, Tensor]:
         """The scores of both, (B, K); their vectors may differ in width."""
@@ -44,4 +51,5 @@ class Rank(Kind):
         """Softmax cross-entropy with the grades' shares; a group without a relevant candidate adds 0."""
         grades = batch.labels.clamp(min=0)
         shares = grades / grades.sum(1, keepdim=True).clamp(min=torch.finfo(grades.dtype).tiny)
-        return F.cross_entropy(self.scores(student, batch), shares)
+        total = self.batch_scores(student, batch).logsumexp(1, keepdim=True)
+        return (shares * (total - self.scores(student, batch))).sum(1).mean()

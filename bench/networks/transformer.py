@@ -37,7 +37,7 @@ class Pooler(nn.Module):
 class TransformerNetwork(Network):
     """Backbone (a transformers model) and head (sentence-transformers modules: pooling, dense, normalisation)."""
 
-    offers = TRANSFORMER | {"embedding"}
+    offers = TRANSFORMER | {"embedding", "pooled"}
     plan: Mapping[str, Any] = {}  # of what was taken from it (`bench.networks.pruned`); empty: it is whole
 
     def __init__(self, backbone: Any, head: Sequence[nn.Module], tokenizer: Any, max_length: int, width: int) -> None:
@@ -64,14 +64,20 @@ class TransformerNetwork(Network):
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
         out, found = run(self.backbone, batch, want)
-        features = {"token_embeddings": out.last_hidden_state, "attention_mask": batch["attention_mask"]}
-        if getattr(out, "pooler_output", None) is not None:
-            features["pooler_output"] = out.pooler_output
         if "embedding" in want:
-            for module in self.head:
-                features = module(features)
-        states = out.last_hidden_state if "states" in want else None
-        return Signals(found, embedding=features.get("sentence_embedding"), states=states)
+            found["embedding"] = self.embed(out.last_hidden_state, batch, getattr(out, "pooler_output", None))
+        if "pooled" in want:
+            found["pooled"] = tuple(self.embed(tokens, batch) for tokens in out.hidden_states)
+        return Signals(found, states=out.last_hidden_state if "states" in want else None)
+
+    def embed(self, tokens: Tensor, batch: dict[str, Tensor], pooler_output: Tensor | None = None) -> Tensor:
+        """What the head makes of token vectors (B, L, D); `pooler_output`: the backbone's of them, where it has it."""
+        features = {"token_embeddings": tokens, "attention_mask": batch["attention_mask"]}
+        if any(isinstance(module, Pooler) for module in self.head):
+            features["pooler_output"] = self.backbone.pooler(tokens) if pooler_output is None else pooler_output
+        for module in self.head:
+            features = module(features)
+        return features["sentence_embedding"]
 
 
 class TransformerClassifier(Network):
@@ -128,7 +134,7 @@ def run(model: Any, batch: dict[str, Tensor], want: frozenset[str]) -> tuple[Any
     read = {name: batch[name] for name in READ if name in batch}
     inputs = prepared(model, read) if torch.is_grad_enabled() else read
     with taps as noted:
-        out = model(**inputs, output_hidden_states="hidden" in want)
+        out = model(**inputs, output_hidden_states=bool(want & {"hidden", "pooled"}))
     found: dict[str, Any] = attention.signals(noted, want, batch["attention_mask"])
     found["mask"] = batch["attention_mask"]
     if "hidden" in want:

@@ -45,8 +45,9 @@ def readers(reads: str) -> list[Declared]:
 
 
 def offered(students: Iterable[Declared], output: str, feature: str) -> set[str]:
-    """What networks of these students expose: their bodies' signals, and logits where the kind has a head. One that
-    reads a feature of another sort makes no embedding of the input."""
-    signals = {name for student in students for name in student.get("offers", ())}
+    """What networks of these students expose: their bodies' signals, logits where the kind has a head, and each layer's
+    embedding where it has none. One that reads a feature of another sort makes no embedding of the input."""
+    signals = {name for student in students for name in student.get("offers", ())} | {output}
     heads = {name for name in signals if name.partition(".")[0] == "logits"}
-    return (signals | {output}) - (heads if output != "logits" else set()) - ({"embedding"} - {output, feature})
+    absent = heads if output != "logits" else {"pooled"}
+    return signals - absent - ({"embedding"} - {output, feature})

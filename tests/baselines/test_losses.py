@@ -9,7 +9,7 @@ import torch
 
 from bench.baselines.disco import Disco, Queue, ckd_loss
 from bench.baselines.kd import Kd
-from bench.inputs import Batch
+from bench.inputs import Batch, Examples
 from bench.kinds.embed import Embed
 from bench.losses import Contrast
 from bench.method import Run
@@ -121,8 +121,9 @@ def test_contrast_value_and_gradients(columns):
     assert objective.scale.grad.item() == pytest.approx(slope, abs=1e-6)  # beta is learnable and linear
 
 
-def make(cls, student_width=5, teacher_width=5, **settings):
-    task = SimpleNamespace(objective=Contrast, kind="embed", goal=Embed())
+def make(cls, student_width=5, teacher_width=5, columns=1, **settings):
+    examples = lambda purpose: Examples(["x"] * columns, np.arange(columns)[None])  # noqa: E731
+    task = SimpleNamespace(objective=Contrast, kind="embed", goal=Embed(), examples=examples)
     track = Track(updates=10, batch_size=4)
     return cls(cls.Settings(**settings), Run(task, track, student_width, teacher_width, 0))
 
@@ -135,6 +136,12 @@ def test_no_gradient_reaches_the_teacher():
         losses = getattr(method, loss)(Signals(embedding=student), Signals(embedding=teacher), batch)
         sum(losses.values()).backward()
     assert teacher.grad is None and student.grad is not None
+
+
+def test_the_queue_has_room_for_all_that_a_stage_reads_of_groups_too():
+    """10 updates of 4 examples, of one input or of 9."""
+    assert [len(make(Disco, columns=n).queue.ring) for n in (1, 9)] == [40, 360]
+    assert len(make(Disco, columns=9, queue=100).queue.ring) == 100
 
 
 def test_queue_is_first_in_first_out_bounded_and_unit_norm():

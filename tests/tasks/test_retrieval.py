@@ -187,16 +187,19 @@ def test_cacm_keeps_what_is_text():
     assert collection.documents[0].text == "" and collection.documents[0].rest.startswith("CACM December, 1958")
 
 
+METHODS = ("kd", "finetune", "rkd", "disco", "margin_mse")
+
+
 def test_runs_through_what_fits_and_their_records(tmp_path, teacher):
     """Teacher and student differ in width; what they leave is checked, compared, recommended and shown."""
     write_beir(tmp_path / "data/scifact", documents=40, queries=24, test=[(f"q{n}", f"d{n}", 1) for n in range(24)])
     results, cache = tmp_path / "results", tmp_path / "cache"
     place = ("--task", "retrieval/scifact", "--track", "lite", "--results", results)
     done = bench(
-        "run", *place, "--data-dir", tmp_path / "data", *option("method", "kd", "finetune", "rkd"),
+        "run", *place, "--data-dir", tmp_path / "data", *option("method", *METHODS),
         "--student", "bow:8", "--teacher", teacher, "--set", "updates=4", "--json", cache=cache,
     )  # fmt: skip
-    assert [run["method"] for run in runs_of(done)] == ["kd", "finetune", "rkd"]
+    assert [run["method"] for run in runs_of(done)] == [*METHODS]
     bench("check", results, cache=cache)
     found = json.loads(bench("compare", *place, "kd", "finetune", "--json", cache=cache).out)
     assert found["metric"] == "ndcg@10" and found["examples"] == 18
