@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bench.errors import BenchError, RequestError
-from bench.inputs import Examples
+from bench.inputs import Examples, Pool
 from bench.kind import Kind
 from bench.kind import Outputs as Outputs
 from bench.plugins import registry
@@ -71,6 +71,15 @@ class Card:
     notes: Sequence[str] = field(default=())
 
 
+@dataclass(frozen=True)
+class Search:
+    """What a user of a search engine waits for: a query is encoded, and compared with an index of documents."""
+
+    queries: Pool
+    documents: int  # vectors in the index
+    depth: int  # best documents that are picked
+
+
 class TestSealed(BenchError):
     """The test split was asked for before the final evaluation."""
 
@@ -102,7 +111,7 @@ class Task(ABC):
     def __init_subclass__(cls) -> None:
         """Every way to the test split asks `open_split` first, whatever the author of the task wrote."""
         super().__init_subclass__()
-        for name in ("inputs", "predict"):
+        for name in ("inputs", "predict", "references"):
             if name in vars(cls):
                 setattr(cls, name, guarded(vars(cls)[name]))
         if "identity" in vars(cls):  # asked for by every run of a command, and it may read all the data
@@ -155,6 +164,14 @@ class Task(ABC):
     @abstractmethod
     def predict(self, outputs: Any, split: str) -> Predictions:
         """What the kind decoded of each of `inputs(split)` -> predictions beside their gold values."""
+
+    def references(self, split: str) -> dict[str, Predictions]:
+        """What a board shows beside teacher and students that no network predicted, by name: BM25 of a collection."""
+        return {}
+
+    def search(self) -> Search | None:
+        """What is timed beside the network alone, of a task whose users search; asked for after `unseal`."""
+        return None
 
     @staticmethod
     @abstractmethod
