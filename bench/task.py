@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -168,6 +168,13 @@ class Task(ABC):
     def references(self, split: str) -> dict[str, Predictions]:
         """What a board shows beside teacher and students that no network predicted, by name: BM25 of a collection."""
         return {}
+
+    def run_files(
+        self, rankings: Mapping[str, Predictions], taught: Callable[[], Any]
+    ) -> Iterable[tuple[str, Iterable[str]]]:
+        """(name, lines) of files that the field's tools read, of predictions on test by whose they are; `taught()`:
+        what the teacher says of each input of `distil`. RequestError: there are none."""
+        raise RequestError(f"{self.name} ranks no documents: its predictions lie beside the record, as .npz")
 
     def search(self) -> Search | None:
         """What is timed beside the network alone, of a task whose users search; asked for after `unseal`."""

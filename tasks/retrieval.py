@@ -26,7 +26,7 @@ teacher, and the rankings of student, teacher and BM25 on test as trec_eval read
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
@@ -212,11 +212,15 @@ class Retrieval(Task):
         documents = list(chain.from_iterable(part.documents for part in self.parts.values()))
         return Search(read_apart(queries, []), len(documents), DEPTH)
 
-    def files(self, rankings: Mapping[str, Predictions]) -> Iterator[tuple[str, list[str]]]:
-        """(name, lines) of TREC run files, one for each collection and ranking of test."""
+    def run_files(
+        self, rankings: Mapping[str, Predictions], taught: Callable[[], np.ndarray]
+    ) -> Iterator[tuple[str, list[str]]]:
+        """Of each collection the rankings of test, and the teacher's scores of its training groups."""
         for tag, predictions in rankings.items():
             for name, arrays in predictions.items():
-                yield f"{name}.{tag}.trec", self.run_lines(name, arrays["prediction"], tag)
+                yield f"{name}/{tag}.trec", self.run_lines(name, arrays["prediction"], tag)
+        for name, lines in self.score_lines(taught()):
+            yield f"{name}/scores.tsv", lines
 
     def run_lines(self, name: str, rows: Ragged, tag: str = "bench") -> list[str]:
         """A collection's ranking of test as trec_eval reads it: query, Q0, document, rank, score, tag."""
