@@ -26,6 +26,7 @@ class Rank(Kind):
 
     output = "embedding"
     pipeline = "sentence-similarity"
+    compares = "cosine"
 
     def scores(self, signals: Signals, batch: Batch) -> Tensor:
         """(B, K) of each query and its candidates."""
