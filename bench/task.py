@@ -132,6 +132,10 @@ class Task(ABC):
     def card(self) -> Card:
         """Where the data came from, its licence, splits and sizes."""
 
+    def plan(self) -> str:
+        """What a dry run tells of the work that is done once for all runs; empty: nothing that is worth a line."""
+        return ""
+
     @abstractmethod
     def examples(self, purpose: str) -> Examples:
         """A training set by name: `distil` (what student and teacher both read), `supervised` (with labels, or in

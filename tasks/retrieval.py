@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from bench.inputs import Examples, Texts, digest_texts
 from bench.scoring.metrics import METRICS
 from bench.scoring.ranking import RankingMetric
 from bench.scoring.scores import Ragged
+from bench.sources import filled
 from bench.task import Card, Outputs, Predictions, Scores, Search, Task, Track
 from bench.tasks._bm25 import ANALYSER, Bm25, best
 from bench.tasks._collections import FORMS, SMALL
@@ -78,6 +80,12 @@ class Part:
     def search(self) -> Bm25:
         return Bm25(self.documents)
 
+    @cached_property
+    def scores(self) -> Path | None:
+        """The file of another model's scores, where one lies beside the collection."""
+        folder = self.form.place(self.task.source, self.name)
+        return folder / "scores.tsv" if folder and (folder / "scores.tsv").exists() else None
+
     def ranked(self, split: str) -> np.ndarray:
         """The numbers of the documents that a split ranks, ascending: all of them on test."""
         return np.arange(len(self.documents)) if split == "test" else self.near
@@ -90,10 +98,10 @@ class Part:
 
     def lessons(self, most: int | None) -> Lessons:
         """At most so many groups, in hashed order."""
-        folder, width = self.form.place(self.task.source, self.name), CANDIDATES[self.task.track_name]
+        width = CANDIDATES[self.task.track_name]
         own, judged = self.collection, self.collection.splits.get("train")
         whole = Library(self.documents, own.names, width, self.search)
-        if folder and (path := folder / "scores.tsv").exists():
+        if path := self.scores:
             return whole.scored(self.askable(), scored(path), most)
         if judged:
             return whole.judged(judged, most)
@@ -116,6 +124,8 @@ class Part:
         for name, queries in self.collection.splits.items():
             yield from (name, *queries.names, *queries.texts)
             yield from (repr(array.tolist()) for array in queries.gold.arrays)
+        if path := self.scores:
+            yield from filled(path)
 
 
 class Retrieval(Task):
@@ -166,6 +176,15 @@ class Retrieval(Task):
             raise unknown("training set", purpose, self.training_sets)
         weak = purpose == "distil" and any(lessons.weak for lessons in self.lessons)
         return replace(self.supervised, labels=None) if weak else self.supervised
+
+    def plan(self) -> str:
+        """What is encoded, and by whom how often."""
+        pool, dev = len(self.supervised.inputs), len(self.inputs("dev"))
+        test = sum(len(p.documents) + len(p.collection.splits["test"].names) for p in self.parts.values())
+        return (
+            f"the teacher encodes {pool:,} texts of training, {dev:,} of dev and {test:,} of test once, and the store "
+            f"keeps their vectors; each student encodes dev {self.track.evaluations + 2} times and test once"
+        )
 
     def inputs(self, split: str) -> Texts:
         """Of each collection the queries, then the documents that the split ranks."""

@@ -191,7 +191,11 @@ def run(
     specs = resolve(request)
     if dry_run:
         planned = [describe(s, "planned") | {"spec": dict(s.values)} for s in specs]
-        lines = [json.dumps({"runs": planned}, indent=1)] if as_json else [f"{s.run_id}  {s.label}" for s in specs]
+        words = [f"{s.run_id}  {s.label}" for s in specs]
+        words += [
+            f"{task.name}: {told}" for task in {id(s.task): s.task for s in specs}.values() if (told := task.plan())
+        ]
+        lines = [json.dumps({"runs": planned}, indent=1)] if as_json else words
         if processes.prints():
             print(*lines, sep="\n")
         return
