@@ -145,7 +145,15 @@ class Retrieval(Task):
         # an update reads 8 groups of 5 texts: about 1.3 seconds of one core with bert:3
         "lite": Track(updates=200, batch_size=8, examples=1_600, evaluations=2, teacher=MINILM, student="bert:3"),
         # our choice, after the batch of 32 of neural-ranking-kd (Hofstätter et al. 2020)
-        "full": Track(updates=5_000, batch_size=32, evaluations=10, max_length=128, teacher=MINILM, student="bert:3"),
+        "full": Track(
+            updates=5_000,
+            batch_size=32,
+            examples=160_000,
+            evaluations=10,
+            max_length=128,
+            teacher=MINILM,
+            student="bert:3",
+        ),
     }
 
     @cached_property
