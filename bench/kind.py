@@ -38,6 +38,9 @@ class Kind(ABC):
     distributions: ClassVar[bool] = True  # whether a softmax over the output's last axis means something
     auto: ClassVar[str] = ""  # the class of transformers whose head this is; empty: the library has none
     pipeline: ClassVar[str] = ""  # what the Hub calls the use of such a model
+    compares: ClassVar[str] = (
+        ""  # how outputs are compared, of bare texts; a model that declares another way does not fit
+    )
 
     version: ClassVar[int] = 1  # raise it when the same training would give other numbers
 

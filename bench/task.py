@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bench.errors import BenchError, RequestError, unknown
-from bench.inputs import Examples
+from bench.inputs import Examples, Pool
 from bench.kind import Kind
 from bench.kind import Outputs as Outputs
 from bench.plugins import registry
@@ -74,6 +74,15 @@ class Card:
     notes: Sequence[str] = field(default=())
 
 
+@dataclass(frozen=True)
+class Search:
+    """What a user of a search engine waits for: a query is encoded, and compared with an index of documents."""
+
+    queries: Pool
+    documents: int  # vectors in the index
+    depth: int  # best documents that are picked
+
+
 class TestSealed(BenchError):
     """The test split was asked for before the final evaluation."""
 
@@ -127,6 +136,10 @@ class Task(ABC):
     def card(self) -> Card:
         """Where the data came from, its licence, splits and sizes."""
 
+    def plan(self) -> str:
+        """What a dry run tells of the work that is done once for all runs; empty: nothing that is worth a line."""
+        return ""
+
     @abstractmethod
     def examples(self, purpose: str) -> Examples:
         """A training set by name: `distil` (what student and teacher both read), `supervised` (with labels, or in
@@ -168,6 +181,21 @@ class Task(ABC):
         """Why a teacher of which the kind decoded these `outputs` over dev does not fit the data; empty: it does."""
         return self.goal.doubt(list(self.predict(outputs, "dev").values()))
 
+    def references(self, split: str) -> dict[str, Predictions]:
+        """What a board shows beside teacher and students that no network predicted, by name: BM25 of a collection."""
+        return {}
+
+    def run_files(
+        self, rankings: Mapping[str, Predictions], taught: Callable[[], Any]
+    ) -> Iterable[tuple[str, Iterable[str]]]:
+        """(name, lines) of files that the field's tools read, of predictions on test by whose they are; `taught()`:
+        what the teacher says of each input of `distil`. RequestError: there are none."""
+        raise RequestError(f"{self.name} ranks no documents: its predictions lie beside the record, as .npz")
+
+    def search(self) -> Search | None:
+        """What is timed beside the network alone, of a task whose users search; asked for after `unseal`."""
+        return None
+
     @staticmethod
     @abstractmethod
     def score(predictions: Predictions) -> Scores:
@@ -206,7 +234,10 @@ def remembered(method: Callable[[Any], str]) -> Callable[[Any], str]:
 
 
 # (method, the argument of it, what checks that)
-GUARDED = (("inputs", "split", "open_split"), ("predict", "split", "open_split"), ("examples", "purpose", "open_set"))
+GUARDED = (
+    ("inputs", "split", "open_split"), ("predict", "split", "open_split"), ("references", "split", "open_split"),
+    ("examples", "purpose", "open_set"),
+)  # fmt: skip
 
 
 def guarded(method: Callable[..., Any], part: str, check: str) -> Callable[..., Any]:

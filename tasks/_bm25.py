@@ -1,54 +1,53 @@
-"""BM25, and the first documents of a ranking: what a collection's judgements are held against without any network."""
+"""BM25 by bm25s, and the first documents of a ranking: what a collection is searched with without any network."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import numpy as np
-from scipy.sparse import csr_array
 
-BLOCK = 64  # queries that are scored at a time
+from bench.errors import RequestError
+
+K1, B = 0.9, 0.4  # Anserini's defaults
 # Lucene's English stop words
 STOPS = """a an and are as at be but by for if in into is it no not of on or such that the their then there these they
 this to was will with"""
 STOP = frozenset(STOPS.split())
+ANALYSER = f"bm25s, k1 {K1}, b {B}, Lucene's idf and English stop words, lower case, no stemming"
 
 
 class Bm25:
     """BM25 with Lucene's idf and without its factor k1 + 1, which changes no order (Robertson & Zaragoza 2009;
-    Kamphuis et al. 2020); k1 and b are Anserini's defaults. Words are runs of letters and digits in lower case without
-    Lucene's stop words; there is no stemming.
+    Kamphuis et al. 2020). Words are runs of letters and digits in lower case without Lucene's stop words.
 
         score(q, d) = sum over w in q of ln(1 + (D - n_w + 0.5) / (n_w + 0.5)) f_wd / (f_wd + k1 (1 - b + b |d| / mean))
+
+    RequestError: bm25s is not installed.
     """
 
-    def __init__(self, documents: Sequence[str], k1: float = 0.9, b: float = 0.4) -> None:
-        self.words: dict[str, int] = {}
-        counts = self.counted(documents, lambda word: self.words.setdefault(word, len(self.words)))
-        there = np.bincount(counts.indices, minlength=len(self.words))  # documents with the word
-        size = counts.sum(1)
-        length = np.repeat(size, np.diff(counts.indptr))
-        idf = np.log(1 + (len(documents) - there + 0.5) / (there + 0.5))
-        f = counts.data
-        counts.data = idf[counts.indices] * f / (f + k1 * (1 - b + b * length / max(1.0, size.mean())))
-        self.weights = counts.T.tocsr()  # (words, D)
+    def __init__(self, documents: Sequence[str]) -> None:
+        try:
+            import bm25s
+        except ImportError:
+            raise RequestError("BM25 needs the 'retrieval' extra: pip install 'bench-kd[retrieval]'") from None
+        words = [list(words_of(text)) for text in documents]
+        self.size, self.index = len(documents), bm25s.BM25(k1=K1, b=B, method="lucene")
+        self.known = frozenset(chain.from_iterable(words))
+        if self.known:
+            self.index.index(words, show_progress=False)
 
     def scores(self, queries: Sequence[str]) -> Iterator[np.ndarray]:
-        """Blocks (B, D) of float32."""
-        for start in range(0, len(queries), BLOCK):
-            counts = self.counted(queries[start : start + BLOCK], self.words.get)
-            yield (counts @ self.weights).toarray().astype(np.float32)
+        """(D,) of float32 for each query; 0: no word in common."""
+        for query in queries:
+            words = [word for word in words_of(query) if word in self.known]
+            yield self.index.get_scores(words) if words else np.zeros(self.size, np.float32)
 
-    def counted(self, texts: Sequence[str], number: Callable[[str], int | None]) -> csr_array:
-        """How often each word is in each text, (N, words)."""
-        found = [Counter(n for w in words_of(text) if (n := number(w)) is not None) for text in texts]
-        ends = np.cumsum([0, *map(len, found)])
-        columns, counts = (np.array(list(chain.from_iterable(part))) for part in (found, (c.values() for c in found)))
-        shape = (len(texts), len(self.words))
-        return csr_array((counts.astype(np.float64), columns.astype(np.int64), ends), shape=shape)
+    def first(self, queries: Sequence[str], depth: int) -> list[np.ndarray]:
+        """(number, score) of the first documents for each query, among those that share a word with it."""
+        found = (best(scores, depth) for scores in self.scores(queries))
+        return [row[row[:, 1] > 0] for row in found]
 
 
 def words_of(text: str) -> Iterator[str]:

@@ -9,13 +9,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from bench.scoring.scores import Ragged
 from bench.sources import DataError, filled, number_in, table
 
+T = TypeVar("T")
 SENTENCE = re.compile(r"(?<=[.!?])\s+")
 TAGGED = re.compile(r"<(DOC|top)>\s*<(DOCNO|num)>\s*(\S+?)\s*</\2>(.*?)</\1>\s*", re.S)
 
@@ -44,11 +45,13 @@ Grades = Iterable[tuple[str, str, str, float]]  # (place in a file, query, docum
 
 
 class Read(NamedTuple):
-    """What a reader finds: documents by name, queries by name, judgements by split."""
+    """What a reader finds: documents by name, queries by name, judgements by split, queries to learn from that have no
+    judgements."""
 
     documents: Mapping[str, Document]
     queries: Mapping[str, str]
     judgements: Mapping[str, Grades]
+    asked: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -67,17 +70,26 @@ class Queries:
 class Collection:
     """D documents in the order of their names, so that numbers break ties as trec_eval does, and judged queries.
 
-    DataError: a judgement names what is not there (a document that is not relevant is passed over), or comes twice.
+    DataError: a judgement names what is not there (a document that is not relevant is passed over), or comes twice; a
+    query without words. A document without words is one like all others, and is ranked.
     """
 
     def __init__(self, read: Read) -> None:
         self.names = sorted(read.documents)
+        self.asked = read.asked
         self.documents = [read.documents[name] for name in self.names]
         self.number = {name: n for n, name in enumerate(self.names)}
         found = {split: self.judged(read.queries, grades) for split, grades in read.judgements.items()}
         if "test" not in found:
             raise DataError("there are no judgements for test (qrels/test.tsv)")
         self.dev_from, self.splits = with_dev(found)
+        if empty := [
+            name
+            for queries in found.values()
+            for name, text in zip(queries.names, queries.texts, strict=True)
+            if not text
+        ]:
+            raise DataError(f"the query {empty[0]} is empty")
         self.unjudged = len(read.queries.keys() - {n for queries in found.values() for n in queries.names})
 
     def judged(self, texts: Mapping[str, str], grades: Grades) -> Queries:
@@ -99,7 +111,8 @@ class Collection:
 def with_dev(found: Mapping[str, Queries]) -> tuple[str, dict[str, Queries]]:
     """Where dev is from (its own judgements, else a tenth of the training queries, at most 1,000, else a quarter of
     test's, in hashed order), and train, dev and test."""
-    splits = {name: found[name] for name in ("train", "dev", "test") if name in found}
+    found = {"dev" if name == "validation" else name: queries for name, queries in found.items()}  # as the Hub says
+    splits = {str(name): found[name] for name in ("train", "dev", "test") if name in found}
     source = next(name for name in ("dev", "train", "test") if name in splits)
     if source != "dev":
         whole = splits[source]
@@ -118,10 +131,23 @@ def hashed(text: str) -> bytes:
 
 def beir(folder: Path) -> Read:
     """corpus.jsonl, queries.jsonl, and qrels/{train,dev,test}.tsv with a header."""
-    corpus = {row["_id"]: Document(row.get("title", "").strip(), row["text"].strip()) for row in rows(folder, "corpus")}
-    queries = {row["_id"]: row["text"].strip() for row in rows(folder, "queries")}
+    documents = (
+        (row["_id"], Document(row.get("title", "").strip(), row["text"].strip())) for row in rows(folder, "corpus")
+    )
+    queries = ((row["_id"], row["text"].strip()) for row in rows(folder, "queries"))
     judgements = {path.stem: beir_grades(path) for path in sorted((folder / "qrels").glob("*.tsv"))}
-    return Read(corpus, queries, judgements)
+    corpus = dict(once(documents, f"{folder}/corpus.jsonl: document"))
+    return Read(corpus, dict(once(queries, f"{folder}/queries.jsonl: query")), judgements)
+
+
+def once(found: Iterable[tuple[str, T]], what: str) -> Iterator[tuple[str, T]]:
+    """The same (name, value). DataError: a name comes twice."""
+    seen = set[str]()
+    for name, value in found:
+        if name in seen:
+            raise DataError(f"{what} {name} comes twice")
+        seen.add(name)
+        yield name, value
 
 
 def rows(folder: Path, name: str) -> Iterator[dict[str, Any]]:
@@ -160,6 +186,16 @@ def trec_grades(path: Path, called: Callable[[str], str]) -> Grades:
         if len(cells) != 4:
             raise DataError(f"{place}: {len(cells)} columns, expected query, 0, document and grade")
         yield place, cells[0], called(cells[2]), number_in(cells[3], place)
+
+
+def scored(path: Path) -> Iterator[tuple[str, str, str, float]]:
+    """(place, query, document, score) of lines such as "1 CACM-1410 8.25", or of a TREC run file."""
+    for number, line in enumerate(filled(path), 1):
+        cells, place = line.split(), f"{path}, line {number}"
+        if len(cells) not in (3, 6):
+            raise DataError(f"{place}: {len(cells)} columns, expected query, document and score")
+        query, document, score = cells if len(cells) == 3 else (cells[0], cells[2], cells[4])
+        yield place, query, document, number_in(score, place)
 
 
 def folded(text: str) -> str:

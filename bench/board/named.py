@@ -14,14 +14,12 @@ from bench.errors import RequestError, unknown
 from bench.plugins import registry
 from bench.records import disk
 from bench.records.arrays import unpack
-from bench.records.derived import of_teacher
+from bench.records.derived import of_other, own
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec
 from bench.scoring.bootstrap import Score
 from bench.scoring.comparison import Comparison, Contributions, Runs, by_influence, contributions
-from bench.scoring.scores import Predictions, Scores, same
-
-TEACHER = "teacher"
+from bench.scoring.scores import REFERENCE, TEACHER, Predictions, Scores, same
 
 
 def compare(results: Path, task: str, a: str, b: str, track: str = "mini", student: str = "") -> dict[str, Any]:
@@ -75,7 +73,7 @@ def matching(board: Board, name: str, student: str) -> list[int]:
         return exact
     method, student = parsed(name, student)
     if method == TEACHER:
-        return [i for i in places if not board.rows[i].method]
+        return [i for i in places if board.rows[i].is_teacher]
     return [i for i in places if board.rows[i].method == method and student in ("", board.rows[i].student)]
 
 
@@ -108,7 +106,7 @@ def nothing_called(name: str, student: str, boards: Sequence[Board]) -> RequestE
     students = {row.student for row in rows if row.method == method}
     if students and method:
         return unknown(f"student of {method}", student, students)
-    return unknown("row", name, {TEACHER} | {row.method for row in rows if row.method})
+    return unknown("row", name, {TEACHER} | {row.method or row.reference for row in rows if not row.is_teacher})
 
 
 class Reader:
@@ -133,7 +131,7 @@ class Reader:
         """
         found: dict[int, Runs] = {}
         for place, row in enumerate(self.board.rows):
-            runs = self.student(row) if row.method else self.teacher(row)
+            runs = self.student(row) if row.method else self.beside(row)
             if runs:
                 found[place] = runs
             elif place in wanted:
@@ -146,25 +144,32 @@ class Reader:
     def student(self, row: Row) -> Runs:
         """A row's runs by seed."""
         return {
-            seed: self.contributions(own(self.stored(run_id)), run_id, self.records[run_id].metrics.all)
+            seed: self.contributions(
+                {name: own(arrays) for name, arrays in self.stored(run_id).items()},
+                run_id,
+                self.records[run_id].metrics.all,
+            )
             for seed, run_id in row.runs
         }
 
-    def teacher(self, row: Row) -> Runs:
-        """The teacher's one run, from the first record beside which it is stored."""
-        for run_id in self.taught(row):
-            stored = self.stored(run_id)
-            if all(TEACHER in arrays for arrays in stored.values()):
-                recorded = self.records[run_id].teacher.metrics or {}
-                return {None: self.contributions(own(of_teacher(stored)), run_id, recorded)}
+    def beside(self, row: Row) -> Runs:
+        """The one run of a teacher or a reference, from the first record beside which it is stored."""
+        name = REFERENCE + row.reference if row.reference else TEACHER
+        for run_id in self.with_row(row):
+            if found := of_other(self.stored(run_id), name):
+                record = self.records[run_id]
+                said = record.references[row.reference].metrics if row.reference else record.teacher.metrics
+                return {None: self.contributions(found, run_id, said or {})}
         return {}
 
-    def taught(self, teacher: Row) -> Iterator[str]:
-        """Runs of this teacher's students; where a board has two teachers, `differs` is what tells them apart."""
+    def with_row(self, row: Row) -> Iterator[str]:
+        """Runs whose records hold a reference, or of a teacher's students; where a board has two teachers, `differs` is
+        what tells them apart."""
         for run_id in sorted(run_id for row in self.board.rows for _, run_id in row.runs):
             record = self.records[run_id]
             identity = record.teacher.identity
-            if checked_spec(record).teacher == teacher.teacher and identity in (teacher.differs or (identity,)):
+            taught = checked_spec(record).teacher == row.teacher and identity in (row.differs or (identity,))
+            if row.reference in record.references if row.reference else taught:
                 yield run_id
 
     def stored(self, run_id: str) -> Predictions:
@@ -190,11 +195,6 @@ class Reader:
         told = all(metric in recorded.get(name, {}) for name in predictions)
         found = by_influence(predictions, lambda _: recorded, metric) if told else None
         return found or contributions(predictions, self.score, metric)
-
-
-def own(stored: Predictions) -> Predictions:
-    """Without the teacher's predictions beside them."""
-    return {name: {k: a for k, a in arrays.items() if k != TEACHER} for name, arrays in stored.items()}
 
 
 def alike(one: Predictions, two: Predictions) -> bool:

@@ -109,7 +109,7 @@ def _one(option: str, name: str, there: Sequence[T], fits: Callable[[T], bool], 
 def candidates(board: Board, hardware: Hardware, found: Iterable[Record]) -> tuple[list[Candidate], list[Candidate]]:
     """(teachers, students), each by score."""
     identity = {r.run_id: r.teacher.identity for r in found}
-    rows = [r for r in board.rows if not r.method]
+    rows = [r for r in board.rows if r.is_teacher]
     teachers = {(r.teacher, *r.differs): r for r in rows}
 
     def teacher_of(row: Row) -> Row:

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from bench.plugins import registry
 from bench.sources import Source
 from bench.store import folders
 
+NO_BM25 = "not installed: retrieval needs it, pip install 'bench-kd[retrieval]'"
 NO_HUB = "not installed: lite and full need --data-dir, or pip install 'bench-kd[hub]'"
 
 
@@ -29,6 +31,7 @@ def examine(results: Path) -> list[dict[str, Any]]:
         "packaged data": _packaged,
         "results folder": lambda: _folder(results),
         "store": lambda: _folder(folders.root()),
+        "retrieval extra": lambda: f"bm25s {version('bm25s')}" if importlib.util.find_spec("bm25s") else NO_BM25,
         "hub extra": lambda: "datasets is installed" if importlib.util.find_spec("datasets") else NO_HUB,
     }
     return [_check(name, run) for name, run in checks.items()]

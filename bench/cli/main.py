@@ -191,7 +191,11 @@ def run(
     specs = resolve(request)
     if dry_run:
         planned = [describe(s, "planned") | {"spec": dict(s.values)} for s in specs]
-        lines = [json.dumps({"runs": planned}, indent=1)] if as_json else [f"{s.run_id}  {s.label}" for s in specs]
+        words = [f"{s.run_id}  {s.label}" for s in specs]
+        words += [
+            f"{task.name}: {told}" for task in {id(s.task): s.task for s in specs}.values() if (told := task.plan())
+        ]
+        lines = [json.dumps({"runs": planned}, indent=1)] if as_json else words
         if processes.prints():
             print(*lines, sep="\n")
         return
@@ -239,11 +243,14 @@ def parse_seeds(text: str) -> list[int]:
 
 @app.command(
     epilog="Examples:  bench export 3f2a --format hf --out student    "
-    "bench export 3f2a --format onnx --out student-onnx"
+    "bench export 3f2a --format onnx --out student-onnx    "
+    "bench export 3f2a --format trec --out rankings --data-dir data"
 )
 def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Run id, its beginning, or the path of its record.")],
-    kind: Annotated[str, typer.Option("--format", help="hf: sentence-transformers; onnx: onnxruntime.")],
+    kind: Annotated[
+        str, typer.Option("--format", help="hf: sentence-transformers; onnx: onnxruntime; trec: rankings.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the model; it must be empty or new.")],
     results: Results = Path("results"),
     data_dir: DataDir = None,
@@ -251,14 +258,16 @@ def export(
     files: Files = None,
     as_json: Json = False,
 ) -> None:
-    """Write a finished run's student as a folder that plain libraries load, with a model card."""
+    """Write a finished run's student as a folder that plain libraries load, with a model card; or its rankings."""
     from bench.export.export import export as write
 
     written = write(run, kind, out, results, data_dir, force, Console(), files or ())
     if as_json:
         print(json.dumps(written, indent=1))
     else:
-        print(f"{len(written['files'])} files in {out}; largest difference {written['largest_difference']:.1e}")
+        difference = written["largest_difference"]
+        checked = "" if difference is None else f"; largest difference {difference:.1e}"
+        print(f"{len(written['files'])} files in {out}{checked}")
 
 
 @app.command()

@@ -1,4 +1,5 @@
-"""A finished run's student as a folder that plain libraries load, with a model card. Checked before it is there."""
+"""A finished run's student as a folder that plain libraries load, with a model card, checked before it is there; or its
+rankings as the field's own tools read them."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ import torch
 
 from bench.base.console import Console
 from bench.errors import BenchError, RequestError, unknown
-from bench.export import card, hf, onnx
+from bench.export import card, hf, onnx, trec
 from bench.network import Network
 from bench.networks.inference import outputs
 from bench.plugins import registry
@@ -24,7 +25,7 @@ from bench.runs.protocol import restore, weights_of
 from bench.runs.spec import Spec
 from bench.store import folders
 
-FORMATS = ("hf", "onnx")
+FORMATS = ("hf", "onnx", "trec")
 TOLERANCE = 1e-4  # largest difference of an output, for outputs up to 1; of their size beyond that. fp32, our choice
 ODD = ("", " ", "[CLS] [PAD] [UNK] [MASK]")  # inputs that tokenizers are known to treat in their own ways
 
@@ -48,11 +49,14 @@ def export(
     with registry.trusting(named):
         spec = replay.spec_of(record, data_dir)
     console(f"{spec.label}  ({record.run_id})")
-    network = rebuild(spec)
+    network, difference = None if kind == "trec" else rebuild(spec), None
     with replacing(out) as folder, redirect_stdout(sys.stderr):  # the libraries may talk; --json must not
-        difference = write(kind, network, spec, folder)
-        console(f"  read back: {len(samples(spec))} inputs, largest difference {difference:.1e}")
-        card.write(folder, path, record, kind, network, spec)
+        if network is None:
+            trec.write(folder, path, record, spec, console)
+        else:
+            difference = write(kind, network, spec, folder)
+            console(f"  read back: {len(samples(spec))} inputs, largest difference {difference:.1e}")
+            card.write(folder, path, record, kind, network, spec)
         files = sorted(p for p in folder.rglob("*") if p.is_file())
         names = [p.relative_to(folder).as_posix() for p in files]
         for file in files:

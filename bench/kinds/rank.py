@@ -28,6 +28,7 @@ class Rank(Kind):
     output = "embedding"
     pipeline = "sentence-similarity"
     version = 2
+    compares = "cosine"
 
     def scores(self, signals: Signals, batch: Batch) -> Tensor:
         """(B, K) of each query and its candidates."""

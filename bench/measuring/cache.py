@@ -21,16 +21,21 @@ from bench.measuring.clock import Effort
 from bench.measuring.counting import parameters
 from bench.network import Network
 from bench.store import folders
+from bench.task import Search
 
 NOTE = "timed in an earlier run with networks of the same shapes, on the same inputs and machine"
 
 
-def key_of(networks: Mapping[str, Network], inputs: Sequence[Any], effort: Effort, lengths: Sequence[int]) -> str:
+def key_of(
+    networks: Mapping[str, Network], inputs: Sequence[Any], effort: Effort, lengths: Sequence[int],
+    search: Search | None = None,
+) -> str:  # fmt: skip
     """Everything that a session's times depend on, but for what else the machine was doing."""
     device = next(iter(networks.values())).device
+    more = {"search": [search.queries.digest, search.documents, search.depth]} if search else {}
     return folders.content_key(
         networks={name: [str(n), parameters(n)] for name, n in networks.items()}, inputs=digest_inputs(inputs),
-        effort=vars(effort), lengths=list(lengths), environment=machine.describe(device), commit=code(),
+        effort=vars(effort), lengths=list(lengths), environment=machine.describe(device), commit=code(), **more,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -24,6 +25,8 @@ from bench.measuring.noise import Watch
 from bench.network import Encoded, Network
 from bench.networks.inference import length_batches, to_device
 from bench.records.arrays import Samples
+from bench.records.derived import SEARCH
+from bench.task import Search
 
 STABLE = 0.02  # the median of the last calls is this near to that of the calls before
 FEWEST = 5  # rounds
@@ -42,10 +45,13 @@ class Point:
     end_to_end: bool = False  # raw input -> output in host memory; else tensors on the device -> outputs
     length: int | None = None  # tokens; None: real test inputs at their own lengths
     suffix: str = ""
+    search: Search | None = None  # batch 1, end to end: a query, and its best documents in an index
 
     @property
     def name(self) -> str:
         """The key in a record: `single`, `offline_end_to_end`, `single_128` ..."""
+        if self.search:
+            return SEARCH
         clock = "_end_to_end" if self.end_to_end else ""
         return self.scenario + clock + (f"_{self.length}" if self.length else "") + self.suffix
 
@@ -136,6 +142,8 @@ def fixed(network: Network, job: Job, length: int) -> Encoded | None:
 
 def make_calls(point: Point, network: Network, encoded: Encoded, job: Job) -> list[Call]:
     """What a pass of this point calls, one sample each."""
+    if point.search:
+        return searches(network, point.search, job.want)
     if point.length:
         encoded = fixed(network, job, point.length) or encoded
     if point.scenario == "offline":
@@ -168,6 +176,21 @@ def _raw(network: Network, inputs: Pool, want: frozenset[str]) -> Call:
         return found
 
     return call
+
+
+def searches(network: Network, search: Search, want: frozenset[str]) -> list[Call]:
+    """Each query is encoded and compared with an index in memory, by exact inner products; its best documents in host
+    memory. The index holds random vectors: speed does not depend on what they are."""
+    name, depth = next(iter(want)), min(search.depth, search.documents)
+    index = torch.randn(search.documents, network.width, generator=torch.Generator().manual_seed(0))
+    index = index.to(network.device)
+
+    def call(query: Pool) -> Any:
+        vector = network(to_device(network.encode(query).batch(np.array([0])), network.device), want)[name]
+        found = (index @ vector[0].float()).topk(depth)
+        return found.indices.cpu(), found.values.cpu()
+
+    return [partial(call, search.queries.take([i])) for i in range(min(ALIKE, len(search.queries)))]
 
 
 class Clock:

@@ -30,6 +30,7 @@ from bench.plugins import registry
 from bench.records.arrays import Samples
 from bench.records.derived import reasons, speeds, speedups, spread
 from bench.store import folders
+from bench.task import Search
 
 SCOPE = "model only: token ids on the device -> outputs ready; real test inputs, fp32"
 # mini is for a look in minutes; a board's timings take the other.
@@ -47,6 +48,7 @@ def measure(
     effort: Effort,
     console: Console,
     lengths: Sequence[int] = (FIXED,),
+    search: Search | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Counts, latency, throughput and energy of each network, and speed-ups over the first one.
@@ -59,7 +61,7 @@ def measure(
     threads = torch.get_num_threads()
     job = Job(
         {name: n.to("cpu") for name, n in networks.items()}, pool(inputs).take(drawn), want,
-        points(device, threads, lengths), effort, str(device), frozenset(noise.cores()),
+        points(device, threads, lengths, search), effort, str(device), frozenset(noise.cores()),
     )  # fmt: skip
     try:
         with folders.locked("measuring"):  # two measurements at once would each slow the other
@@ -67,6 +69,9 @@ def measure(
     finally:
         for network in networks.values():
             network.to(device)
+    for name, network in networks.items():
+        if search:
+            found["counts"][name]["index_bytes"] = search.documents * network.width * 4
     return summary(found) | {
         "scope": SCOPE,
         "device": device_name(device),
@@ -76,10 +81,11 @@ def measure(
     }
 
 
-def points(device: torch.device, threads: int, lengths: Sequence[int]) -> list[Point]:
-    """What is timed: the two scenarios, both clocks, fixed lengths, and one thread where there are more."""
+def points(device: torch.device, threads: int, lengths: Sequence[int], search: Search | None = None) -> list[Point]:
+    """What is timed: the two scenarios, both clocks, fixed lengths, search, and one thread where there are more."""
     both = [Point(s, threads, end_to_end=raw) for raw in (False, True) for s in ("single", "offline")]
     both += [Point("single", threads, length=n) for n in lengths]
+    both += [Point("single", threads, end_to_end=True, search=search)] if search else []
     return both + ([Point("single", 1, suffix="_1_thread")] if threads > 1 and device.type == "cpu" else [])
 
 

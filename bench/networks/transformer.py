@@ -199,11 +199,11 @@ def unhook(backbone: Any) -> None:
             module._output_capturing_hooks_installed = False
 
 
-def load(path: Path, pooling: str = "") -> TransformerNetwork:
+def load(path: Path, pooling: str = "", goal: Kind | None = None) -> TransformerNetwork:
     """A sentence-transformers or plain transformers model from a local folder, its pooling respected.
 
     A plain transformers model declares no pooling: the mean is taken, unless `pooling` names another.
-    RequestError: not a text encoder, no safetensors weights, an unknown pooling.
+    RequestError: not a text encoder, no safetensors weights, an unknown pooling, a declared use that is not the goal's.
     """
     if pooling and pooling not in POOLINGS:
         raise RequestError(f"unknown pooling '{pooling}': there are {', '.join(POOLINGS)}")
@@ -222,6 +222,8 @@ def load(path: Path, pooling: str = "") -> TransformerNetwork:
         )
     except Exception as error:  # a broken folder fails in many ways inside the libraries
         raise RequestError(f"cannot load a model from {path}: {type(error).__name__}: {str(error)[:200]}") from error
+    if goal and goal.compares:
+        check_declared(model, goal.compares, path)
     return _from_modules(model, pooling, path)
 
 
@@ -257,7 +259,18 @@ def load_model(place: Place, goal: Kind, new_head: bool = False) -> Network:
     """The model at a place, with the head that the kind has in the library, or as an encoder."""
     if goal.auto:
         return load_classifier(place.path, goal, new_head)
-    return load(place.path, place.pooling)
+    return load(place.path, place.pooling, goal)
+
+
+def check_declared(model: Any, similarity: str, path: Path) -> None:
+    """RequestError: the model wants prompts before its texts, or is trained for another similarity, so that scores here
+    would not be its own. A dot product of vectors that it normalises is their cosine."""
+    if prompts := {name: text for name, text in model.prompts.items() if text}:
+        raise RequestError(f"{path} declares prompts ({', '.join(prompts)}), which are not put before its texts here")
+    if model.similarity_fn_name != similarity and type(list(model)[-1]).__name__ != "Normalize":
+        raise RequestError(
+            f"{path} declares the similarity {model.similarity_fn_name}, and this task compares by {similarity}"
+        )
 
 
 def _from_modules(model: Any, pooling: str, path: Path) -> TransformerNetwork:

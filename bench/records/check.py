@@ -23,7 +23,7 @@ from bench.records.mismatches import mismatches
 from bench.records.schemas import Profile, Record, Taught
 from bench.records.specs import TRACK_ORDER, checked_spec
 from bench.records.strict import arrays_beside, read_strictly, samples_beside
-from bench.scoring.scores import Array, Predictions, Ragged
+from bench.scoring.scores import REFERENCE, Array, Predictions, Ragged
 
 SCORED_AGAIN = 1e-6  # of a dev score: the same weights in another batch order
 ARRAYS = {"prediction", "gold", "teacher", "units"}  # of a data set's predictions
@@ -181,8 +181,9 @@ def malformed(predictions: Predictions, record: Record) -> Iterator[str]:
     allowed = ARRAYS if record.teacher.main else ARRAYS - {"teacher"}
     if set(predictions) != set(record.metrics.all):
         yield f"{name}: its data sets are not those of the metrics"
+    needed |= {REFERENCE + name for name in record.references}
     for dataset, arrays in predictions.items():
-        if not needed <= set(arrays) <= allowed:
+        if not needed <= set(arrays) <= allowed | needed:
             yield f"{name}: {dataset} holds {', '.join(sorted(arrays))}"
         elif len({len(a) for a in arrays.values()}) > 1 or len({shape(arrays[n]) for n in needed - {"gold"}}) > 1:
             yield f"{name}: the arrays of {dataset} differ in length"

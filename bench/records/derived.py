@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from bench.records.arrays import Samples
 from bench.scoring.bootstrap import interval, median_interval
 from bench.scoring.loyalty import loyalty
-from bench.scoring.scores import Predictions, Scores, headline
+from bench.scoring.scores import REFERENCE, TEACHER, Predictions, Scores, headline
 
+SEARCH = "single_search_end_to_end"  # the point of a task whose users search
 SPREAD = 0.05  # coefficient of variation between rounds that is still quiet
 FOREIGN = 0.05  # share of the machine's cores that others may use
 CLOCKS = 0.05  # change of a GPU's clock
@@ -35,9 +36,26 @@ def score(scorer: Callable[[Predictions], Scores], metric: str, predictions: Pre
 
 def of_teacher(predictions: Predictions) -> Predictions:
     """The teacher's predictions in the student's place; empty where it has none, as it reads the answers."""
-    if any("teacher" not in arrays for arrays in predictions.values()):
+    return of_other(predictions, TEACHER)
+
+
+def of_other(predictions: Predictions, name: str) -> Predictions:
+    """Those of the array `name` in the student's place, with nothing beside them; empty where one has none."""
+    if any(name not in arrays for arrays in predictions.values()):
         return {}
-    return {name: arrays | {"prediction": arrays["teacher"]} for name, arrays in predictions.items()}
+    return {data: own(arrays) | {"prediction": arrays[name]} for data, arrays in predictions.items()}
+
+
+def own(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """A data set's arrays without the predictions of others."""
+    return {name: array for name, array in arrays.items() if name != TEACHER and not name.startswith(REFERENCE)}
+
+
+def references(scorer: Callable[[Predictions], Scores], metric: str, predictions: Predictions) -> dict[str, Any]:
+    """What a record says of each reference on test, by name: `metrics` and `main`."""
+    names = sorted({n for arrays in predictions.values() for n in arrays if n.startswith(REFERENCE)})
+    scored = ((n, score(scorer, metric, of_other(predictions, n))) for n in names)
+    return {n.removeprefix(REFERENCE): {"metrics": s["all"], "main": s["main"]} for n, s in scored}
 
 
 def teacher(scorer: Callable[[Predictions], Scores], metric: str, predictions: Predictions) -> dict[str, Any]:

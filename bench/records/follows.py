@@ -48,6 +48,7 @@ def predictions(record: Record, found: Predictions) -> dict[Place, Any]:
     own: dict[Place, Any] = {
         ("metrics", key): value for key, value in derived.metrics(cls.score, metric, found).items()
     }
+    own |= {("references",): derived.references(cls.score, metric, found)}
     return own | {("teacher", key): value for key, value in derived.teacher(cls.score, metric, found).items()}
 
 

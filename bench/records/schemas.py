@@ -92,6 +92,9 @@ class Size(Part):
     latency: dict[str, dict[str, float]] = Field(description="point -> p50_ms with its interval, p90_ms, p99_ms")
     throughput: dict[str, float] = Field(description="<point>_per_s: inputs a second at the median pass")
     energy: Energy | None
+    index_bytes: int | None = Field(
+        default=None, description="of the vectors of all documents, fp32, where a task's users search"
+    )
 
 
 class Teacher(Part):
@@ -103,6 +106,13 @@ class Teacher(Part):
     )
     main: Main | None
     efficiency: Size
+
+
+class Reference(Part):
+    """What no network predicted, on the same test set."""
+
+    metrics: dict[str, dict[str, float]]
+    main: Main
 
 
 class Student(Part):
@@ -198,6 +208,7 @@ class Record(Part):
     teacher: Teacher
     student: Student
     metrics: Metrics
+    references: dict[str, Reference] = Field(default={}, description="by name, as bm25; the task declares them")
     efficiency: Efficiency
     cost: Cost
     curve: list[dict[str, Any]]

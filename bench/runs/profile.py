@@ -38,7 +38,8 @@ def profile(request: Request, quick: bool, device: torch.device, console: Consol
     networks = build(request, task, device)
     task.unseal()  # inputs alone: nothing is trained, chosen or scored
     effort = session.QUICK if quick else session.STANDARD
-    found = session.measure(networks, task.inputs("test"), frozenset({task.goal.output}), effort, console, task.lengths)
+    want, inputs = frozenset({task.goal.output}), task.inputs("test")
+    found = session.measure(networks, inputs, want, effort, console, task.lengths, task.search())
     sizes = {
         name: found["models"][name] | {"parameters": parameters(n), "disk_bytes": 0, "origin": n.origin}
         for name, n in networks.items()

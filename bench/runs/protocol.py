@@ -30,6 +30,7 @@ from bench.records.arrays import flatten
 from bench.records.schemas import Efficiency, Size
 from bench.runs import recording, teach
 from bench.runs.spec import Spec, run_place
+from bench.scoring.scores import REFERENCE, TEACHER
 from bench.store import folders
 from bench.task import Predictions
 from bench.teachers.plans import Plan
@@ -230,22 +231,25 @@ def build_method(spec: Spec, student: Network, teachers: Mapping[str, Teacher], 
 
 
 def predict(spec: Spec, student: Network, teacher: Teacher) -> Predictions:
-    """The student's predictions on test, with the teacher's beside them where it has any."""
+    """The student's predictions on test; beside them the teacher's where it has any, and the task's references."""
     test = Evaluation(spec.task, "test")
-    found = test.predictions(test.outputs(student))
+    found, others = test.predictions(test.outputs(student)), dict[str, Predictions]()
     theirs = test.of_teacher(teacher)  # from the store after its first run
-    if theirs is None:
-        return found
-    reference = test.predictions(theirs)
-    return {data: arrays | {"teacher": reference[data]["prediction"]} for data, arrays in found.items()}
+    if theirs is not None:
+        others[TEACHER] = test.predictions(theirs)
+    others |= {REFERENCE + name: rows for name, rows in spec.task.references("test").items()}
+    return {
+        data: arrays | {name: rows[data]["prediction"] for name, rows in others.items()}
+        for data, arrays in found.items()
+    }  # fmt: skip
 
 
 def measure(spec: Spec, student: Network, teacher: Teacher, console: Console, anew: bool = False) -> dict[str, Any]:
     """Size and speed of teacher and student on test inputs; from the store where their shapes were timed before."""
     console("  measuring")
     networks = {"teacher": teacher.network, "student": student}
-    inputs, lengths = spec.task.inputs("test"), spec.task.lengths
+    inputs, lengths, search = spec.task.inputs("test"), spec.task.lengths, spec.task.search()
     effort = session.EFFORTS.get(spec.values["track"], session.STANDARD)
     want = frozenset({spec.task.goal.output})
-    key = cache.key_of(networks, inputs, effort, lengths)
-    return cache.once(key, lambda: session.measure(networks, inputs, want, effort, console, lengths), anew)
+    key = cache.key_of(networks, inputs, effort, lengths, search)
+    return cache.once(key, lambda: session.measure(networks, inputs, want, effort, console, lengths, search), anew)

@@ -1,8 +1,9 @@
 """Ranked lists of documents: MRR, nDCG, precision, recall and MAP, each a mean over queries of what trec_eval computes.
 
-The defaults are those of ir-measures, which asks trec_eval: a document is relevant from grade 1 on; nDCG's gain is the
-grade itself and not 2^grade - 1, over log2(1 + rank); documents of equal scores come by their number, highest first (so
-documents are to be numbered in the order of their names). A query without a relevant document counts as 0.
+The defaults are those of ir-measures, which asks trec_eval: a document is relevant from grade 1 on (its `rel`);
+nDCG's gain is the grade itself and not 2^grade - 1, over log2(1 + rank); documents of equal scores come by their
+number, highest first (so documents are to be numbered in the order of their names). A query without a relevant document
+counts as 0.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ class RankingMetric(MeanMetric):
     """Predictions: Ragged (number of a document, its score), flat (M, 2), a row a query, in any order. Gold: Ragged
     (number, grade), flat (M, 2), of the judged documents; others have grade 0.
 
-    Of the `depth` documents ranked highest; None: of all.
+    Of the `depth` documents ranked highest; None: of all. `level`: the grade from which on a document is relevant, to
+    metrics that know no grades.
     """
 
     depth: int | None = None
+    level: int = 1
 
     def fits(self, prediction: Ragged, gold: Ragged) -> bool:
         both = all(isinstance(side, Ragged) and side.flat.shape[1:] == (2,) for side in (prediction, gold))
@@ -47,7 +50,7 @@ class ReciprocalRank(RankingMetric):
 
     def of_ranks(self, query: np.ndarray, rank: np.ndarray, grade: np.ndarray, gold: Ragged) -> np.ndarray:
         found = np.zeros(len(gold))
-        np.maximum.at(found, query[grade >= 1], 1 / rank[grade >= 1])
+        np.maximum.at(found, query[grade >= self.level], 1 / rank[grade >= self.level])
         return found
 
 
@@ -73,17 +76,17 @@ class Recall(RankingMetric):
     """Relevant documents that are there / all relevant documents."""
 
     def of_ranks(self, query: np.ndarray, rank: np.ndarray, grade: np.ndarray, gold: Ragged) -> np.ndarray:
-        return ratio(np.bincount(query, grade >= 1, len(gold)), relevant(gold))
+        return ratio(np.bincount(query, grade >= self.level, len(gold)), relevant(gold, self.level))
 
 
 class AveragePrecision(RankingMetric):
     """sum over relevant documents that are there of (relevant ones up to its rank / its rank) / all relevant ones."""
 
     def of_ranks(self, query: np.ndarray, rank: np.ndarray, grade: np.ndarray, gold: Ragged) -> np.ndarray:
-        hit = grade >= 1
+        hit = grade >= self.level
         hits = np.bincount(query, hit, len(gold))
         so_far = np.cumsum(hit) - (np.cumsum(hits) - hits)[query]  # of the same query
-        return ratio(np.bincount(query, np.where(hit, so_far / rank, 0), len(gold)), relevant(gold))
+        return ratio(np.bincount(query, np.where(hit, so_far / rank, 0), len(gold)), relevant(gold, self.level))
 
 
 def ranked(prediction: Ragged, gold: Ragged) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -106,6 +109,6 @@ def discounted(query: np.ndarray, rank: np.ndarray, grade: np.ndarray, queries: 
     return np.bincount(query, grade.clip(0) / np.log2(1 + rank), queries)
 
 
-def relevant(gold: Ragged) -> np.ndarray:
+def relevant(gold: Ragged, level: int = 1) -> np.ndarray:
     """Relevant documents of each query, (N,)."""
-    return np.bincount(gold.owner, gold.flat[:, 1] >= 1, len(gold))
+    return np.bincount(gold.owner, gold.flat[:, 1] >= level, len(gold))

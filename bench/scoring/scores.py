@@ -76,8 +76,9 @@ def positions(lengths: np.ndarray) -> np.ndarray:
 
 Array = np.ndarray | Ragged
 # {data set: {"prediction": N rows, "gold": N rows, each an Array, "units": (N, k) ids of what was sampled, optional}};
-# stored ones hold the teacher's too, as "teacher"
+# stored ones hold the teacher's too, as "teacher", and those of references, as "reference.bm25"
 Predictions = dict[str, dict[str, Any]]
+TEACHER, REFERENCE = "teacher", "reference."
 Scores = dict[str, dict[str, float]]  # {data set: {metric: value}}
 
 

@@ -54,7 +54,8 @@ def row_facts(verdicts: Verdicts, place: int) -> dict[str, Any]:
     return {
         "board": board.slug, "row": place, "task": board.task, "track": board.track, "metric": board.metric,
         "name": row.name, "method": row.method, "family": family(row.method),
-        "student": row.student, "teacher": row.teacher, "settings": ", ".join(row.differs), "seeds": len(row.runs),
+        "student": row.student, "teacher": row.teacher, "reference": row.reference,
+        "settings": ", ".join(row.differs), "seeds": len(row.runs),
         "provisional": row.few_seeds, "score": row.score.value if row.score else None,
         "score_low": low, "score_high": high, "interval": covers,
         "retention": row.retention, "rank_low": ranks[0], "rank_high": ranks[1],
@@ -62,7 +63,8 @@ def row_facts(verdicts: Verdicts, place: int) -> dict[str, Any]:
         "parameters": int(row.parameters.high), "parameters_low": int(row.parameters.low),
         "active": int(row.active.high), "active_low": int(row.active.low),
         "disk_bytes": int(row.disk_bytes.high), "disk_bytes_low": int(row.disk_bytes.low),
-        "flops": row.flops, "updates": row.updates, "teacher_forwards": row.teacher_forwards,
+        "index_bytes": row.index_bytes, "flops": row.flops,
+        "updates": row.updates, "teacher_forwards": row.teacher_forwards,
         "timings": [timing(hardware, speed) for hardware, speed in sorted(row.speed.items())],
         "against": verdicts.against(place) if row.method else {},
         "runs": [{"seed": seed, "run_id": run_id} for seed, run_id in row.runs],
@@ -73,7 +75,7 @@ def timing(hardware: Hardware, speed: Speed) -> dict[str, Any]:
     """How fast a row is on one hardware."""
     ratio = speed.speedup
     return asdict(hardware) | {
-        "latency_ms": speed.latency_ms, "offline_per_s": speed.offline_per_s,
+        "latency_ms": speed.latency_ms, "search_ms": speed.search_ms, "offline_per_s": speed.offline_per_s,
         "speedup": ratio.value if ratio else None, "speedup_low": ratio.low if ratio else None,
         "speedup_high": ratio.high if ratio else None, "distil_seconds": speed.seconds, "noisy": speed.noisy,
     }  # fmt: skip

@@ -62,7 +62,7 @@ def pick(board: Board) -> dict[str, Any]:
     The first alone would not do: seeds that lie far apart leave a row ten points below the best within its interval.
     """
     rows = [row for row in board["rows"] if row["method"] and row["score"] is not None]
-    teachers = [row for row in board["rows"] if not row["method"]]
+    teachers = [row for row in board["rows"] if row["teacher"] and not row["method"]]
     best = rows[0] if rows else None
     tied = [row for row in rows if row["best_or_tied"]]
     good = [row for row in tied if row["score"] >= best["score"] - GIVEN_UP * abs(best["score"])] if best else []

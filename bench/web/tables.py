@@ -21,8 +21,9 @@ COUNTS = frozenset({
 })  # fmt: skip
 TRUTHS = frozenset({"provisional", "best_or_tied", "noisy"})
 TEXTS = frozenset({
-    "board", "task", "track", "metric", "dataset", "method", "family", "student", "teacher", "settings", "interval",
-    "device", "scope", "run_id", "run_ids", "commit", "command", "finished", "data_identity", "licence", "record",
+    "board", "task", "track", "metric", "dataset", "method", "family", "student", "teacher", "reference", "settings",
+    "interval", "device", "scope", "run_id", "run_ids", "commit", "command", "finished", "data_identity", "licence",
+    "record",
     *(f"{method}_verdict" for method in ALWAYS),
 })  # fmt: skip
 
@@ -38,8 +39,14 @@ def files(name: str, rows: Sequence[Row]) -> dict[str, bytes]:
 
 def of_boards(boards: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The rows of boards, each once for every hardware that it was timed on."""
-    rows = (_plain(row) | timing for board in boards for row in board["rows"] for timing in row["timings"])
+    rows = (_plain(row) | timing for board in boards for row in board["rows"] for timing in timings(row, board))
     return [fitting(row) for row in rows]
+
+
+def timings(row: Row, board: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+    """Those of a row; of a reference, which is not timed, one without values."""
+    names = (key for other in board["rows"] for timing in other["timings"] for key in timing)
+    return row["timings"] or [dict.fromkeys(names)]
 
 
 def _plain(row: Row) -> dict[str, Any]:
