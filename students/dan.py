@@ -80,7 +80,8 @@ class Dan(Student):
 class DanNetwork(Network):
     """n-grams (B, G) -> mean of their vectors -> one layer -> embedding (B, D), and the logits of the kind's head."""
 
-    # official script: 1,000,000 updates of 2,048 texts; short runs need a higher rate
+    # official script, which makes 1,000,000 updates of 2,048 texts. Short runs want a higher rate: after 200 updates of
+    # 32 on TREC accuracy on dev was 36 with this one and 73 with 5e-3 (--set lr=5e-3)
     optimiser = Optimiser(lr=5e-4, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01, schedule="linear")
 
     def __init__(self, ngrams: Ngrams, width: int, settings: Dan.Settings, task: Task) -> None:
