@@ -118,7 +118,9 @@ def comparison(found: Answer) -> Shown:
         "a": f"{a} is better than {b}.", "b": f"{b} is better than {a}.",
     }[found["verdict"]]  # fmt: skip
     if found["seeds"] == 1:
-        yield "One common seed: the noise between seeds is unknown and not in these numbers. Run three."
+        yield f"One common seed: these numbers hold the noise of {found['noise']}. Run three."
+    if seen := found["board_sees"]:
+        yield f"This board sees {100 * seen['difference']:.2f} in 80% of cases; half needs seeds: {seen['seeds'] or '-'}."
 
 
 def store(found: Answer) -> Shown:
