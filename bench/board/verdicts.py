@@ -147,7 +147,8 @@ def standing(verdicts: Verdicts) -> dict[str, dict[str, float | int | None]]:
     """What a board says of each method over its students: mean retention and mean rank, each with its deviation.
 
     Only methods with the same student and teacher are ranked among each other, `rank_last` of them in the mean; equal
-    scores share their mean rank. Of a method's several settings the best on dev stands for it. Deviations are those of draws over examples and seeds, the width of 95% of them over 3.92.
+    scores share their mean rank. Of a method's several settings the best on dev stands for it. Deviations are those of
+    draws over examples and seeds, the width of 95% of them over 3.92.
     """
     found: dict[str, list[tuple[Drawn | None, Drawn | None, int]]] = {}
     for group in groups(verdicts.board).values():
@@ -166,8 +167,8 @@ def standing(verdicts: Verdicts) -> dict[str, dict[str, float | int | None]]:
 def over_boards(key: str, standings: Iterable[Mapping[str, Any]]) -> dict[str, float | int | None]:
     """A method's mean m over boards, and m +- 1.96 sqrt(sum sd^2) / n: boards are independent, and are not drawn anew.
 
-    `standings`: what `standing` says of the method on each board. No mean rank is above 1 or below that of a method that
-    is always last. None: unknown.
+    `standings`: what `standing` says of the method on each board. No mean rank is above 1 or below that of a method
+    that is always last. None: unknown.
     """
     known = [s for s in standings if s[key] is not None]
     mean = float(np.mean([s[key] for s in known])) if known else None

@@ -120,7 +120,8 @@ def comparison(found: Answer) -> Shown:
     if found["seeds"] == 1:
         yield f"One common seed: these numbers hold the noise of {found['noise']}. Run three."
     if seen := found["board_sees"]:
-        yield f"This board sees {100 * seen['difference']:.2f} in 80% of cases; half needs seeds: {seen['seeds'] or '-'}."
+        half = f"; half of that with {seen['seeds']} seeds a row" if seen["seeds"] else ""
+        yield f"In 80% of cases this board sees a difference of {100 * seen['difference']:.2f}{half}."
 
 
 def store(found: Answer) -> Shown:
