@@ -134,9 +134,9 @@ class Comparison:
         for places in (list(row.values()) for row in self.places):
             block, degrees = self.gram[np.ix_(places, places)], len(places) - 1
             single, mean = float(block.trace()) / len(places), float(block.mean())
-            iota = (single - mean) * len(places) / degrees if degrees else 0.0
-            variance = float(self.scores[places].var(ddof=1)) if degrees else 0.0
-            found.append((variance, iota if iota > ROUNDING * single else 0.0, degrees, single))
+            own = (single - mean) * len(places) / degrees if degrees else 0.0
+            spread = float(self.scores[places].var(ddof=1)) if degrees else 0.0
+            found.append((spread, own if own > ROUNDING * single else 0.0, degrees, single))
         variance, iota, degrees, single = np.array(found).T
         several, taught = degrees > 0, np.array([None in row for row in self.places])
         share = ratio(iota[several].sum(), single[several].sum())
@@ -215,7 +215,7 @@ class Comparison:
     def score_draws(self) -> np.ndarray:
         """Scores of the rows over examples and seeds, (rows, B) float32. Equal rows have equal draws."""
         rng = np.random.default_rng((self.seed, 1))
-        below, found = self.phi.cumsum(1), []
+        below, found = self.phi.cumsum(1), list[np.ndarray]()
         excess = self.excess(np.broadcast_to(PHI, self.phi.shape))
         for row, places in enumerate(list(own.values()) for own in self.places):
             if self.same[row] < row:

@@ -63,7 +63,7 @@ class Pairs:
         found = np.empty(len(self))
         for own, deviation in self.deviations(self.v_null, excess):
             found[own] = 2 * below(np.abs(self.difference[own]), deviation)
-        return found
+        return np.where(self.difference == 0, 1.0, found.clip(max=1))
 
     def halves(self, excess: np.ndarray) -> np.ndarray:
         """Half the width of the 95% interval of each difference, (P,)."""
