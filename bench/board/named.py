@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from bench.base import files
 from bench.board import leaderboard
 from bench.board.leaderboard import Board, Row
+from bench.board.power import smallest
 from bench.errors import RequestError, unknown
 from bench.plugins import registry
 from bench.records import disk
@@ -18,7 +20,8 @@ from bench.records.derived import of_other, own
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec
 from bench.scoring.bootstrap import Score
-from bench.scoring.comparison import Comparison, Contributions, Runs, by_influence, contributions
+from bench.scoring.comparison import Comparison, Difference
+from bench.scoring.contributions import Contributions, Runs, by_influence, contributions
 from bench.scoring.scores import REFERENCE, TEACHER, Predictions, Scores, same
 
 
@@ -37,15 +40,18 @@ def compare(results: Path, task: str, a: str, b: str, track: str = "mini", stude
         "task": board.task, "track": board.track, "a": a, "b": b, "metric": board.metric,
         "difference": difference.value, "ci95": list(difference.ci95), "p_value": difference.p_value,
         "p_holm": difference.p_holm, "pairs": len(comparison.pairs), "examples": reader.examples,
-        "seeds": difference.seeds, "noise": noise(difference.seeds), "verdict": difference.verdict,
+        "seeds": difference.seeds, "noise": noise(difference), "verdict": difference.verdict,
+        "board_sees": asdict(seen) if (seen := smallest(comparison)) else None,
     }  # fmt: skip
 
 
-def noise(seeds: int) -> str:
+def noise(difference: Difference) -> str:
     """What the interval and the p-value cover."""
-    if seeds == 1:
-        return "examples alone: with one common seed the noise between seeds is unknown"
-    return "examples and seeds" if seeds else "examples: teachers have no seeds"
+    if not difference.seeds:
+        return "examples: teachers have no seeds"
+    if not difference.seed_noise:
+        return "examples alone: with one seed in every row the noise between seeds is unknown"
+    return "examples and seeds" if difference.seeds > 1 else "examples and seeds, as the rows with several tell of them"
 
 
 def find_pair(found: Sequence[Board], a: str, b: str, student: str) -> tuple[Board, list[int]]:

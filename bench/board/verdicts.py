@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,13 +13,15 @@ import numpy as np
 
 from bench.board.leaderboard import ALWAYS, Board, Score
 from bench.board.named import Reader
+from bench.board.power import Power, smallest
 from bench.errors import BenchError
 from bench.records.schemas import Record
 from bench.scoring.comparison import Comparison
-from bench.scoring.ranks import rank_ranges, ranked
+from bench.scoring.ranks import rank_ranges, shared
 
 Drawn = tuple[float, np.ndarray | None]  # a value, and its draws where there are any
-NORMAL = 2 * 1.96  # widths of a standard deviation in a 95% interval
+Z = 1.96
+NORMAL = 2 * Z  # widths of a standard deviation in a 95% interval
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Verdicts:
             score = self.board.rows[row].score
             return (score.low, score.high, "normal") if score else None
         low, high = self.comparison.intervals[self.place[row]]
-        return low, high, "examples and seeds" if len(self.board.rows[row].runs) > 1 else "examples"
+        seeds = self.comparison.seed_noise and self.board.rows[row].runs
+        return low, high, "examples and seeds" if seeds else "examples"
 
     def draws(self, rows: Sequence[int]) -> np.ndarray | None:
         """Draws of the scores of rows, (rows, B); None where one of them has none."""
@@ -63,7 +67,7 @@ class Verdicts:
         if self.comparison is None or a == b or a not in self.place or b not in self.place:
             return None
         one, two = self.place[a], self.place[b]
-        if (min(one, two), max(one, two)) not in self.comparison.pairs:
+        if not self.comparison.compared(one, two):
             return None
         d = self.comparison.difference(one, two)
         verdict = {"a": "win", "b": "loss", "tie": "tie"}[d.verdict]
@@ -71,21 +75,27 @@ class Verdicts:
                 "p_holm": d.p_holm, "seeds": d.seeds, "verdict": verdict}  # fmt: skip
 
     @cached_property
-    def best(self) -> int | None:
-        """The method's row with the best score."""
-        scored = [i for i, row in enumerate(self.board.rows) if row.method and row.score]
-        return scored[0] if scored else None  # rows come by score
+    def best(self) -> tuple[int, ...]:
+        """The methods' rows with the best score: several, where it is exactly the same."""
+        scored = {i: row.score.value for i, row in enumerate(self.board.rows) if row.method and row.score}
+        highest = max(scored.values(), default=None)
+        return tuple(i for i, value in scored.items() if value == highest)
 
     def ties_with_best(self, row: int) -> bool | None:
-        """Whether the interval of the difference to the best row holds 0; None: unknown.
+        """Whether the interval of the difference to a best row holds 0; None: unknown.
 
         By the interval and not by Holm's verdict: over all pairs of a long board with three seeds that calls rows ties
         which lie ten points apart.
         """
-        if row == self.best:
+        if row in self.best:
             return True if self.comparison else None
-        found = None if self.best is None else self.difference(row, self.best)
-        return None if found is None else bool(found["low"] <= 0 <= found["high"])
+        found = [d for d in (self.difference(row, best) for best in self.best) if d]
+        return any(d["low"] <= 0 <= d["high"] for d in found) if found else None
+
+    @cached_property
+    def power(self) -> Power | None:
+        """The smallest difference that the board sees, and the seeds that would halve it."""
+        return smallest(self.comparison) if self.comparison else None
 
     def against(self, row: int) -> dict[str, dict[str, Any] | None]:
         """The row against the baselines of the same student and teacher; of several settings the best one."""
@@ -98,8 +108,13 @@ class Verdicts:
 
     def pairs(self) -> Iterator[list[Any]]:
         """[row, row, difference, low, high, p, p after Holm, seeds] of all pairs."""
-        for (a, b), d in self.comparison.differences.items() if self.comparison else ():
-            yield [self.order[a], self.order[b], d.value, *d.ci95, d.p_value, d.p_holm, d.seeds]
+        if self.comparison:
+            found, (p_values, corrected), halves = self.comparison.pairs, self.comparison.tested, self.comparison.halves
+            low, high = found.difference - halves, found.difference + halves
+            columns = found.first, found.second, found.difference, low, high, p_values, corrected, found.seeds
+            for a, b, *numbers, seeds in zip(*(column.tolist() for column in columns), strict=True):
+                taught = not (self.board.rows[self.order[a]].method or self.board.rows[self.order[b]].method)
+                yield [self.order[a], self.order[b], *numbers, 0 if taught else seeds]
 
 
 def judge(board: Board, found: Iterable[Record], results: Path) -> Verdicts:
@@ -131,20 +146,41 @@ def with_intervals(board: Board, found: Iterable[Record], results: Path) -> Boar
 def standing(verdicts: Verdicts) -> dict[str, dict[str, float | int | None]]:
     """What a board says of each method over its students: mean retention and mean rank, each with its deviation.
 
-    Only methods with the same student and teacher are ranked among each other. Of a method's several settings the best
-    on dev stands for it. Deviations are those of draws over examples and seeds, the width of 95% of them over 3.92.
+    Only methods with the same student and teacher are ranked among each other, `rank_last` of them in the mean; equal
+    scores share their mean rank. Of a method's several settings the best on dev stands for it. Deviations are those of
+    draws over examples and seeds, the width of 95% of them over 3.92.
     """
-    found: dict[str, list[tuple[Drawn | None, Drawn | None]]] = {}
+    found: dict[str, list[tuple[Drawn | None, Drawn | None, int]]] = {}
     for group in groups(verdicts.board).values():
         ranks = _ranks(verdicts, group)
         for method, place in group.items():
-            found.setdefault(method, []).append((_retained(verdicts, place), ranks.get(method)))
+            found.setdefault(method, []).append((_retained(verdicts, place), ranks.get(method), len(group)))
     return {
-        method: _mean("retention", [kept for kept, _ in own if kept])
-        | _mean("rank", [rank for _, rank in own if rank])
+        method: _mean("retention", [kept for kept, _, _ in own if kept])
+        | _mean("rank", [rank for _, rank, _ in own if rank])
+        | {"rank_last": float(np.mean(last)) if (last := [rows for _, rank, rows in own if rank]) else None}
         | {"students": len(own)}
         for method, own in sorted(found.items())
     }
+
+
+def over_boards(key: str, standings: Iterable[Mapping[str, Any]]) -> dict[str, float | int | None]:
+    """A method's mean m over boards, and m +- 1.96 sqrt(sum sd^2) / n: boards are independent, and are not drawn anew.
+
+    `standings`: what `standing` says of the method on each board. No mean rank is above 1 or below that of a method
+    that is always last. None: unknown.
+    """
+    known = [s for s in standings if s[key] is not None]
+    mean = float(np.mean([s[key] for s in known])) if known else None
+    deviations = [s[f"{key}_sd"] for s in known]
+    found = {key: mean, f"{key}_low": None, f"{key}_high": None, f"{key}_boards": len(known)}
+    if mean is None or None in deviations:
+        return found
+    half = Z * math.hypot(*deviations) / len(known)
+    low, high = mean - half, mean + half
+    if key == "rank":
+        low, high = max(low, 1.0), min(high, float(np.mean([s["rank_last"] for s in known])))
+    return found | {f"{key}_low": low, f"{key}_high": high}
 
 
 def groups(board: Board) -> Mapping[tuple[str, str], dict[str, int]]:
@@ -172,10 +208,10 @@ def _ranks(verdicts: Verdicts, group: Mapping[str, int]) -> dict[str, Drawn]:
     if len(group) < 2:
         return {}
     rows = verdicts.board.rows
-    order = sorted(group, key=lambda m: (-(s.value if (s := rows[group[m]].score) else 0), m))
-    draws = verdicts.draws([group[method] for method in order])
-    means = [None] * len(order) if draws is None else np.mean(ranked(draws), axis=0)
-    return {method: (float(at), drawn) for at, (method, drawn) in enumerate(zip(order, means, strict=True), 1)}
+    values = np.array([[s.value if (s := rows[place].score) else 0.0] for place in group.values()])
+    draws = verdicts.draws(list(group.values()))
+    drawn = [None] * len(group) if draws is None else list(shared(draws))
+    return {method: (float(own[0]), at) for method, own, at in zip(group, shared(values), drawn, strict=True)}
 
 
 def _mean(name: str, found: list[Drawn]) -> dict[str, float | int | None]:

@@ -1,60 +1,43 @@
 """Is A better than B? Differences, their intervals and p-values, and ranks, from what each example adds to a score.
 
-A run's score theta is the mean over K data sets. An independent unit u (an example, or a document that examples share)
-of a data set with n_k of them contributes
+The variance that the examples give a difference of two runs is the sum over units of the squared difference of their
+influences, and where A and B are alike and may be swapped on any unit, of the squared difference of their t
+(bench/scoring/contributions.py). Rows are compared over the n seeds that both have. V_ex, that variance of the mean
+difference, holds what is the examples' luck in how seeds differ.
 
-    t_u = (theta_k + influence_u) / (K n_k)        sum over all units: theta
-
-which for a mean metric such as accuracy is what the example scored, and for others its first-order share. The variance
-that the examples give a difference of two runs is the sum over units of the squared difference of their influences, and
-where A and B are alike and may be swapped on any unit, of the squared difference of their t.
-
-Seeds are paired, as runs of a seed share initialisation and batch order. Over n common seeds with differences d_i,
-
-    S^2 = max(0, var(d_i) / n - V_inter)      V_inter = (V_1 - V_ex) / (n - 1)
-
-is what the seeds add: V_ex is the variance that the examples give the mean difference, V_1 the one they give the
-difference of one seed, and V_inter the part of var(d_i) / n that is the examples' luck too. With one seed S is unknown
-and taken as 0. P-values and intervals of differences are those of Student's t with the variance V + S^2 and
-Satterthwaite's degrees of freedom, (V + S^2)^2 (n - 1) / (var(d_i) / n)^2: of all that varies between seeds, as S^2 can
-be 0 by luck. Its limit for one seed is normal; of accuracy it is McNemar's test.
+What seeds add, X_r / n for a row r, is no estimate from that row's few seeds alone but a distribution, moderated by all
+rows of the board (bench/scoring/seeds.py): p-values and intervals are averages over it (bench/scoring/pairs.py). Where
+a board has no row with two seeds nothing is known of X, and it is left out; p-values of accuracy are then those of
+McNemar's test. A teacher is one fixed network, and its X is 0.
 
 Ranks are no differences of two, so they come from draws of all scores at once: sums of the influences under one matrix
-of random signs over the units, the same for every run, and S times Student's t with n - 1 degrees of freedom.
+of random signs over the units, the same for every run, and sqrt(X_r / n) times a normal number, X_r drawn too. Rows
+with the same predictions are one row there, so that they never part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations_with_replacement
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bench.base.groups import grouped
 from bench.errors import RequestError
-from bench.scoring.bootstrap import Score, known, unit_codes
+from bench.scoring.contributions import Runs
 from bench.scoring.metric import ratio
-from bench.scoring.scores import Predictions, headline
+from bench.scoring.pairs import Pairs
+from bench.scoring.seeds import PHI, nodes, posterior
 
 DRAWS = 10_000
 ALPHA = 0.05
 UNITS = 1024  # units of one block of signs: 40 MB at 10,000 draws
-Runs = Mapping[int | None, "Contributions"]  # a row's runs by seed; a teacher's one run has the seed None
-
-
-@dataclass(frozen=True)
-class Contributions:
-    """What the units of K data sets add to the score of one run; U units over all data sets.
-
-    t is centred plus levels / (K sizes), unit by unit.
-    """
-
-    levels: np.ndarray  # (K,) the score of each data set
-    sizes: np.ndarray  # (K,) units of each data set
-    centred: np.ndarray  # (U,) influence_u / (K n_k), data set by data set, of sum 0 in each
+ROUNDING = 1e-12  # of a difference of scores, and of a variance as a share of a larger one
+LARGEST = 1e6  # phi that is told from larger ones
 
 
 @dataclass(frozen=True)
@@ -66,6 +49,7 @@ class Difference:
     p_value: float
     p_holm: float
     seeds: int
+    seed_noise: bool  # whether interval and p-values hold the noise between seeds
 
     @property
     def verdict(self) -> str:
@@ -79,49 +63,13 @@ class Difference:
         return replace(self, value=0 - self.value, ci95=(0 - self.ci95[1], 0 - self.ci95[0]))  # 0, and not -0
 
 
-def contributions(predictions: Predictions, score: Score, metric: str) -> Contributions:
-    """What each unit adds: by influence where the engine knows the metric, else by leaving the unit out."""
-    if found := by_influence(predictions, score, metric):
-        return found
-    levels = [headline(score({name: arrays}), metric)[1] for name, arrays in predictions.items()]
-    return centred(levels, [jackknife({name: arrays}, score, metric) for name, arrays in predictions.items()])
+@dataclass(frozen=True)
+class Lots:
+    """What the runs of each row say of its seeds, each array (rows,)."""
 
-
-def by_influence(predictions: Predictions, score: Score, metric: str) -> Contributions | None:
-    """None: the engine has no such metric, or `score` gives other values than it."""
-    parts = known(predictions, score, metric)
-    if parts is None:
-        return None
-    shares = [by_unit(parts[name][1], arrays.get("units")) for name, arrays in predictions.items()]
-    return centred([value for value, _ in parts.values()], shares)
-
-
-def centred(levels: Sequence[float], shares: Sequence[np.ndarray]) -> Contributions:
-    """From the score and the units' shares of each data set."""
-    found = [(own - own.mean()) / len(shares) for own in shares]
-    return Contributions(np.array(levels), np.array([len(own) for own in found]), np.concatenate(found))
-
-
-def by_unit(influence: np.ndarray, units: np.ndarray | None) -> np.ndarray:
-    """influence / N of the rows (N,), added up over the rows that hold a unit: units (N, k) -> (n,)."""
-    shares = influence / len(influence)
-    if units is None:
-        return shares
-    ids, codes = unit_codes(units)
-    return sum((np.bincount(column, shares, len(ids)) for column in codes.T), start=np.zeros(len(ids)))
-
-
-def jackknife(predictions: Predictions, score: Score, metric: str) -> np.ndarray:
-    """(n - 1) / n (theta - theta without u) for each unit u of one data set, (n,): n calls of the task's score."""
-    ((name, arrays),) = predictions.items()
-    size = len(arrays["prediction"])
-    units = arrays.get("units", np.arange(size)).reshape(size, -1)
-    columns = {key: array for key, array in arrays.items() if key != "units"}
-    whole, without = headline(score(predictions), metric)[1], []
-    for unit in (ids := np.unique(units)):
-        kept = (units != unit).all(1)
-        without.append(headline(score({name: {k: c[kept] for k, c in columns.items()}}), metric)[1])
-    return (len(ids) - 1) / len(ids) * (whole - np.array(without))
+    variance: np.ndarray  # of the scores of a row's runs
+    iota: np.ndarray  # what the examples explain of it
+    degrees: np.ndarray  # runs - 1
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
@@ -147,42 +95,6 @@ def signed_sums(weights: np.ndarray, draws: int, rng: np.random.Generator) -> np
     return sums
 
 
-@dataclass(frozen=True)
-class Moments:
-    """A pair's difference over n seeds, and the variances of that difference."""
-
-    seeds: int  # n
-    difference: float
-    v_examples: float  # V_ex
-    v_null: float  # the same where both are alike: contributions are not centred
-    v_seeds: float  # S^2
-    v_total: float  # var(d_i) / n
-
-
-def tails(pairs: Sequence[Moments]) -> np.ndarray:
-    """Two-sided p-values by Student's t with Satterthwaite's degrees of freedom, (P,)."""
-    from scipy.special import stdtr  # scipy.stats takes half a second to import
-
-    variance = np.array([m.v_null + m.v_seeds for m in pairs])
-    scaled = ratio(np.array([abs(m.difference) for m in pairs]), np.sqrt(variance))
-    return np.asarray(2 * stdtr(freedom(pairs, variance), -scaled))
-
-
-def halves(pairs: Sequence[Moments]) -> np.ndarray:
-    """Half the width of the 95% interval of each difference by the same t, (P,)."""
-    from scipy.special import stdtrit
-
-    variance = np.array([m.v_examples + m.v_seeds for m in pairs])
-    return np.asarray(stdtrit(freedom(pairs, variance), 0.975) * np.sqrt(variance))
-
-
-def freedom(pairs: Sequence[Moments], variance: np.ndarray) -> np.ndarray:
-    """Degrees of freedom, (P,): at least those of the seeds, n - 1; a million, as good as normal, where none varied."""
-    least = np.array([m.seeds - 1 for m in pairs])
-    found = ratio(variance**2 * least, np.array([m.v_total for m in pairs]) ** 2)
-    return np.where(found > 0, found.clip(least), 1e6).clip(max=1e6)
-
-
 class Comparison:
     """All rows of one board against each other. Nothing but the Gram matrix and the draws for ranks runs over units."""
 
@@ -197,92 +109,161 @@ class Comparison:
         for row in rows:
             self.places.append({seed: at + i for i, seed in enumerate(row)})
             at += len(row)
-        self.levels = np.stack([run.levels for run in runs])  # (R, K)
-        self.scores = self.levels.mean(1)  # (R,)
-        self.centred = np.stack([run.centred for run in runs])  # (R, U)
+        self.levels = np.stack([run.levels for run in runs])  # (runs, K)
+        self.scores = self.levels.mean(1)  # (runs,)
+        self.centred = np.stack([run.centred for run in runs])  # (runs, U)
         with threadpool_limits(1, "blas"):  # another number of cores would give other last bits, and another digit
             self.gram = self.centred @ self.centred.T
 
-    def common(self, a: int, b: int) -> tuple[int | None, ...]:
-        """The seeds that two rows share. A teacher goes with any; None alone: two teachers."""
-        one, two = self.places[a], self.places[b]
-        if None in one or None in two:
-            return tuple(two if None in one else one)
-        return tuple(seed for seed in one if seed in two)
-
-    def chosen(self, row: int, seeds: Iterable[int | None]) -> list[int]:
-        """Places of a row's runs of these seeds; a teacher's one run for each."""
-        places = self.places[row]
-        return [places[None if None in places else seed] for seed in seeds]
+    @cached_property
+    def same(self) -> np.ndarray:
+        """The first row with the same runs, (rows,): the row itself, but for copies."""
+        first: dict[bytes, int] = {}
+        found = []
+        for at, row in enumerate(self.rows):
+            runs = hashlib.sha256(repr(list(row)).encode())
+            for run in row.values():
+                runs.update(run.levels.tobytes() + run.centred.tobytes())
+            found.append(first.setdefault(runs.digest(), at))
+        return np.array(found)
 
     @cached_property
-    def pairs(self) -> dict[tuple[int, int], Moments]:
-        """The pairs of rows with a common seed."""
-        found: dict[tuple[int, int], Moments] = {}
-        for seeds, pairs in grouped(combinations(range(len(self.rows)), 2), lambda pair: self.common(*pair)).items():
-            if seeds:
-                places = np.array([[self.chosen(row, seeds) for row in pair] for pair in pairs])  # (P, 2, n)
-                found |= dict(zip(pairs, self._moments(places), strict=True))
-        return {pair: found[pair] for pair in sorted(found)}
+    def lots(self) -> Lots:
+        """A row with one run has the iota of the others, as a share of the variance that examples give a run."""
+        found = []
+        for places in (list(row.values()) for row in self.places):
+            block, degrees = self.gram[np.ix_(places, places)], len(places) - 1
+            single, mean = float(block.trace()) / len(places), float(block.mean())
+            own = (single - mean) * len(places) / degrees if degrees else 0.0
+            spread = float(self.scores[places].var(ddof=1)) if degrees else 0.0
+            found.append((spread, own if own > ROUNDING * single else 0.0, degrees, single))
+        variance, iota, degrees, single = np.array(found).T
+        several, taught = degrees > 0, np.array([None in row for row in self.places])
+        share = ratio(iota[several].sum(), single[several].sum())
+        iota = np.where(several, iota, share * np.where(taught, 0.0, single))
+        return Lots(variance, np.maximum(iota, variance / LARGEST), degrees)
 
     @cached_property
-    def differences(self) -> dict[tuple[int, int], Difference]:
-        """Row a minus row b of every pair a < b, with Holm's correction over all of them."""
-        moments = list(self.pairs.values())
-        p_values, widths, found = tails(moments), halves(moments).tolist(), {}
-        numbers = zip(self.pairs, moments, widths, p_values.tolist(), holm(p_values).tolist(), strict=True)
-        for pair, m, half, p, p_holm in numbers:
-            seeds = m.seeds if any(None not in self.places[row] for row in pair) else 0
-            found[pair] = Difference(m.difference, (m.difference - half, m.difference + half), p, p_holm, seeds)
-        return found
+    def seed_noise(self) -> bool:
+        """Whether a row has two seeds, which says how far seeds move a score."""
+        return bool(self.lots.degrees.any())
+
+    @cached_property
+    def phi(self) -> np.ndarray:
+        """What is known of each row's phi, (rows, PHI)."""
+        lots = self.lots
+        speaks = (lots.degrees > 0) & (lots.iota > 0)
+        counted = speaks & (self.same == np.arange(len(self.rows)))
+        return posterior(ratio(lots.variance, lots.iota), np.where(speaks, lots.degrees, 0), counted)
+
+    def excess(self, phi: np.ndarray) -> np.ndarray:
+        """X, what seeds add to a row's variance, at some values of its phi (rows, any number)."""
+        return np.asarray((phi - 1).clip(0) * self.lots.iota[:, None] * self.seed_noise)
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """The pairs of rows with a common seed, ordered by row."""
+        alike = grouped(range(len(self.rows)), lambda row: tuple(self.places[row]))
+        found = []
+        for (own, first), (other, second) in combinations_with_replacement(alike.items(), 2):
+            if seeds := common(own, other):
+                found.append(self._between(first, second, seeds))
+        return Pairs.joined(found)
+
+    @cached_property
+    def _at(self) -> dict[tuple[int, int], int]:
+        """Where a pair of rows is among all."""
+        rows = zip(self.pairs.first.tolist(), self.pairs.second.tolist(), strict=True)
+        return {pair: at for at, pair in enumerate(rows)}
+
+    @cached_property
+    def tested(self) -> tuple[np.ndarray, np.ndarray]:
+        """The p-values of all pairs, and those after Holm's correction over them."""
+        found = self.pairs.p_values(self.excess(nodes(self.phi)))
+        return found, holm(found)
+
+    @cached_property
+    def halves(self) -> np.ndarray:
+        """Half the width of the 95% interval of each pair's difference."""
+        return self.pairs.halves(self.excess(nodes(self.phi)))
+
+    def compared(self, a: int, b: int) -> bool:
+        """Whether two rows share a seed."""
+        return (min(a, b), max(a, b)) in self._at
 
     def difference(self, a: int, b: int) -> Difference:
         """Row a minus row b. RequestError: they share no seed."""
-        found = self.differences.get((min(a, b), max(a, b)))
-        if not found:
+        if not self.compared(a, b):
             raise RequestError("the two rows share no seed; runs are compared seed by seed")
+        at = self._at[min(a, b), max(a, b)]
+        value, half = float(self.pairs.difference[at]), float(self.halves[at])
+        p_value, p_holm = (float(found[at]) for found in self.tested)
+        taught = None in self.places[a] and None in self.places[b]
+        found = Difference(
+            value, (value - half, value + half), p_value, p_holm, 0 if taught else int(self.pairs.seeds[at]),
+            self.seed_noise and not taught,
+        )  # fmt: skip
         return found if a < b else found.turned()
 
     @cached_property
     def around(self) -> np.ndarray:
-        """Draws of each run's score over examples, around it: (R, B)."""
+        """Draws of each run's score over examples, around it: (runs, B)."""
         with threadpool_limits(1, "blas"):
             return signed_sums(self.centred, self.draws, np.random.default_rng(self.seed))
 
     @cached_property
     def score_draws(self) -> np.ndarray:
-        """Scores of the rows over examples and seeds, (rows, B)."""
+        """Scores of the rows over examples and seeds, (rows, B) float32. Equal rows have equal draws."""
         rng = np.random.default_rng((self.seed, 1))
-        found = []
-        for places in (list(row.values()) for row in self.places):
-            (moments,) = self._moments(np.array([[places, places]]), alone=True)
-            noise = rng.standard_t(max(1, len(places) - 1), self.draws).astype(np.float32)
-            around = self.around[places].mean(0) + float(np.sqrt(moments.v_seeds)) * noise
-            found.append(moments.difference + around)
+        below, found = self.phi.cumsum(1), list[np.ndarray]()
+        excess = self.excess(np.broadcast_to(PHI, self.phi.shape))
+        for row, places in enumerate(list(own.values()) for own in self.places):
+            if self.same[row] < row:
+                found.append(found[self.same[row]])
+                continue
+            drawn = np.searchsorted(below[row], rng.random(self.draws)).clip(max=len(PHI) - 1)
+            noise = np.sqrt(excess[row, drawn] / len(places)) * rng.standard_normal(self.draws)
+            found.append((self.scores[places].mean() + self.around[places].mean(0) + noise).astype(np.float32))
         return np.stack(found)
 
     @cached_property
     def intervals(self) -> list[tuple[float, float]]:
-        """The 95% interval of each row's score over examples and seeds; of a row with one run, over examples."""
+        """The 95% interval of each row's score over examples and seeds; over examples where seeds are not known."""
         low, high = np.percentile(self.score_draws, [2.5, 97.5], axis=1)
         return list(zip(map(float, low), map(float, high), strict=True))
 
-    def _moments(self, places: np.ndarray, alone: bool = False) -> list[Moments]:
-        """Variances of the differences between runs, places (P, 2, n). `alone`: of the first runs themselves."""
-        first, second = places[:, 0], places[:, 1]
-        sign = 0 if alone else 1
-        values = self.scores[first] - sign * self.scores[second]  # (P, n)
-        cross = self._block(first, first) + sign * (self._block(second, second) - 2 * self._block(first, second))
-        v_examples = cross.mean((1, 2)).clip(0)
-        v_single = np.einsum("pii->pi", cross).mean(1)
-        n = values.shape[1]
-        v_total = values.var(1, ddof=1) / n if n > 1 else np.zeros(len(values))
-        v_inter = (v_single - v_examples).clip(0) / (n - 1) if n > 1 else 0.0
-        v_seeds = (v_total - v_inter).clip(0)
-        gap = (self.levels[first] - sign * self.levels[second]).mean(1)  # (P, K)
-        v_null = v_examples + gap**2 @ (1 / self.sizes) / len(self.sizes) ** 2
-        numbers = np.stack([values.mean(1), v_examples, v_null, v_seeds, v_total], axis=1).tolist()
-        return [Moments(n, *own) for own in numbers]
+    def _between(self, first: list[int], second: list[int], seeds: Sequence[int | None]) -> Pairs:
+        """All pairs of two lists of rows, or of the rows of one, over these seeds."""
+        one, two = self._chosen(first, seeds), self._chosen(second, seeds)  # (rows, n)
+        a, b = self._mean_variance(one), self._mean_variance(two)
+        cross = self.gram[one.ravel()][:, two.ravel()].reshape(*one.shape, *two.shape)
+        v_examples = (a[:, None] + b - 2 * cross.mean((1, 3))).clip(0)
+        own, other = self.gram[one, one].mean(1), self.gram[two, two].mean(1)
+        v_single = own[:, None] + other - 2 * np.einsum("aibi->ab", cross) / len(seeds)
+        gap = [x[:, None] - y for x, y in zip(self.levels[one].mean(1).T, self.levels[two].mean(1).T, strict=True)]
+        v_null = v_examples + sum(g**2 / size for g, size in zip(gap, self.sizes, strict=True)) / len(gap) ** 2
+        difference = np.mean(gap, axis=0)
+        difference[np.abs(difference) < ROUNDING] = 0.0
+        rows = np.broadcast_arrays(np.array(first)[:, None], np.array(second))
+        kept = rows[0] < rows[1] if first is second else np.full(difference.shape, True)
+        turned = np.where(rows[0] < rows[1], 1, -1)
+        count = np.full(difference.shape, len(seeds))
+        found = (np.minimum(*rows), np.maximum(*rows), count, turned * difference, v_examples, v_null, v_single)
+        return Pairs(*(array[kept] for array in found))
 
-    def _block(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        return self.gram[first[:, :, None], second[:, None, :]]
+    def _chosen(self, rows: Iterable[int], seeds: Sequence[int | None]) -> np.ndarray:
+        """Places of the runs of these seeds (rows, n); a teacher's one run for each."""
+        return np.array(
+            [[own.get(None, own.get(seed)) for seed in seeds] for own in map(self.places.__getitem__, rows)]
+        )
+
+    def _mean_variance(self, places: np.ndarray) -> np.ndarray:
+        """What the examples give the mean score of each row's runs (rows, n), (rows,)."""
+        return np.asarray(self.gram[places[:, :, None], places[:, None, :]].mean((1, 2)))
+
+
+def common(own: Sequence[int | None], other: Sequence[int | None]) -> tuple[int | None, ...]:
+    """The seeds that two rows share. A teacher goes with any; None alone: two teachers."""
+    if None in own or None in other:
+        return tuple(other if None in own else own)
+    return tuple(seed for seed in own if seed in other)

@@ -45,7 +45,7 @@ def test_the_json_of_a_comparison(typed, results):
     found = answer(typed, "good", "kd")
     assert list(found) == [
         "task", "track", "a", "b", "metric", "difference", "ci95", "p_value", "p_holm", "pairs", "examples", "seeds",
-        "noise", "verdict",
+        "noise", "verdict", "board_sees",
     ]  # fmt: skip
     from scipy.stats import spearmanr
 
@@ -83,15 +83,24 @@ def test_in_words(typed, results):
     status, out, err = typed("kd", "good", "--task", "sts")
     assert (status, err) == (0, "") and "good is better than kd." in out
     assert "kd - good: spearman x 100 on sts, track mini" in out and "10 pairs" in out and "400" in out
-    assert "One common seed" not in out
+    assert "One common seed" not in out and "In 80% of cases this board sees a difference of" in out
 
 
 def test_one_common_seed_is_said(typed, results):
     put(results, 0.5, "new", 2)
     found = answer(typed, "new", "kd")
-    assert found["seeds"] == 1 and "the noise between seeds is unknown" in found["noise"]
+    assert found["seeds"] == 1 and found["noise"] == "examples and seeds, as the rows with several tell of them"
     _, out, _ = typed("new", "kd", "--task", "sts")
-    assert "the noise between seeds is unknown" in out
+    assert "One common seed" in out and "as the rows with several tell of them" in " ".join(out.split())
+
+
+def test_noise_that_no_row_tells_of_is_said(typed, tmp_path):
+    for method, noise in (("kd", 0.5), ("new", 0.6)):
+        put(tmp_path / "results", noise, method)
+    found = answer(typed, "new", "kd")
+    assert "the noise between seeds is unknown" in found["noise"] and found["board_sees"]["seeds"] is None
+    _, out, _ = typed("new", "kd", "--task", "sts")
+    assert "the noise between seeds is unknown" in " ".join(out.split())
 
 
 def test_equal_rows_tie(typed, tmp_path):

@@ -15,17 +15,8 @@ from bench.board import leaderboard, named
 from bench.errors import RequestError
 from bench.records import disk
 from bench.scoring import ranks
-from bench.scoring.comparison import (
-    Comparison,
-    Contributions,
-    Moments,
-    Runs,
-    contributions,
-    freedom,
-    holm,
-    jackknife,
-    signed_sums,
-)
+from bench.scoring.comparison import Comparison, holm, signed_sums
+from bench.scoring.contributions import Contributions, Runs, contributions, jackknife
 from bench.scoring.metrics import METRICS
 from bench.task import Predictions, Scores
 from tests.factories.runs import ROOT
@@ -168,13 +159,13 @@ def test_one_seed_of_accuracy_is_mcnemars_test(wins, losses):
     found = Comparison([{0: right(a)}, {0: right(b)}]).difference(0, 1)
     expected = 2 * stats.norm.sf(abs(wins - losses) / np.sqrt(wins + losses))
     assert found.p_value == pytest.approx(expected, rel=1e-3)  # a t of a million degrees of freedom
-    assert found.value == pytest.approx((wins - losses) / 200) and found.seeds == 1
+    assert found.value == pytest.approx((wins - losses) / 200) and found.seeds == 1 and not found.seed_noise
 
 
 def test_the_part_of_seeds_by_hand():
-    """Differences 0.10, 0.06, 0.02 of seeds that get every other example right alike: all of var(d) / 3 is the seeds'.
+    """Differences 0.10, 0.06, 0.02 of seeds that get every other example right alike: all of var is the seeds'.
 
-    S^2 = 0.0016 / 3, V_ex = V_1 = p (1 - p) / n of the same examples, and the interval is that of both.
+    Examples explain none of it, so phi is at its largest, 1e6, and iota a millionth of the variance.
     """
     examples = np.arange(1000) % 2
     base = Contributions(np.array([0.5]), np.array([1000]), (examples - 0.5) / 1000)
@@ -182,37 +173,20 @@ def test_the_part_of_seeds_by_hand():
         {s: Contributions(np.array([0.5 + d]), base.sizes, 2 * base.centred) for s, d in enumerate((0.1, 0.06, 0.02))}
     ]
     comparison = Comparison([*rows, dict.fromkeys(range(3), base)])
-    moments = comparison.pairs[0, 1]
-    assert moments.difference == pytest.approx(0.06) and moments.v_examples == pytest.approx(0.25 / 1000)
-    assert moments.v_seeds == moments.v_total == pytest.approx(0.0016 / 3)
-    both = 0.25 / 1000 + 0.0016 / 3
-    half = stats.t.ppf(0.975, 2 * both**2 / (0.0016 / 3) ** 2) * np.sqrt(both)
-    assert comparison.difference(0, 1).ci95 == pytest.approx((0.06 - half, 0.06 + half))
-
-
-@pytest.mark.parametrize(
-    ("seeds", "examples", "between", "total", "degrees"),
-    [
-        (3, 1.0, 0.0, 2.0, 2),
-        (3, 1.0, 1.0, 1.0, 8),
-        (5, 0.0, 1.0, 1.0, 4),
-        (3, 1.0, 0.0, 0.0, 1e6),
-        (1, 1.0, 0.0, 0.0, 1e6),
-    ],
-)
-def test_degrees_of_freedom_by_hand(seeds, examples, between, total, degrees):
-    """(V + S^2)^2 (n - 1) / (var(d) / n)^2, and never fewer than the n - 1 of seeds alone."""
-    moments = Moments(seeds, 0.0, examples, examples, between, total)
-    assert freedom([moments], np.array([examples + between])).tolist() == [degrees]
+    pairs, lots = comparison.pairs, comparison.lots
+    assert pairs.difference[0] == pytest.approx(0.06) and pairs.v_examples[0] == pytest.approx(0.25 / 1000)
+    assert pairs.v_single[0] == pytest.approx(0.25 / 1000)
+    assert lots.variance == pytest.approx([0.0016, 0]) and lots.iota == pytest.approx([0.0016e-6, 0])
+    low, high = comparison.difference(0, 1).ci95
+    assert (low + high) / 2 == pytest.approx(0.06)
+    assert 4.3 / 2 < (high - low) / 2 / np.sqrt(0.0016 / 3) < 2 * 4.3, "about Student's t with 2 degrees of freedom"
 
 
 def test_what_examples_do_to_single_seeds_is_counted_once():
-    """Seeds that differ by luck with examples alone: S^2 averages to about nothing."""
+    """Seeds that differ by luck with examples alone: what the examples explain of var is all of it, in the mean."""
     rng = np.random.default_rng(5)
-    found = [Comparison(methods(rng, 400, 5), draws=8).pairs[0, 1] for _ in range(400)]
-    raw = np.mean([m.v_total for m in found])
-    inter = np.mean([m.v_total - m.v_seeds for m in found])
-    assert inter > 0.7 * raw, "var(d) / n is the examples' in the mean; what truncation leaves is a part"
+    found = [Comparison(methods(rng, 400, 5), draws=8).lots for _ in range(400)]
+    assert np.mean([lots.iota for lots in found]) == pytest.approx(np.mean([lots.variance for lots in found]), rel=0.1)
 
 
 def test_order_does_not_matter_and_a_minus_b_is_the_negative_of_b_minus_a():
@@ -228,7 +202,7 @@ def test_luck_that_two_rows_share_in_a_seed_falls_out():
     runs = {s: Contributions(np.array([0.5 + luck]), np.array([400]), centred) for s, luck in enumerate((-0.2, 0, 0.2))}
     better = {s: Contributions(run.levels + 0.1, run.sizes, centred) for s, run in runs.items()}
     comparison = Comparison([better, runs])
-    assert comparison.pairs[0, 1].v_seeds == pytest.approx(0, abs=1e-12)
+    assert comparison.pairs.v_examples[0] == comparison.pairs.v_single[0] == 0
     low, high = comparison.intervals[1]
     assert high - low > 0.5, "a row alone has the luck of its seeds: 2 x 4.3 x 0.2 / sqrt(3)"
 
@@ -264,7 +238,14 @@ def test_equal_runs_tie_and_share_their_ranks():
     comparison = Comparison([row, dict(row), best])
     same = comparison.difference(0, 1)
     assert (same.value, same.p_value, same.verdict) == (0, 1, "tie")
+    assert np.array_equal(comparison.score_draws[0], comparison.score_draws[1])
     assert ranges(comparison) == [(2, 3), (2, 3), (1, 1)]
+
+
+def test_the_mean_of_permuted_seeds_is_a_difference_of_exactly_0():
+    one = [right((np.arange(1000) < n).astype(float)) for n in (100, 701, 333)]
+    found = Comparison([dict(enumerate(one)), dict(enumerate(one[::-1]))]).difference(0, 1)
+    assert (found.value, found.p_value, found.verdict) == (0, 1, "tie")
 
 
 def test_ranks_are_ranges_where_the_data_cannot_tell():
@@ -287,13 +268,12 @@ def test_ranks_are_ranges_where_the_data_cannot_tell():
     ],
 )
 def test_equal_methods_differ_by_chance_in_one_of_twenty(make):
-    """At most 6.5% (three standard errors of 1,000 simulations: 2%), and not so careful that nothing is ever found.
-
-    Where seeds do not matter the rule is careful, at 3% to 4%: an S^2 that is 0 in truth is never below 0.
+    """At most 7% (three standard errors of 1,000 simulations: 2%). Two rows of few seeds that do not matter cannot know
+    so, and are careful; a board of many can (test_simulations).
     """
     falsely, covered = rates(make)
-    assert 0.02 <= falsely <= 0.065
-    assert 0.93 <= covered <= 0.98
+    assert falsely <= 0.07
+    assert covered >= 0.93
 
 
 def test_draws_do_not_depend_on_the_number_of_threads():
@@ -315,13 +295,14 @@ def test_ranks_with_ties_are_those_of_scipy(values, rows):
     best, worst = ranks.ranked(draws)
     assert np.array_equal(best, stats.rankdata(-draws, "min", axis=0))
     assert np.array_equal(worst, stats.rankdata(-draws, "max", axis=0))
+    assert np.array_equal(ranks.shared(draws), stats.rankdata(-draws, "average", axis=0))
 
 
 @pytest.mark.parametrize(("seeds", "seed_sd"), [(1, 0.0), (3, 0.0), (3, 0.07), (5, 0.09)])
 def test_intervals_hold_a_known_difference(seeds, seed_sd):
     make = partial(methods, size=500, seeds=seeds, seed_sd=seed_sd, levels=(1.0, 1.2))
     _, covered = rates(make, expected_accuracy(1.0, seed_sd) - expected_accuracy(1.2, seed_sd))
-    assert 0.93 <= covered <= 0.98
+    assert covered >= 0.93
 
 
 @pytest.mark.parametrize(("seeds", "seed_sd"), [(1, 0.0), (3, 0.07), (5, 0.09)])
@@ -331,7 +312,7 @@ def test_a_rows_interval_holds_its_expected_score(seeds, seed_sd):
     for i in range(SIMULATIONS):
         (low, high), _ = Comparison(methods(rng, 500, seeds, seed_sd), draws=1000, seed=i).intervals
         covered += low <= truth <= high
-    assert 0.93 <= covered / SIMULATIONS <= 0.98
+    assert covered / SIMULATIONS >= 0.93
 
 
 def test_power_on_a_known_difference():
@@ -351,7 +332,7 @@ def test_two_hundred_rows_are_compared_in_seconds():
     rows = methods(rng, 1043, 3, levels=levels)
     start = time.process_time()
     board = Comparison(rows)
-    assert len(board.differences) == 19_900
+    assert len(board.pairs) == len(board.tested[1]) == len(board.halves) == 19_900
     assert board.difference(199, 0).verdict == "a" and ranges(board)[199][1] <= 3
     assert len(board.intervals) == 200
     assert time.process_time() - start < 10
@@ -359,7 +340,7 @@ def test_two_hundred_rows_are_compared_in_seconds():
 
 def test_the_committed_records():
     """Against a bootstrap of the examples alone, all seeds of both rows on the same resamples, made once apart from
-    this code: intervals of 400 draws; seeds then widen them by Student's t with 2 degrees of freedom."""
+    this code: intervals of 400 draws; seeds then widen them."""
     found = list(disk.read_all(ROOT / "results"))
     board = next(b for b in leaderboard.rows(found) if (b.task, b.track) == ("sts", "lite"))
     rows = named.Reader(board, found, ROOT / "results").rows(set())
@@ -374,6 +355,7 @@ def test_the_committed_records():
         found_difference = comparison.difference(place[a], place[b])
         assert 100 * found_difference.value == pytest.approx(value, abs=0.005)
         assert found_difference.ci95[0] < low / 100 and high / 100 < found_difference.ci95[1]
-        pair = sorted((place[a], place[b]))
-        examples = 100 * np.sqrt(comparison.pairs[pair[0], pair[1]].v_examples)
+        pairs, pair = comparison.pairs, sorted((place[a], place[b]))
+        (at,) = np.flatnonzero((pairs.first == pair[0]) & (pairs.second == pair[1]))
+        examples = 100 * np.sqrt(pairs.v_examples[at])
         assert examples == pytest.approx((high - low) / 3.92, rel=0.1)

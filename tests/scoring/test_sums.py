@@ -7,7 +7,8 @@ import pytest
 
 from bench.scoring import bootstrap
 from bench.scoring.bootstrap import interval, known
-from bench.scoring.comparison import Comparison, by_influence, contributions
+from bench.scoring.comparison import Comparison
+from bench.scoring.contributions import by_influence, contributions
 from bench.scoring.metrics import METRICS
 from bench.scoring.scores import Predictions, Ragged, Scores
 
