@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,14 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from bench.board.leaderboard import ALWAYS, Board, Score
+from bench.board import evidence
+from bench.board.leaderboard import ALWAYS, Board
 from bench.board.named import Reader
+from bench.board.speed import Score
 from bench.errors import BenchError
 from bench.records.schemas import Record
-from bench.scoring.comparison import Comparison
+from bench.scoring.comparison import Comparison, Runs, holm
 from bench.scoring.ranks import rank_ranges, ranked
 
 Drawn = tuple[float, np.ndarray | None]  # a value, and its draws where there are any
+PLACES = 12  # of a score; what differs beyond them is rounding
+SAME = 10.0**-PLACES
 NORMAL = 2 * 1.96  # widths of a standard deviation in a 95% interval
 
 
@@ -29,6 +34,8 @@ class Verdicts:
     comparison: Comparison | None
     order: tuple[int, ...]  # rows of the board in the order of the comparison
     why: str = ""
+    trivial: float | None = None  # the score of the best answer that reads no input
+    one_answer: frozenset[str] = frozenset()  # ids of runs that gave every input the same answer
 
     @cached_property
     def place(self) -> dict[int, int]:
@@ -58,57 +65,102 @@ class Verdicts:
         lows, highs = rank_ranges(draws)
         return {row: (int(low), int(high)) for row, low, high in zip(students, lows, highs, strict=True)}
 
+    def baselines(self, row: int) -> dict[str, int | None]:
+        """Of a method's row the rows that it is shown against, those of the same student and teacher; of a baseline's
+        several settings the best one. None: there is none, or it is this row's own method."""
+        own, found = self.board.rows[row], dict[str, int | None]()
+        for method in ALWAYS:
+            wanted = method, own.student, own.teacher
+            peers = [i for i, r in enumerate(self.board.rows) if (r.method, r.student, r.teacher) == wanted]
+            found[method] = peers[0] if peers and own.method != method else None
+        return found
+
+    @cached_property
+    def family(self) -> dict[tuple[int, int], float]:
+        """Holm-corrected p-values of the differences that the board shows: each row against its baselines."""
+        rows = [row for row in self.order if self.board.rows[row].method]
+        shown = (
+            (self.place[row], self.place.get(other))
+            for row in rows
+            for other in self.baselines(row).values()
+            if other is not None
+        )
+        known = self.comparison.differences if self.comparison else {}
+        pairs = sorted({(min(a, b), max(a, b)) for a, b in shown if b is not None} & known.keys())
+        corrected = holm(np.array([known[pair].p_value for pair in pairs])).tolist() if pairs else []
+        return dict(zip(pairs, corrected, strict=True))
+
     def difference(self, a: int, b: int) -> dict[str, Any] | None:
         """Row a minus row b; None: no predictions, or no common seed."""
         if self.comparison is None or a == b or a not in self.place or b not in self.place:
             return None
         one, two = self.place[a], self.place[b]
-        if (min(one, two), max(one, two)) not in self.comparison.pairs:
+        pair = min(one, two), max(one, two)
+        if pair not in self.comparison.pairs:
             return None
         d = self.comparison.difference(one, two)
-        verdict = {"a": "win", "b": "loss", "tie": "tie"}[d.verdict]
+        corrected, pairs = self.corrected(pair)
         return {"row": b, "value": d.value, "low": d.ci95[0], "high": d.ci95[1], "p_value": d.p_value,
-                "p_holm": d.p_holm, "seeds": d.seeds, "verdict": verdict}  # fmt: skip
+                "p_holm": corrected, "family": pairs, "seeds": d.seeds,
+                "evidence": evidence.word(*d.ci95, corrected)}  # fmt: skip
+
+    def corrected(self, pair: tuple[int, int]) -> tuple[float, str]:
+        """The p-value of a pair of the comparison after correction, and what it was corrected over."""
+        if pair in self.family:
+            return self.family[pair], evidence.family(len(self.family), shown=True)
+        known = self.comparison.differences if self.comparison else {}
+        return known[pair].p_holm, evidence.family(len(known), shown=False)
 
     @cached_property
-    def best(self) -> int | None:
-        """The method's row with the best score."""
-        scored = [i for i, row in enumerate(self.board.rows) if row.method and row.score]
-        return scored[0] if scored else None  # rows come by score
+    def best(self) -> frozenset[int]:
+        """The methods' rows with the best score: all that are equal."""
+        scores = {i: row.score.value for i, row in enumerate(self.board.rows) if row.method and row.score}
+        return frozenset(i for i, score in scores.items() if math.isclose(score, max(scores.values()), abs_tol=SAME))
 
     def ties_with_best(self, row: int) -> bool | None:
-        """Whether the interval of the difference to the best row holds 0; None: unknown.
-
-        By the interval and not by Holm's verdict: over all pairs of a long board with three seeds that calls rows ties
-        which lie ten points apart.
-        """
-        if row == self.best:
+        """Whether the evidence between it and a best row is open; None: unknown."""
+        if row in self.best:
             return True if self.comparison else None
-        found = None if self.best is None else self.difference(row, self.best)
-        return None if found is None else bool(found["low"] <= 0 <= found["high"])
+        found = [difference for best in self.best if (difference := self.difference(row, best))]
+        return any(d["evidence"] == evidence.OPEN for d in found) if found else None
+
+    def as_good(self, a: int, b: int) -> bool:
+        """Whether row a can be offered in the place of row b: its score is not lower, or the evidence between them is
+        open and it keeps 99% of the score, without which the fastest would be taken where seeds lie far apart. Of one
+        network there is nothing to be gained by the lower score, so open evidence is enough."""
+        rows = self.board.rows
+        one, two = rows[a].score, rows[b].score
+        if not one or not two or one.value >= two.value - SAME:
+            return bool(one)
+        same = bool(rows[a].shapes) and rows[a].shapes == rows[b].shapes
+        near = same or one.value >= two.value - evidence.GIVEN_UP * abs(two.value)
+        found = self.difference(a, b)
+        return near and found is not None and bool(found["evidence"] == evidence.OPEN)
 
     def against(self, row: int) -> dict[str, dict[str, Any] | None]:
-        """The row against the baselines of the same student and teacher; of several settings the best one."""
-        own, found = self.board.rows[row], dict[str, dict[str, Any] | None]()
-        for method in ALWAYS:
-            wanted = method, own.student, own.teacher
-            peers = [i for i, r in enumerate(self.board.rows) if (r.method, r.student, r.teacher) == wanted]
-            found[method] = self.difference(row, peers[0]) if peers and own.method != method else None
-        return found
+        """The row against its baselines."""
+        return {
+            method: None if other is None else self.difference(row, other)
+            for method, other in self.baselines(row).items()
+        }
 
     def pairs(self) -> Iterator[list[Any]]:
-        """[row, row, difference, low, high, p, p after Holm, seeds] of all pairs."""
+        """[row, row, difference, low, high, p, p after correction, seeds, evidence, shown] of all pairs; shown: whether
+        the board shows it, and so corrects it over its family and not over all pairs."""
         for (a, b), d in self.comparison.differences.items() if self.comparison else ():
-            yield [self.order[a], self.order[b], d.value, *d.ci95, d.p_value, d.p_holm, d.seeds]
+            corrected, _ = self.corrected((a, b))
+            said, shown = evidence.word(*d.ci95, corrected), int((a, b) in self.family)
+            yield [self.order[a], self.order[b], d.value, *d.ci95, d.p_value, corrected, d.seeds, said, shown]
 
 
 def judge(board: Board, found: Iterable[Record], results: Path) -> Verdicts:
     """Compare all rows of a board, where the predictions that were scored lie beside its records."""
     try:
-        rows = Reader(board, found, results).rows(set())
+        reader = Reader(board, found, results)
+        rows = reader.rows(set())
         if not rows:
             return Verdicts(board, None, (), "no predictions are stored")
-        return Verdicts(board, Comparison(list(rows.values())), tuple(rows))
+        return verdicts_of(reader, rows)
     except BenchError as error:
         return Verdicts(board, None, (), str(error).replace(f"{results}/", ""))
     except (KeyError, IndexError, TypeError, ValueError):  # arrays that no run of this task leaves
@@ -117,10 +169,20 @@ def judge(board: Board, found: Iterable[Record], results: Path) -> Verdicts:
         )
 
 
+def verdicts_of(reader: Reader, rows: Mapping[int, Runs]) -> Verdicts:
+    """From what the reader found of each row."""
+    comparison = Comparison(list(rows.values()))
+    return Verdicts(reader.board, comparison, tuple(rows), "", reader.trivial, frozenset(reader.one_answer))
+
+
 def with_intervals(board: Board, found: Iterable[Record], results: Path) -> Board:
     """The board with the intervals of its comparison, which hold examples and seeds; as it was where there is none."""
-    verdicts = judge(board, found, results)
-    rows = []
+    return having_intervals(judge(board, found, results))
+
+
+def having_intervals(verdicts: Verdicts) -> Board:
+    """The board of a comparison, with its intervals."""
+    board, rows = verdicts.board, []
     for place, row in enumerate(board.rows):
         interval = verdicts.interval(place)
         score = Score(row.score.value, *interval[:2]) if row.score and interval else row.score
@@ -168,14 +230,15 @@ def _retained(verdicts: Verdicts, place: int) -> Drawn | None:
 
 
 def _ranks(verdicts: Verdicts, group: Mapping[str, int]) -> dict[str, Drawn]:
-    """The ranks of the methods of one student by score, with their ranks in the draws; nothing of one alone."""
+    """The ranks of the methods of one student by score, with their ranks in the draws; nothing of one alone. Equal
+    scores share the mean of their ranks."""
     if len(group) < 2:
         return {}
-    rows = verdicts.board.rows
-    order = sorted(group, key=lambda m: (-(s.value if (s := rows[group[m]].score) else 0), m))
-    draws = verdicts.draws([group[method] for method in order])
-    means = [None] * len(order) if draws is None else np.mean(ranked(draws), axis=0)
-    return {method: (float(at), drawn) for at, (method, drawn) in enumerate(zip(order, means, strict=True), 1)}
+    scores = [s.value if (s := verdicts.board.rows[place].score) else 0.0 for place in group.values()]
+    draws = verdicts.draws(list(group.values()))
+    means = [None] * len(group) if draws is None else np.mean(ranked(draws), axis=0)
+    shared = np.mean(ranked(np.round(scores, PLACES)[:, None]), axis=0)[:, 0].tolist()
+    return {method: (rank, drawn) for method, rank, drawn in zip(group, shared, means, strict=True)}
 
 
 def _mean(name: str, found: list[Drawn]) -> dict[str, float | int | None]:
