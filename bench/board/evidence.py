@@ -62,5 +62,5 @@ def sentence(said: str, difference: float, a: str, b: str) -> str:
 def family(pairs: int, shown: bool) -> str:
     """What a p-value was corrected over."""
     if shown:
-        return f"{pairs} differences to a baseline with the same student"
+        return f"{pairs} difference{'s' * (pairs != 1)} to a baseline with the same student"
     return f"all {pairs} pairs of the board"
