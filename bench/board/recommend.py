@@ -93,13 +93,16 @@ def recommend(
 
 
 def placed(found: Sequence[Candidate], verdicts: Verdicts) -> list[tuple[int, Candidate]]:
-    """With their places, best first. A place counts the rows that this one is not as good as."""
+    """With their places, best first. A place counts the rows that a row is not as good as; of equal networks whose
+    scores are open all have the best place of one."""
 
     def order(own: tuple[int, Candidate]) -> tuple[Any, ...]:
         place, c = own
         return place, math.inf if c.latency_ms is None else c.latency_ms, c.parameters, -(c.row.dev or 0), c.row.name
 
-    places = (1 + sum(not verdicts.as_good(c.at, other.at) for other in found) for c in found)
+    below = {c.at: sum(not verdicts.as_good(c.at, other.at) for other in found) for c in found}
+    equals = ([o.at for o in found if o.row.shapes == c.row.shapes and verdicts.as_good(c.at, o.at)] for c in found)
+    places = [1 + min(below[at] for at in own) for own in equals]
     return sorted(zip(places, found, strict=True), key=order)
 
 

@@ -48,7 +48,8 @@ def test_a_row_that_only_gets_a_longer_name_is_the_same_row(tmp_path: Path) -> N
     """A second setting on the board adds `lr=...` to the name of a row that is there."""
     shared = {"file": "shared.samples.npz", "sha256": "0" * 64}  # both were timed in one session
     first, second = (
-        make("kd", value=value, settings=settings(lr=lr), efficiency__samples=shared) for value, lr in ((0.7, 1), (0.6, 2))
+        make("kd", value=value, settings=settings(lr=lr), efficiency__samples=shared)
+        for value, lr in ((0.7, 1), (0.6, 2))
     )
     save(tmp_path / "old", first)
     save(tmp_path / "new", first, second)

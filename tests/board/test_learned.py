@@ -43,7 +43,8 @@ def labelled(results: Path, method: str, seed: int, right: float, teacher: float
         return {"name": "accuracy", "dataset": "lee", "value": score, "ci95": (score - 0.03, score + 0.03)}
 
     told = {
-        "metrics__all": {"lee": {"accuracy": value}}, "metrics__main": main(value), "metrics__retention": value / teacher,
+        "metrics__all": {"lee": {"accuracy": value}}, "metrics__main": main(value),
+        "metrics__retention": value / teacher,
         "teacher__metrics": {"lee": {"accuracy": teacher}}, "teacher__main": main(teacher),
         "predictions__sha256": sha256(pack(arrays)),
     }  # fmt: skip

@@ -65,7 +65,11 @@ def test_the_json_of_a_comparison(typed, results):
 
 def test_turned_round(typed, results):
     one, two = answer(typed, "good", "kd"), answer(typed, "kd", "good")
-    assert two["difference"] == -one["difference"] and two["sentence"] == one["sentence"] and two["p_holm"] == one["p_holm"]
+    assert (
+        two["difference"] == -one["difference"]
+        and two["sentence"] == one["sentence"]
+        and two["p_holm"] == one["p_holm"]
+    )
 
 
 def test_the_teacher_is_a_row(typed, results):

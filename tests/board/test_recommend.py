@@ -10,19 +10,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
+from bench.base.archive import pack
+from bench.base.files import sha256
 from bench.board.limits import Limits, parse_count, parse_share
 from bench.board.recommend import recommend
 from bench.errors import RequestError
+from bench.export import offers
+from bench.plugins import registry
 from bench.records import disk
+from bench.records.arrays import flatten
 from bench.records.schemas import Record
+from bench.records.specs import checked_spec
+from bench.store import folders
 from tests.factories.commands import Typed, bench
-from tests.factories.records import CPU, make
+from tests.factories.records import CPU, GOLD, make
 from tests.factories.runs import ROOT
 
 Asked = Callable[..., dict[str, Any]]
 LITE = ROOT / "results"
+SHARED = np.random.default_rng(7).normal(size=400)
 
 
 def student(method: str, score: float, latency: float | None, params: int, seed: int = 0, **changes: Any) -> Record:
@@ -345,3 +355,87 @@ main()
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+
+
+def scored(results: Path, method: str, seed: int, noise: float, latency: float, **changes: Any) -> Record:
+    """A record beside its predictions, so that rows can be compared: gold with noise, half of it shared by all rows."""
+    rng = np.random.default_rng([seed, round(1000 * noise), len(method)])
+    arrays = flatten({"lee": {"prediction": GOLD + noise * (SHARED + rng.normal(size=400)), "gold": GOLD}})
+    value = float(spearmanr(arrays["lee/prediction"], GOLD).statistic)
+    told = {
+        "metrics__all": {"lee": {"spearman": value}}, "metrics__retention": value / 0.99,
+        "predictions__sha256": sha256(pack(arrays)),
+    }  # fmt: skip
+    record = student(method, value, latency, 10, seed, **told | changes)
+    disk.write(results, record, arrays, {"single": {"student": [[1]]}})
+    return record
+
+
+def test_equal_networks_whose_scores_are_open_share_a_place_and_dev_chooses(tmp_path: Path) -> None:
+    """`a` is ahead on test by noise and behind on dev; `fast` is another network, as good; `poor` is clearly worse."""
+    for seed in range(3):
+        scored(tmp_path, "aa", seed, 0.500, 4, metrics__dev=0.5)
+        scored(tmp_path, "bb", seed, 0.501, 4, metrics__dev=0.6)
+        scored(tmp_path, "poor", seed, 0.9, 4, metrics__dev=0.9)
+        scored(tmp_path, "fast", seed, 0.502, 2, metrics__dev=0.4, student="cnn")
+    answer = recommend(tmp_path, "sts", "mini", Limits(max_latency_ms=5), exporting)
+    assert [(row["place"], row["method"]) for row in answer["recommended"]] == [
+        (1, "fast"), (1, "bb"), (1, "aa"), (4, "poor"),
+    ]  # fmt: skip
+    kept = recommend(tmp_path, "sts", "mini", Limits(max_latency_ms=5, max_params=10), exporting)
+    assert kept["export"]["name"] == "bb bert:3", "of the first place, the run that was best on dev"
+    assert [row["method"] for row in answer["pareto"] if row["role"] == "student"] == ["fast"], "as good, and faster"
+    scored(tmp_path, "cc", 0, 0.4999, 2, student="cnn")
+    again = recommend(tmp_path, "sts", "mini", Limits(), exporting)
+    assert {row["method"] for row in again["pareto"]} >= {"fast", "cc"}, (
+        "equal networks do not beat each other by noise"
+    )
+
+
+def test_no_export_is_named_that_would_be_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
+
+    def told(student: str = "bert:3", **changes: Any) -> tuple[list[str], str]:
+        versions = {
+            kind: registry.found(kind)[name].declares.get("version", 1)
+            for kind, name in (
+                ("task", changes.get("task", "sts").partition("/")[0]),
+                ("method", "kd"),
+                ("student", "bow"),
+            )
+        }
+        record = make(student=student, **{"versions": versions | {"teacher": "mini==0.1#"}} | changes)
+        kept = folders.student_of(record.run_id)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.touch()
+        return offers.command(record)
+
+    words, refused = told("bow:16")
+    assert (words[:2], words[3:], refused) == (["bench", "export"], ["--format", "hf", "--out", "DIR"], "")
+    assert told("cnn:8")[0][4] == "onnx" if not offers.onnx_missing() else "onnx" in told("cnn:8")[1]
+    assert "writes sentence encoders; glue/sst2 has a 'classify' student" in told(task="glue/sst2")[1]
+    assert "'regress' student" in told(task="glue/stsb")[1]
+    assert (
+        "method of this run is given by path"
+        in told(versions={"teacher": "x", "task": 1, "student": 1, "method": "0" * 16})[1]
+    )
+    assert told("bow:16", data__source="directory")[0][-2:] == ["--data-dir", "DATA"]
+    gone = make(student="bow:16", versions=dict.fromkeys(("task", "method", "student"), 1) | {"teacher": "x"}, seed=9)
+    if offers.installed("task", checked_spec(gone)):
+        assert "is no longer in the store" in offers.command(gone)[1]
+
+
+def test_the_readme_s_own_example_works(typed: Typed) -> None:
+    example = next(line for line in (ROOT / "README.md").read_text().splitlines() if "bench recommend --task" in line)
+    words = example.partition("#")[0].split()[2:]
+    status, out, err = typed(*words, "--results", str(LITE))
+    assert (status, err) == (0, "") and "recommended" in out
+    words[words.index("--max-latency-ms") + 1] = "7"
+    status, out, err = typed(*words, "--results", str(LITE))
+    assert (status, err) == (0, "") and "nothing keeps these limits; nearest: kd bert:3: latency 7.76 ms" in out
+
+
+def test_long_names_are_broken_between_words(typed: Typed) -> None:
+    _, out, _ = typed("--task", "images/cifar10", "--track", "lite", "--results", str(LITE))
+    assert all(len(line) <= 80 for line in out.splitlines()) and "vit.distillation=false" in out
+    assert "no export: bench export writes sentence encoders" in out
