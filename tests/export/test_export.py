@@ -298,7 +298,7 @@ def test_wrong_requests(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "repository/empty"))
     with pytest.raises(RequestError, match=r"no longer in the store .*: run it again with --results elsewhere"):
         attempt()
-    monkeypatch.setattr(onnx.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else name)
+    monkeypatch.setattr(offers.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else name)
     with pytest.raises(RequestError, match=r"needs onnxscript, from the 'onnx' extra: pip install 'bench-kd\[onnx\]'"):
         attempt(kind="onnx")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "repository"]
