@@ -20,7 +20,7 @@ from torch import nn
 from bench.base.console import Console
 from bench.data.tokens import TokenArrays
 from bench.errors import BenchError, RequestError
-from bench.export import card, hf, onnx
+from bench.export import card, hf, offers, onnx
 from bench.export import export as exporting
 from bench.plugins.registry import find, load
 from bench.records import disk

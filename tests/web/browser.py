@@ -83,8 +83,8 @@ def small(folder: Path) -> Site:
 
 
 def measured(method: str, student: str, seed: int) -> dict[str, Any]:
-    """Size and speed of a run: disco's cnn was timed on a machine twice as fast alone, kd's bert:3 on both. The networks
-    of each method have other counts, as those of rows that share a network share its speed; the teacher takes 8 ms."""
+    """Size and speed of a run: disco's cnn was timed on a machine twice as fast alone, kd's bert:3 on both. The
+    networks of each method have other counts, as rows that share a network share its speed; the teacher takes 8 ms."""
     total, _, ms = STUDENTS[student]
     slower = {"finetune": 0.25, "kd": 1.5, "disco": 0.75}[method]
     ms += slower

@@ -30,7 +30,8 @@ def test_the_numbers_on_the_board(tmp_path: Path) -> None:
     interval = f"{73 - 100 * half:.2f} to {73 + 100 * half:.2f}"
     assert rows["kd"] == [
         "kd", "bert:3", f"73.00 {interval}", "91.25", NONE, "3 seeds 0 1 2", NONE, NONE, "17.4", "5.47", "69.6", "219",
-        "4.10 4 sessions", "390", "1.95 \N{MULTIPLICATION SIGN} 1.60 to 2.10", "16.0", "80", "1,000", "all-MiniLM-L6-v2",
+        "4.10 4 sessions", "390", "1.95 \N{MULTIPLICATION SIGN} 1.60 to 2.10", "16.0", "80", "1,000",
+        "all-MiniLM-L6-v2",
     ]  # fmt: skip
     assert rows["finetune"][2:6] == ["65.00 61.00 to 68.00", "81.25", NONE, "1 seed, provisional 0"]
     assert rows["teacher all-MiniLM-L6-v2"] == [
