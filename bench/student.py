@@ -20,6 +20,7 @@ class Student(ABC):
     reads: ClassVar[str] = "text"  # what its inputs are: text, image ...
     sizes: ClassVar[str] = ""  # the grammar of `size`, for help and errors
     default: ClassVar[str] = ""  # the size when none is given
+    exports: ClassVar[tuple[str, ...]] = ()  # formats of `bench export` that its networks fit, the first the plainest
     version: ClassVar[int] = 1
 
     @dataclass(frozen=True)

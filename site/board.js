@@ -291,19 +291,19 @@ function told(data, a, b, of) {
   if (!pair) return [make("p", {}, "These two cannot be compared: they share no seed, or no predictions of one of them are stored.")];
   const sign = pair === swapped ? -1 : 1;
   const [value, low, high] = sign === 1 ? [pair[2], pair[3], pair[4]] : [-pair[2], -pair[4], -pair[3]];
-  const [, , , , , p, holm, seeds] = pair;
+  const [, , , , , p, holm, seeds, said, shown] = pair;
   const points = (x) => `${x < 0 ? "\u2212" : "+"}${Math.abs(100 * x).toFixed(2)}`;
   const small = (x) => (x < 0.0001 ? "below 0.0001" : x.toFixed(4));
-  const verdict = holm >= 0.05 || value === 0 ? "tie" : value > 0 ? "win" : "loss";
-  const words = { tie: "Nothing separates the two.", win: "A is better.", loss: "B is better." }[verdict];
+  const [better, worse] = value >= 0 ? ["A", "B"] : ["B", "A"];
+  const words = data.sentences[said].replace("{better}", better).replace("{worse}", worse);
   const rows = [
     ["A", data.rows[a]], ["B", data.rows[b]], [`A minus B, ${data.metric} x 100`, points(value)],
     ["95% interval", `${points(low)} to ${points(high)}`], ["p-value", small(p)],
-    [`p-value after Holm's correction over ${data.pairs.length} pairs`, small(holm)], ["Common seeds", String(seeds)],
+    [`p-value after Holm's correction over ${data.families[shown]}`, small(holm)], ["Common seeds", String(seeds)],
   ];
   const body = make("tbody", {}, ...rows.map(([name, text]) => make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, text))));
   const table = make("table", { class: "pairs" }, make("caption", {}, `${of.task}, ${of.track} track`), body);
-  return [make("p", { class: "lead" }, make("strong", { class: verdict }, words)), make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "The comparison" }, table)];
+  return [make("p", { class: "lead" }, make("strong", { class: said }, words)), make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "The comparison" }, table)];
 }
 
 themes();

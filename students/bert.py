@@ -30,6 +30,7 @@ class Bert(Student):
 
     offers = {"embedding", "states", "hidden", "pooled", "attention_scores", "queries", "keys", "values"}
     sizes = "LAYERS[xWIDTH[xHEADS[xFEED-FORWARD]]], as in 3, 4x312, 2x128x2, 4x312x12x1200"
+    exports = ("hf", "onnx")
     default = "3"
 
     @dataclass(frozen=True)

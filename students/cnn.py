@@ -47,6 +47,7 @@ class MaxCNN(Body):
 class CNN(Student):
     offers = frozenset({"embedding"})
     sizes = "FILTERS (1 to 9999)"
+    exports = ("onnx",)
     default = "100"  # filters of each width: Kim (2014), section 3.1
 
     @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from bench.board import leaderboard
+from bench.board import evidence, leaderboard
 from bench.board.verdicts import judge, with_intervals
 from bench.records import check, disk
 from tests.factories.commands import bench
@@ -78,12 +78,12 @@ def hundred(row):
 
 
 def told(verdicts, place, base):
-    """A difference with its interval; bold where Holm's correction leaves it a win or a loss."""
+    """A difference with its interval; bold where it is clear."""
     if place is None:
         return ""
     d = verdicts.difference(place, base)
     text = f"{100 * d['value']:+.2f} ({100 * d['low']:.1f} to {100 * d['high']:.1f})"
-    return text if d["verdict"] == "tie" else f"**{text}**"
+    return f"**{text}**" if d["evidence"] == evidence.CLEAR else text
 
 
 def test_the_tables_of_classification_are_those_of_the_records(committed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from bench.base.formats import hundred, whole
 from bench.board import leaderboard
 from bench.board.leaderboard import Board, Row
+from bench.board.verdicts import SAME
 from bench.errors import RequestError
 from bench.records import disk
 
@@ -64,18 +66,27 @@ def board_change(before: Board | None, after: Board | None) -> BoardChange | Non
     if not board or not rows:
         return None
     what = "changed" if before and after else "new" if after else "gone"
-    best, best_before = (next((r.name for _, r in found.values()), None) for found in (now, then))
+    best, best_before = (", ".join(r.name for p, r in found.values() if p == 1) or None for found in (now, then))
     return BoardChange(what, board.task, board.track, board.metric, best, best_before, rows)
 
 
 def placed(board: Board | None, differs: Mapping[tuple[int, str], tuple[str, ...]] = {}) -> Rows:
-    """Rows of methods by what names them, best first, with their place. `differs`: the names that runs have now, as a
-    row's name tells it from its board's other rows, so a row that comes beside it may give it another name."""
-    found = {}
-    for place, old in enumerate((row for row in board.rows if row.method) if board else (), 1):
+    """Rows of methods by what names them, best first, with their place, which equal scores share. `differs`: the names
+    that runs have now, as a row's name tells it from its board's other rows, so a row that comes beside it may give it
+    another name."""
+    found, rows = {}, [row for row in board.rows if row.method] if board else []
+    for old in rows:
+        place = 1 + sum(above(other, old) for other in rows)
         row = replace(old, differs=next((differs[run] for run in old.runs if run in differs), old.differs))
         found[row.method, row.student, row.teacher, *row.differs] = place, row
     return found
+
+
+def above(one: Row, other: Row) -> bool:
+    """Whether its score is higher; any score is higher than none."""
+    if not one.score or not other.score:
+        return bool(one.score)
+    return one.score.value > other.score.value and not math.isclose(one.score.value, other.score.value, abs_tol=SAME)
 
 
 def row_changes(before: Rows, after: Rows) -> Iterator[Change]:

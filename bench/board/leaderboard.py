@@ -9,16 +9,16 @@ import re
 import shlex
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from bench.base.groups import grouped
 from bench.board.differences import differences
+from bench.board.speed import Clock, Hardware, Score, Shape, Speed, hardware_of, shapes
 from bench.errors import RequestError, unknown
 from bench.records import disk
-from bench.records.derived import SEARCH
 from bench.records.schemas import Data, Interval, Record, Size
 from bench.records.specs import TRACK_ORDER, CheckedSpec, checked_spec, in_words
 
@@ -33,48 +33,12 @@ class Run:
     spec: CheckedSpec
 
 
-@dataclass(frozen=True, order=True)
-class Hardware:
-    """What must be equal for two timings to share a column."""
-
-    device: str
-    threads: int
-    scope: str  # what is inside the clock
-
-    @property
-    def machine(self) -> str:
-        return f"{self.device}, {self.threads} thread{'s' * (self.threads != 1)}"
-
-    @property
-    def words(self) -> str:
-        return f"{self.machine}, {self.scope}"
-
-
-@dataclass(frozen=True)
-class Score:
-    value: float
-    low: float
-    high: float
-
-
 @dataclass(frozen=True)
 class Range:
     """Smallest and largest over the runs of a row; equal unless a student's size depends on its seed."""
 
     low: float
     high: float
-
-
-@dataclass(frozen=True)
-class Speed:
-    """Means over the runs that were measured on one hardware."""
-
-    latency_ms: float | None  # scenario `single`, p50
-    search_ms: float | None  # a query is encoded and compared with all documents, p50; none: users do not search
-    offline_per_s: float | None
-    speedup: Score | None  # mean of the values; low and high span the intervals of all runs
-    seconds: float | None  # to distil: training, teacher's forwards (stored ones too), runs that came first
-    noisy: bool
 
 
 @dataclass(frozen=True)
@@ -96,6 +60,9 @@ class Row:
     teacher_forwards: float | None = None
     flops: float | None = None  # of a mean test input, a multiply-add as two
     dev: float | None = None
+    shapes: frozenset[tuple[Shape, Shape]] = frozenset()  # of teacher and student, one unless it depends on the seed
+    teacher_score: float | None = None  # of its teacher on the same test set
+    kept_start: tuple[int, ...] = ()  # seeds of the runs whose student is as it was before its first update
     reference: str = ""  # its name, as bm25
     index_bytes: float | None = None  # of the vectors of all documents, where users search
 
@@ -226,12 +193,14 @@ def _board(runs: list[Run]) -> Board:
     groups = grouped(runs, lambda r: json.dumps(r.spec.of_any_seed, sort_keys=True)).values()
     differ = differences([group[0].spec for group in groups])
     teachers = grouped(runs, lambda r: (r.spec.teacher, r.record.teacher.identity)).values()
-    students = [_row(*each) for each in zip(groups, differ, strict=True)]
+    times = Clock(r.record for r in runs)
+    students = [_row(*each, times) for each in zip(groups, differ, strict=True)]
     return Board(
         *_board_key(runs[0]), first.data,
-        hardware=tuple(sorted({_hardware(r) for r in runs})),
+        hardware=tuple(sorted(times.sessions)),
         rows=(
-            *_ranked(_teacher_row(t, len(teachers)) for t in teachers), *_ranked(_references(runs)), *_ranked(students),
+            *_ranked(_teacher_row(t, len(teachers), times) for t in teachers), *_ranked(_references(runs)),
+            *_ranked(students),
         ),
         missing=tuple(_missing(runs[0], students)),
     )  # fmt: skip
@@ -241,13 +210,13 @@ def _ranked(found: Iterable[Row]) -> list[Row]:
     return sorted(found, key=lambda r: (-r.score.value if r.score else math.inf, r.name, r.teacher, r.runs))
 
 
-def _row(runs: list[Run], differs: tuple[str, ...]) -> Row:
+def _row(runs: list[Run], differs: tuple[str, ...], times: Clock) -> Row:
     records = [r.record for r in runs]
     seeds = sorted((r.spec.seed, r.record.run_id) for r in runs)
     for (seed, one), (other, two) in pairwise(seeds):
         if seed == other:
             raise RequestError(f"the records {one} and {two} are of the same run (seed {seed}): remove one of them")
-    spec = runs[0].spec
+    spec, pairs = runs[0].spec, frozenset(map(shapes, records))
     return Row(
         spec.method, spec.student, spec.teacher, combined([r.metrics.main for r in records]),
         retention=_mean(r.metrics.retention for r in records),
@@ -256,11 +225,20 @@ def _row(runs: list[Run], differs: tuple[str, ...]) -> Row:
         updates=_mean(r.cost.student_updates for r in records),
         teacher_forwards=_mean(r.cost.forwards for r in records),
         dev=_mean(r.metrics.dev for r in records),
-        **_efficiency(runs, [r.efficiency for r in records]),
+        shapes=pairs,
+        speed={clock: replace(own, seconds=_seconds(records, clock)) for clock, own in times.of_student(pairs).items()},
+        teacher_score=_mean(r.teacher.main.value if r.teacher.main else None for r in records),
+        kept_start=tuple(sorted(r.spec.seed for r in runs if r.record.kept_start)),
+        **_sizes([r.efficiency for r in records]),
     )  # fmt: skip
 
 
-def _teacher_row(runs: list[Run], teachers: int) -> Row:
+def _seconds(records: Iterable[Record], clock: Hardware) -> float | None:
+    """What it took to distil a run that was timed on this hardware, and so was most likely trained there."""
+    return _mean(record.cost.seconds for record in records if hardware_of(record) == clock)
+
+
+def _teacher_row(runs: list[Run], teachers: int, times: Clock) -> Row:
     """Its score is the same in every record but for rounding on other devices; the interval covers all of them."""
     metric, teacher = runs[0].record.metrics.main.name, runs[0].record.teacher
     score = spanned([main for r in runs if (main := r.record.teacher.main) and main.name == metric])
@@ -268,7 +246,9 @@ def _teacher_row(runs: list[Run], teachers: int) -> Row:
         "", "", runs[0].spec.teacher, score,
         retention=1.0 if score and score.value else None,
         differs=(teacher.identity,) if teachers > 1 else (),
-        **_efficiency(runs, [r.record.teacher.efficiency for r in runs]),
+        speed=times.of_teacher({shapes(r.record)[0] for r in runs}),
+        teacher_score=score.value if score else None,
+        **_sizes([r.record.teacher.efficiency for r in runs]),
     )  # fmt: skip
 
 
@@ -280,34 +260,15 @@ def _references(runs: list[Run]) -> Iterable[Row]:
         yield Row("", "", "", score, None, none, none, none, {}, reference=name)
 
 
-def _efficiency(runs: list[Run], sizes: Sequence[Size]) -> dict[str, Any]:
-    """What a row says of the size and speed of its network; `sizes`: of the runs' students, or of their teachers."""
-    clocks = grouped(zip(runs, sizes, strict=True), lambda own: _hardware(own[0]))
+def _sizes(found: Sequence[Size]) -> dict[str, Any]:
+    """What a row says of the size of its network; `found`: of the runs' students, or of their teachers."""
     return {
-        "parameters": _range(size.parameters.total for size in sizes),
-        "active": _range(size.parameters.active for size in sizes),
-        "disk_bytes": _range(size.disk_bytes for size in sizes),
-        "flops": _mean(size.flops.get("mean") for size in sizes),
-        "index_bytes": _mean(size.index_bytes for size in sizes),
-        "speed": {clock: _speed(own) for clock, own in clocks.items()},
+        "parameters": _range(size.parameters.total for size in found),
+        "active": _range(size.parameters.active for size in found),
+        "disk_bytes": _range(size.disk_bytes for size in found),
+        "flops": _mean(size.flops.get("mean") for size in found),
+        "index_bytes": _mean(size.index_bytes for size in found),
     }
-
-
-def _hardware(run: Run) -> Hardware:
-    e = run.record.efficiency
-    return Hardware(e.device, e.threads, e.scope)
-
-
-def _speed(found: Sequence[tuple[Run, Size]]) -> Speed:
-    distilled = [run.record for run, size in found if size is run.record.efficiency]  # none of a teacher
-    return Speed(
-        latency_ms=_mean(size.latency.get("single", {}).get("p50_ms") for _, size in found),
-        search_ms=_mean(size.latency.get(SEARCH, {}).get("p50_ms") for _, size in found),
-        offline_per_s=_mean(size.throughput.get("offline_per_s") for _, size in found),
-        speedup=spanned([record.efficiency.speedup for record in distilled]),
-        seconds=_mean(record.cost.seconds for record in distilled),
-        noisy=any(run.record.efficiency.noisy for run, _ in found),
-    )
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -1,17 +1,13 @@
-"""Rows of the board by name, what their stored predictions contribute, and the comparison of two of them."""
+"""Rows of the board by name, and what their stored predictions contribute."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from bench.base import files
-from bench.board import leaderboard
 from bench.board.leaderboard import Board, Row
-from bench.board.power import smallest
 from bench.errors import RequestError, unknown
 from bench.plugins import registry
 from bench.records import disk
@@ -20,38 +16,9 @@ from bench.records.derived import of_other, own
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec
 from bench.scoring.bootstrap import Score
-from bench.scoring.comparison import Comparison, Difference
 from bench.scoring.contributions import Contributions, Runs, by_influence, contributions
 from bench.scoring.scores import REFERENCE, TEACHER, Predictions, Scores, same
-
-
-def compare(results: Path, task: str, a: str, b: str, track: str = "mini", student: str = "") -> dict[str, Any]:
-    """What `bench compare --json` prints. All pairs of the board are tested, as Holm's correction counts them.
-
-    a, b: a method, method@student, teacher, or a row's name in words; `student`: of a name that says none.
-    """
-    found, boards = leaderboard.chosen(results, task, track)
-    board, places = find_pair(boards, a, b, student)
-    reader = Reader(board, found, results)
-    rows = reader.rows(set(places))
-    order, comparison = list(rows), Comparison(list(rows.values()))
-    difference = comparison.difference(*map(order.index, places))
-    return {
-        "task": board.task, "track": board.track, "a": a, "b": b, "metric": board.metric,
-        "difference": difference.value, "ci95": list(difference.ci95), "p_value": difference.p_value,
-        "p_holm": difference.p_holm, "pairs": len(comparison.pairs), "examples": reader.examples,
-        "seeds": difference.seeds, "noise": noise(difference), "verdict": difference.verdict,
-        "board_sees": asdict(seen) if (seen := smallest(comparison)) else None,
-    }  # fmt: skip
-
-
-def noise(difference: Difference) -> str:
-    """What the interval and the p-value cover."""
-    if not difference.seeds:
-        return "examples: teachers have no seeds"
-    if not difference.seed_noise:
-        return "examples alone: with one seed in every row the noise between seeds is unknown"
-    return "examples and seeds" if difference.seeds > 1 else "examples and seeds, as the rows with several tell of them"
+from bench.scoring.trivial import one_answer, trivial
 
 
 def find_pair(found: Sequence[Board], a: str, b: str, student: str) -> tuple[Board, list[int]]:
@@ -123,6 +90,8 @@ class Reader:
         self.records: Mapping[str, Record] = {record.run_id: record for record in found}
         self.gold: Predictions = {}
         self.examples = 0
+        self.trivial: float | None = None  # the score of the best answer that reads no input
+        self.one_answer: set[str] = set()  # ids of runs that gave every input the same answer
 
     @cached_property
     def score(self) -> Score:
@@ -149,14 +118,13 @@ class Reader:
 
     def student(self, row: Row) -> Runs:
         """A row's runs by seed."""
-        return {
-            seed: self.contributions(
-                {name: own(arrays) for name, arrays in self.stored(run_id).items()},
-                run_id,
-                self.records[run_id].metrics.all,
-            )
-            for seed, run_id in row.runs
-        }
+        found: dict[int | None, Contributions] = {}
+        for seed, run_id in row.runs:
+            predictions = {name: own(arrays) for name, arrays in self.stored(run_id).items()}
+            found[seed] = self.contributions(predictions, run_id, self.records[run_id].metrics.all)
+            if one_answer(predictions):
+                self.one_answer.add(run_id)
+        return found
 
     def beside(self, row: Row) -> Runs:
         """The one run of a teacher or a reference, from the first record beside which it is stored."""
@@ -193,13 +161,16 @@ class Reader:
     def contributions(self, predictions: Predictions, run_id: str, recorded: Scores) -> Contributions:
         """What each example adds. RequestError: the run was scored on other examples than the board's first."""
         gold = {name: {k: a for k, a in arrays.items() if k != "prediction"} for name, arrays in predictions.items()}
-        if not self.gold:
+        first = not self.gold
+        if first:
             self.gold, self.examples = gold, sum(len(arrays["gold"]) for arrays in gold.values())
         elif not alike(gold, self.gold):
             raise RequestError(f"{run_id} was not scored on the examples of the other records of its board")
         metric = self.board.metric
         told = all(metric in recorded.get(name, {}) for name in predictions)
         found = by_influence(predictions, lambda _: recorded, metric) if told else None
+        if first:
+            self.trivial = trivial(predictions, lambda p: self.score(p), metric, found is not None)
         return found or contributions(predictions, self.score, metric)
 
 

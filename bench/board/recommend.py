@@ -1,27 +1,34 @@
 """Which student may I use under my limits? The board's rows, filtered and sorted by score; nothing is weighed.
 
-Limits are checked against the value of a row: mean over its runs of score, retention and latency (scenario `single`,
-p50), and the parameters of its largest run. The interval of a retention is the score's interval over the teacher's
-score, so it holds the luck of the student alone; a limit that lies inside it is said.
+Limits are checked against the value of a row: mean over its runs of score and retention, the latency of its network
+(scenario `single`, p50), and the parameters of its largest run. The interval of a retention is the score's interval
+over the teacher's score, so it holds the luck of the student alone; a limit that lies inside it is said.
+
+Rows that are as good as each other (`Verdicts.as_good`) share a place. Among them the faster comes first, and of equal
+networks the one that was better on dev: what test says of them is noise.
 """
 
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.board import leaderboard
-from bench.board.leaderboard import Board, Hardware, Row, Score, Speed
+from bench.board.leaderboard import Board, Row
+from bench.board.learned import marks
 from bench.board.limits import Limits
-from bench.board.verdicts import with_intervals
+from bench.board.speed import Hardware, Score, Speed
+from bench.board.verdicts import Verdicts, having_intervals, judge
 from bench.errors import RequestError
 from bench.records.schemas import Record
 
 T = TypeVar("T")
 NOT_TIMED = "latency not measured on this hardware"
+Exporting = Callable[[Record], tuple[list[str], str]]  # the command that exports a run, or why it would be refused
 
 
 @dataclass(frozen=True)
@@ -29,8 +36,10 @@ class Candidate:
     """A row of the board, and what limits are checked against; the teacher is one too."""
 
     row: Row
+    at: int  # of the row on its board
     speed: Speed | None  # on the chosen hardware
     teacher: Row  # its teacher's row; a teacher's is itself
+    marks: tuple[str, ...]
 
     @property
     def latency_ms(self) -> float | None:
@@ -56,26 +65,45 @@ class Candidate:
 
 
 def recommend(
-    results: Path, task: str, track: str, limits: Limits, device: str = "", board: str = ""
+    results: Path, task: str, track: str, limits: Limits, exporting: Exporting, device: str = "", board: str = ""
 ) -> dict[str, Any]:
     """The answer as `--json` prints it. RequestError: no such records, or several boards or devices and none chosen."""
     found, boards = leaderboard.chosen(results, task, track)
-    chosen = with_intervals(choose_board(boards, board), found, results)
+    verdicts = judge(choose_board(boards, board), found, results)
+    chosen = having_intervals(verdicts)
     hardware = choose_hardware(chosen, device)
-    teachers, students = candidates(chosen, hardware, found)
+    teachers, students = candidates(chosen, verdicts, hardware, found)
     missed = [(c, list(misses(c, limits))) for c in students]
-    kept = [c for c, own in missed if not own]
-    best = students[0]  # rows come by score
+    kept = placed([c for c, own in missed if not own], verdicts)
+    best = placed(students, verdicts)[0][1]
+    rejected = [_told(c, limits) | {"misses": own} for c, own in missed if own]
     return {
         "task": task, "track": track, "limits": asdict(limits),
         "board": {"slug": chosen.slug, "data": chosen.identity, "metric": chosen.metric, "dataset": chosen.dataset},
         "hardware": asdict(hardware),
-        "recommended": [_told(c, limits) | {"given_up": _given_up(c, best)} for c in kept],
-        "pareto": [_told(c, limits) for c in front([*teachers, *students])],
-        "rejected": [_told(c, limits) | {"misses": own} for c, own in missed if own],
+        "recommended": [
+            {"place": place} | _told(c, limits) | {"given_up": _given_up(c, best)} for place, c in kept
+        ],
+        "pareto": [_told(c, limits) for c in front([*teachers, *students], verdicts)],
+        "rejected": rejected,
+        "nearest": None if kept else nearest_miss(rejected, limits),
         "teacher": _told(teachers[0], limits),
-        "export": _export(kept[0].row, found) if kept else None,
+        "export": _export([c.row for place, c in kept if place == 1], found, exporting) if kept else None,
     }  # fmt: skip
+
+
+def placed(found: Sequence[Candidate], verdicts: Verdicts) -> list[tuple[int, Candidate]]:
+    """With their places, best first. A place counts the rows that a row is not as good as; of equal networks whose
+    scores are open all have the best place of one."""
+
+    def order(own: tuple[int, Candidate]) -> tuple[Any, ...]:
+        place, c = own
+        return place, math.inf if c.latency_ms is None else c.latency_ms, c.parameters, -(c.row.dev or 0), c.row.name
+
+    below = {c.at: sum(not verdicts.as_good(c.at, other.at) for other in found) for c in found}
+    equals = ([o.at for o in found if o.row.shapes == c.row.shapes and verdicts.as_good(c.at, o.at)] for c in found)
+    places = [1 + min(below[at] for at in own) for own in equals]
+    return sorted(zip(places, found, strict=True), key=order)
 
 
 def choose_board(boards: Sequence[Board], name: str) -> Board:
@@ -106,17 +134,24 @@ def _one(option: str, name: str, there: Sequence[T], fits: Callable[[T], bool], 
     raise RequestError(f"these cannot be compared: choose with {option}: {choices}")
 
 
-def candidates(board: Board, hardware: Hardware, found: Iterable[Record]) -> tuple[list[Candidate], list[Candidate]]:
+def candidates(
+    board: Board, verdicts: Verdicts, hardware: Hardware, found: Iterable[Record]
+) -> tuple[list[Candidate], list[Candidate]]:
     """(teachers, students), each by score."""
     identity = {r.run_id: r.teacher.identity for r in found}
     rows = [r for r in board.rows if r.is_teacher]
     teachers = {(r.teacher, *r.differs): r for r in rows}
 
     def teacher_of(row: Row) -> Row:
+        if not row.method:
+            return row
         return teachers[row.teacher, *([identity[row.runs[0][1]]] if len(rows) > 1 else [])]
 
-    students = [Candidate(r, r.speed.get(hardware), teacher_of(r)) for r in board.rows if r.method]
-    return [Candidate(r, r.speed.get(hardware), r) for r in rows], students
+    every = [
+        Candidate(r, at, r.speed.get(hardware), teacher_of(r), tuple(marks(verdicts, at)))
+        for at, r in enumerate(board.rows)
+    ]
+    return [c for c in every if not c.row.method], [c for c in every if c.row.method]
 
 
 def misses(candidate: Candidate, limits: Limits) -> Iterator[dict[str, Any]]:
@@ -154,17 +189,25 @@ def notes(candidate: Candidate, limits: Limits) -> list[str]:
         found.append(NOT_TIMED)
     if candidate.row.few_seeds:
         found.append(f"fewer than {leaderboard.ENOUGH_SEEDS} seeds")
-    return found
+    return [*found, *candidate.marks]
 
 
-def front(found: Iterable[Candidate]) -> list[Candidate]:
+def front(found: Iterable[Candidate], verdicts: Verdicts) -> list[Candidate]:
     """The Pareto front in score, latency and parameters, best score first.
 
-    A row without a score or a latency cannot be placed, and is left out.
+    A row goes where another is as good, as fast and as small, and in one of these better. A row without a score or a
+    latency cannot be placed, and is left out.
     """
-    placed = [c for c in found if c.row.score and c.latency_ms is not None]
-    costs = [(-c.score.value, c.latency_ms or 0.0, c.parameters) for c in placed]
-    return sorted((placed[i] for i in pareto(costs)), key=lambda c: -c.score.value)
+    known = [c for c in found if c.row.score and c.latency_ms is not None]
+
+    def beats(one: Candidate, other: Candidate) -> bool:
+        costs = [(c.latency_ms or 0.0, c.parameters) for c in (one, other)]
+        if any(x > y for x, y in zip(*costs, strict=True)) or not verdicts.as_good(one.at, other.at):
+            return False
+        return costs[0] != costs[1] or not verdicts.as_good(other.at, one.at)
+
+    kept = [c for c in known if not any(beats(other, c) for other in known)]
+    return sorted(kept, key=lambda c: -c.score.value)
 
 
 def pareto(costs: Sequence[tuple[float, ...]]) -> list[int]:
@@ -183,6 +226,7 @@ def _told(candidate: Candidate, limits: Limits) -> dict[str, Any]:
         "method": row.method, "student": row.student, "teacher": row.teacher, "differs": list(row.differs),
         "score": _interval(row.score), "retention": _interval(candidate.retention) if row.method else None,
         "latency_ms": candidate.latency_ms, "noisy": speed.noisy if speed else None,
+        "sessions": speed.sessions if speed else 0,
         "parameters": candidate.parameters, "speedup": _interval(speed.speedup) if speed else None,
         "seeds": [seed for seed, _ in row.runs], "runs": [run_id for _, run_id in row.runs],
         "notes": notes(candidate, limits),
@@ -194,8 +238,8 @@ def _interval(score: Score | None) -> dict[str, Any] | None:
 
 
 def _given_up(candidate: Candidate, best: Candidate) -> dict[str, Any]:
-    """Against its teacher, and against the best student without limits. Speed against the teacher is the measured
-    speed-up; against another student, which was timed at another time, the ratio of their latencies."""
+    """Against its teacher, and against the best student without limits. Latencies are made of paired speed-ups, so
+    that their ratio is one of speed-ups too."""
     speedup = candidate.speed.speedup if candidate.speed else None
     return {
         "teacher": _change(candidate, candidate.teacher, speedup.value if speedup else None),
@@ -219,23 +263,25 @@ def _ratio(numerator: float | None, denominator: float | None) -> float | None:
     return None if numerator is None or not denominator else numerator / denominator
 
 
-def _export(row: Row, found: Iterable[Record]) -> dict[str, Any]:
-    """The run of a row with the highest dev score: which seed to use is a choice, and choices are made on dev."""
-    runs = {run_id: seed for seed, run_id in row.runs}
-    first = max((r for r in found if r.run_id in runs), key=lambda r: (r.metrics.dev, -runs[r.run_id]))
+def _export(rows: Sequence[Row], found: Iterable[Record], exporting: Exporting) -> dict[str, Any]:
+    """The run with the highest dev score of the rows in the first place, of those that can be exported where there are
+    any: which run to use is a choice, and choices are made on dev."""
+    of = {run_id: (seed, row) for row in rows for seed, run_id in row.runs}
+    asked = [(r, *exporting(r)) for r in found if r.run_id in of]
+    able = [one for one in asked if not one[2]]
+    first, command, refused = max(able or asked, key=lambda own: (own[0].metrics.dev, -of[own[0].run_id][0]))
+    seed, row = of[first.run_id]
     return {
-        "run_id": first.run_id, "seed": runs[first.run_id], "dev": first.metrics.dev, "name": row.name,
-        "command": f"bench export {first.run_id} --format hf --out DIR",
+        "run_id": first.run_id, "seed": seed, "dev": first.metrics.dev, "name": row.name,
+        "command": None if refused else shlex.join(command), "refused": refused or None,
     }  # fmt: skip
 
 
-def nearest_miss(answer: dict[str, Any]) -> str:
-    """Why nothing is recommended, by the row whose worst miss is the smallest part of its limit."""
+def nearest_miss(rejected: Sequence[dict[str, Any]], limits: Limits) -> str:
+    """Of what keeps no limits, the row whose worst miss is the smallest part of its limit, and why it is out."""
 
     def worst(row: dict[str, Any]) -> float:
-        return max(math.inf if m["by"] is None else m["by"] / answer["limits"][m["limit"]] for m in row["misses"])
+        return max(math.inf if m["by"] is None else m["by"] / getattr(limits, m["limit"]) for m in row["misses"])
 
-    nearest = min(answer["rejected"], key=lambda r: (worst(r), -r["score"]["value"]))
-    reasons = " and ".join(m["reason"] for m in nearest["misses"])
-    task, track = answer["task"], answer["track"]
-    return f"no student of {task} on {track} keeps these limits; the nearest is {nearest['name']}: {reasons}"
+    nearest = min(rejected, key=lambda r: (worst(r), -r["score"]["value"]))
+    return f"{nearest['name']}: {' and '.join(m['reason'] for m in nearest['misses'])}"

@@ -11,15 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from bench.board.leaderboard import ALWAYS, Board, Score
+from bench.board import evidence
+from bench.board.leaderboard import ALWAYS, Board
 from bench.board.named import Reader
 from bench.board.power import Power, smallest
+from bench.board.speed import Score
 from bench.errors import BenchError
 from bench.records.schemas import Record
-from bench.scoring.comparison import Comparison
+from bench.scoring.comparison import Comparison, holm
+from bench.scoring.contributions import Runs
 from bench.scoring.ranks import rank_ranges, shared
 
 Drawn = tuple[float, np.ndarray | None]  # a value, and its draws where there are any
+PLACES = 12  # of a score; what differs beyond them is rounding
+SAME = 10.0**-PLACES
 Z = 1.96
 NORMAL = 2 * Z  # widths of a standard deviation in a 95% interval
 
@@ -32,6 +37,8 @@ class Verdicts:
     comparison: Comparison | None
     order: tuple[int, ...]  # rows of the board in the order of the comparison
     why: str = ""
+    trivial: float | None = None  # the score of the best answer that reads no input
+    one_answer: frozenset[str] = frozenset()  # ids of runs that gave every input the same answer
 
     @cached_property
     def place(self) -> dict[int, int]:
@@ -62,68 +69,115 @@ class Verdicts:
         lows, highs = rank_ranges(draws)
         return {row: (int(low), int(high)) for row, low, high in zip(students, lows, highs, strict=True)}
 
+    def baselines(self, row: int) -> dict[str, int | None]:
+        """Of a method's row the rows that it is shown against, those of the same student and teacher; of a baseline's
+        several settings the best one. None: there is none, or it is this row's own method."""
+        own, found = self.board.rows[row], dict[str, int | None]()
+        for method in ALWAYS:
+            wanted = method, own.student, own.teacher
+            peers = [i for i, r in enumerate(self.board.rows) if (r.method, r.student, r.teacher) == wanted]
+            found[method] = peers[0] if peers and own.method != method else None
+        return found
+
+    @cached_property
+    def family(self) -> dict[tuple[int, int], float]:
+        """Holm-corrected p-values of the differences that the board shows: each row against its baselines."""
+        rows = [row for row in self.order if self.board.rows[row].method]
+        shown = (
+            (self.place[row], self.place.get(other))
+            for row in rows
+            for other in self.baselines(row).values()
+            if other is not None
+        )
+        board = self.comparison
+        pairs = sorted({(min(a, b), max(a, b)) for a, b in shown if b is not None and board and board.compared(a, b)})
+        corrected = holm(np.array([board.difference(*pair).p_value for pair in pairs])).tolist() if board else []
+        return dict(zip(pairs, corrected, strict=True))
+
     def difference(self, a: int, b: int) -> dict[str, Any] | None:
         """Row a minus row b; None: no predictions, or no common seed."""
         if self.comparison is None or a == b or a not in self.place or b not in self.place:
             return None
         one, two = self.place[a], self.place[b]
+        pair = min(one, two), max(one, two)
         if not self.comparison.compared(one, two):
             return None
         d = self.comparison.difference(one, two)
-        verdict = {"a": "win", "b": "loss", "tie": "tie"}[d.verdict]
+        corrected, pairs = self.corrected(pair)
         return {"row": b, "value": d.value, "low": d.ci95[0], "high": d.ci95[1], "p_value": d.p_value,
-                "p_holm": d.p_holm, "seeds": d.seeds, "verdict": verdict}  # fmt: skip
+                "p_holm": corrected, "family": pairs, "seeds": d.seeds,
+                "evidence": evidence.word(*d.ci95, corrected)}  # fmt: skip
+
+    def corrected(self, pair: tuple[int, int]) -> tuple[float, str]:
+        """The p-value of a pair of the comparison after correction, and what it was corrected over."""
+        if pair in self.family:
+            return self.family[pair], evidence.family(len(self.family), shown=True)
+        assert self.comparison is not None  # who asks has a pair of it
+        return self.comparison.difference(*pair).p_holm, evidence.family(len(self.comparison.pairs), shown=False)
 
     @cached_property
-    def best(self) -> tuple[int, ...]:
-        """The methods' rows with the best score: several, where it is exactly the same."""
-        scored = {i: row.score.value for i, row in enumerate(self.board.rows) if row.method and row.score}
-        highest = max(scored.values(), default=None)
-        return tuple(i for i, value in scored.items() if value == highest)
+    def best(self) -> frozenset[int]:
+        """The methods' rows with the best score: all that are equal."""
+        scores = {i: row.score.value for i, row in enumerate(self.board.rows) if row.method and row.score}
+        return frozenset(i for i, score in scores.items() if math.isclose(score, max(scores.values()), abs_tol=SAME))
 
     def ties_with_best(self, row: int) -> bool | None:
-        """Whether the interval of the difference to a best row holds 0; None: unknown.
-
-        By the interval and not by Holm's verdict: over all pairs of a long board with three seeds that calls rows ties
-        which lie ten points apart.
-        """
+        """Whether the evidence between it and a best row is open; None: unknown."""
         if row in self.best:
             return True if self.comparison else None
-        found = [d for d in (self.difference(row, best) for best in self.best) if d]
-        return any(d["low"] <= 0 <= d["high"] for d in found) if found else None
+        found = [difference for best in self.best if (difference := self.difference(row, best))]
+        return any(d["evidence"] == evidence.OPEN for d in found) if found else None
 
     @cached_property
     def power(self) -> Power | None:
         """The smallest difference that the board sees, and the seeds that would halve it."""
         return smallest(self.comparison) if self.comparison else None
 
+    def as_good(self, a: int, b: int) -> bool:
+        """Whether row a can be offered in the place of row b: its score is not lower, or the evidence between them is
+        open and it keeps 99% of the score, without which the fastest would be taken where seeds lie far apart. Of one
+        network there is nothing to be gained by the lower score, so open evidence is enough."""
+        rows = self.board.rows
+        one, two = rows[a].score, rows[b].score
+        if not one or not two or one.value >= two.value - SAME:
+            return bool(one)
+        same = bool(rows[a].shapes) and rows[a].shapes == rows[b].shapes
+        near = same or one.value >= two.value - evidence.GIVEN_UP * abs(two.value)
+        found = self.difference(a, b)
+        return near and found is not None and bool(found["evidence"] == evidence.OPEN)
+
     def against(self, row: int) -> dict[str, dict[str, Any] | None]:
-        """The row against the baselines of the same student and teacher; of several settings the best one."""
-        own, found = self.board.rows[row], dict[str, dict[str, Any] | None]()
-        for method in ALWAYS:
-            wanted = method, own.student, own.teacher
-            peers = [i for i, r in enumerate(self.board.rows) if (r.method, r.student, r.teacher) == wanted]
-            found[method] = self.difference(row, peers[0]) if peers and own.method != method else None
-        return found
+        """The row against its baselines."""
+        return {
+            method: None if other is None else self.difference(row, other)
+            for method, other in self.baselines(row).items()
+        }
 
     def pairs(self) -> Iterator[list[Any]]:
-        """[row, row, difference, low, high, p, p after Holm, seeds] of all pairs."""
-        if self.comparison:
-            found, (p_values, corrected), halves = self.comparison.pairs, self.comparison.tested, self.comparison.halves
-            low, high = found.difference - halves, found.difference + halves
-            columns = found.first, found.second, found.difference, low, high, p_values, corrected, found.seeds
-            for a, b, *numbers, seeds in zip(*(column.tolist() for column in columns), strict=True):
-                taught = not (self.board.rows[self.order[a]].method or self.board.rows[self.order[b]].method)
-                yield [self.order[a], self.order[b], *numbers, 0 if taught else seeds]
+        """[row, row, difference, low, high, p, p after correction, seeds, evidence, shown] of all pairs; shown: whether
+        the board shows it, and so corrects it over its family and not over all pairs."""
+        if not self.comparison:
+            return
+        found, (p_values, corrected), halves = self.comparison.pairs, self.comparison.tested, self.comparison.halves
+        low, high = found.difference - halves, found.difference + halves
+        columns = found.first, found.second, found.difference, low, high, p_values, corrected, found.seeds
+        for a, b, value, low_, high_, p, holm_, seeds in zip(*(c.tolist() for c in columns), strict=True):
+            one, two = self.board.rows[self.order[a]], self.board.rows[self.order[b]]
+            shown = self.family.get((a, b))
+            p_corrected = holm_ if shown is None else shown
+            said = evidence.word(low_, high_, p_corrected)
+            yield [self.order[a], self.order[b], value, low_, high_, p, p_corrected,
+                   seeds if one.method or two.method else 0, said, int(shown is not None)]  # fmt: skip
 
 
 def judge(board: Board, found: Iterable[Record], results: Path) -> Verdicts:
     """Compare all rows of a board, where the predictions that were scored lie beside its records."""
     try:
-        rows = Reader(board, found, results).rows(set())
+        reader = Reader(board, found, results)
+        rows = reader.rows(set())
         if not rows:
             return Verdicts(board, None, (), "no predictions are stored")
-        return Verdicts(board, Comparison(list(rows.values())), tuple(rows))
+        return verdicts_of(reader, rows)
     except BenchError as error:
         return Verdicts(board, None, (), str(error).replace(f"{results}/", ""))
     except (KeyError, IndexError, TypeError, ValueError):  # arrays that no run of this task leaves
@@ -132,10 +186,20 @@ def judge(board: Board, found: Iterable[Record], results: Path) -> Verdicts:
         )
 
 
+def verdicts_of(reader: Reader, rows: Mapping[int, Runs]) -> Verdicts:
+    """From what the reader found of each row."""
+    comparison = Comparison(list(rows.values()))
+    return Verdicts(reader.board, comparison, tuple(rows), "", reader.trivial, frozenset(reader.one_answer))
+
+
 def with_intervals(board: Board, found: Iterable[Record], results: Path) -> Board:
     """The board with the intervals of its comparison, which hold examples and seeds; as it was where there is none."""
-    verdicts = judge(board, found, results)
-    rows = []
+    return having_intervals(judge(board, found, results))
+
+
+def having_intervals(verdicts: Verdicts) -> Board:
+    """The board of a comparison, with its intervals."""
+    board, rows = verdicts.board, []
     for place, row in enumerate(board.rows):
         interval = verdicts.interval(place)
         score = Score(row.score.value, *interval[:2]) if row.score and interval else row.score
@@ -204,14 +268,15 @@ def _retained(verdicts: Verdicts, place: int) -> Drawn | None:
 
 
 def _ranks(verdicts: Verdicts, group: Mapping[str, int]) -> dict[str, Drawn]:
-    """The ranks of the methods of one student by score, with their ranks in the draws; nothing of one alone."""
+    """The ranks of the methods of one student by score, with their ranks in the draws; nothing of one alone. Equal
+    scores share the mean of their ranks."""
     if len(group) < 2:
         return {}
-    rows = verdicts.board.rows
-    values = np.array([[s.value if (s := rows[place].score) else 0.0] for place in group.values()])
+    scores = [s.value if (s := verdicts.board.rows[place].score) else 0.0 for place in group.values()]
+    values = shared(np.round(scores, PLACES)[:, None])[:, 0].tolist()
     draws = verdicts.draws(list(group.values()))
     drawn = [None] * len(group) if draws is None else list(shared(draws))
-    return {method: (float(own[0]), at) for method, own, at in zip(group, shared(values), drawn, strict=True)}
+    return dict(zip(group, zip(values, drawn, strict=True), strict=True))
 
 
 def _mean(name: str, found: list[Drawn]) -> dict[str, float | int | None]:

@@ -11,7 +11,7 @@ import typer
 
 from bench.base.console import Console
 from bench.cli.options import DataDir, Device, Files, Json, Results, Settings, Track, show
-from bench.errors import BenchError, RequestError
+from bench.errors import RequestError
 
 app = typer.Typer()
 
@@ -31,7 +31,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Whether A is better than B: difference, interval and p-value, on the same examples and seeds."""
-    from bench.board.named import compare as compare_rows
+    from bench.board.compared import compare as compare_rows
 
     show(compare_rows(results, task, a, b, track, student), as_json, "comparison")
 
@@ -51,16 +51,14 @@ def recommend(
     results: Results = Path("results"),
     as_json: Json = False,
 ) -> None:
-    """Which measured students keep your limits, best score first, and what they give up. Exit 1: none does."""
+    """Which measured students keep your limits, best score first, and what they give up; else the nearest."""
     from bench.board import recommend as answers
     from bench.board.limits import Limits, parse_count, parse_share
+    from bench.export import offers
 
     params = None if max_params is None else parse_count(max_params)
     limits = Limits(max_latency_ms, params, None if min_retention is None else parse_share(min_retention))
-    answer = answers.recommend(results, task, track, limits, device, board)
-    show(answer, as_json, "recommendation")
-    if not answer["recommended"]:
-        raise BenchError(answers.nearest_miss(answer))
+    show(answers.recommend(results, task, track, limits, offers.command, device, board), as_json, "recommendation")
 
 
 @app.command(epilog="Examples:  bench check    bench check results --json")

@@ -78,6 +78,10 @@ def runs(found: Answer) -> Shown:
     columns = ("task", "method", "student", "seed", "status", "metric", "value", "retention")
     forms: dict[str, Callable[[Any], str]] = {"value": lambda v: f"{100 * v:.2f}", "retention": "{:.1%}".format}
     yield table("", columns, ([_known(o[c], forms.get(c, str)) for c in columns] for o in found["runs"]))
+    for o in found["runs"]:
+        if o["kept_start"]:
+            run = f"{o['task']} {o['method']} {o['student']}, seed {o['seed']}"
+            yield Text(f"{run}: kept its start, no update made it better on dev", style="yellow")
 
 
 def profile(found: Answer) -> Shown:
@@ -103,25 +107,41 @@ def _network(name: str, m: Answer, speedups: Answer | None) -> Iterator[str | No
 
 
 def comparison(found: Answer) -> Shown:
-    """A minus B in points, and what to make of it."""
-    a, b = found["a"], found["b"]
-    columns = ("difference", "95% interval", "p", f"p (Holm, {found['pairs']} pairs)", "seeds", "examples")
-    low, high = found["ci95"]
-    cells = (
-        f"{100 * found['difference']:+.2f}", f"{100 * low:+.2f} to {100 * high:+.2f}", f"{found['p_value']:.2g}",
-        f"{found['p_holm']:.2g}", found["seeds"] or "none", f"{found['examples']:,}",
-    )  # fmt: skip
-    title = f"{a} - {b}: {found['metric']} x 100 on {found['task']}, track {found['track']}"
-    yield table(title, columns, [cells])
-    yield {
-        "tie": f"Tie: these examples and seeds do not separate {a} and {b}.",
-        "a": f"{a} is better than {b}.", "b": f"{b} is better than {a}.",
-    }[found["verdict"]]  # fmt: skip
+    """A minus B in points with its interval, what it shows, how it was tested, and what to know of both."""
+    a, b, (low, high) = found["a"], found["b"], (100 * x for x in found["ci95"])
+    yield f"{a} - {b}: {100 * found['difference']:+.2f} (95% interval {low:+.2f} to {high:+.2f})"
+    yield found["sentence"]
+    yield (
+        f"{found['evidence']}; p = {found['p_value']:.2g}, {found['p_holm']:.2g} after Holm's correction over "
+        f"{found['family']}"
+    )
+    yield (
+        f"{found['metric']} x 100 on {found['task']}, track {found['track']}; seeds: {found['seeds'] or 'none'}, "
+        f"examples: {found['examples']:,}"
+    )
     if found["seeds"] == 1:
         yield f"One common seed: these numbers hold the noise of {found['noise']}. Run three."
     if seen := found["board_sees"]:
         half = f"; half of that with {seen['seeds']} seeds a row" if seen["seeds"] else ""
         yield f"In 80% of cases this board sees a difference of {100 * seen['difference']:.2f}{half}."
+    yield from (_speeds(a, b, clock) for clock in found["speed"])
+    yield from (Text(f"{name}: {mark}", style="yellow") for name, marks in found["marks"].items() for mark in marks)
+
+
+def _speeds(a: str, b: str, clock: Answer) -> str:
+    if clock["same_network"]:
+        return f"{a} and {b} are the same network, equally fast: {_speed(clock['a'])}"
+    return f"{a}: {_speed(clock['a'])}; {b}: {_speed(clock['b'])}"
+
+
+def _speed(own: Answer) -> str:
+    ms = _known(own["latency_ms"], lambda ms: f"{ms:.3g} ms, ")
+    times = _known(own["speedup"], lambda times: f"{times:.2f}x the teacher, ")
+    return f"{ms}{times}{_sessions(own)}"
+
+
+def _sessions(own: Answer) -> str:
+    return f"{own['sessions']} session{'s' * (own['sessions'] != 1)}{', noisy' * bool(own['noisy'])}"
 
 
 def store(found: Answer) -> Shown:
@@ -149,22 +169,34 @@ def recommendation(answer: Answer) -> Shown:
     lines = [line for row in answer["recommended"] for line in _remarks(row)]
     lines += [f"not {r['name']}: " + "; ".join(m["reason"] for m in r["misses"]) for r in answer["rejected"]]
     yield "\n" + "\n".join(lines)
+    if answer["nearest"]:
+        yield f"\nnothing keeps these limits; nearest: {answer['nearest']}"
     if export := answer["export"]:
-        yield f"\nThe run of {export['name']} with the highest dev score, seed {export['seed']}:"
+        yield from _export(export)
+
+
+def _export(export: Answer) -> Shown:
+    """The command, or why there is none."""
+    yield f"\nOf the first place, {export['name']} with seed {export['seed']} has the highest dev score:"
+    if export["refused"]:
+        yield f"    no export: {export['refused']}"
+    else:
         yield Text(f"    {export['command']}", no_wrap=True, overflow="ignore")  # there to be copied
 
 
 def _students(title: str, rows: Iterable[Answer]) -> Table:
+    """Rows of equal place are as good as each other."""
     cells = (
         (
-            r["name"], _with_interval(r["score"], 100, ".2f"), _with_interval(r["retention"], 100, ".1f", "%"),
+            r.get("place"), r["name"], _with_interval(r["score"], 100, ".2f"),
+            _known(r["retention"], lambda kept: f"{100 * kept['value']:.1f}%"),
             _known(r["latency_ms"], lambda ms: f"{ms:.3g}") + "\nnoisy" * bool(r["noisy"]),
-            f"{r['parameters'] / 1e6:.3g}M", _with_interval(r["speedup"], 1, ".2f"), ",".join(map(str, r["seeds"])),
+            f"{r['parameters'] / 1e6:.3g}M", _with_interval(r["speedup"], 1, ".2f"),
         )
         for r in rows
     )  # fmt: skip
-    found = table(title, ("row", "score", "retention", "ms", "params", "speed-up", "seeds"), cells)
-    for column in found.columns[1:]:
+    found = table(title, ("", "row", "score", "kept", "ms", "params", "speed-up"), cells)
+    for column in (found.columns[0], *found.columns[2:]):
         column.no_wrap = True
     return found
 

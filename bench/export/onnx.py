@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 import warnings
@@ -17,11 +16,11 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from bench.errors import BenchError, RequestError
+from bench.export import offers
 from bench.network import Network
 from bench.networks.transformer import TransformerNetwork
 from bench.networks.words import WordNetwork
 
-PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 OPSET = 18  # what the exporter of torch writes without converting; onnxruntime reads it from version 1.14 on
 INPUTS = ("input_ids", "attention_mask")
 NAMES = {"embedding": "sentence_embedding"}  # signal -> output, as the Hub's sentence-transformers models call it
@@ -30,11 +29,8 @@ LARGEST = 2_000_000_000  # bytes of weights that one protobuf file can hold, and
 
 def check_installed() -> None:
     """RequestError: the packages of the extra are not there."""
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise RequestError(
-            f"--format onnx needs {', '.join(missing)}, from the 'onnx' extra: pip install 'bench-kd[onnx]'"
-        )
+    if reason := offers.onnx_missing():
+        raise RequestError(reason)
 
 
 class Graph(nn.Module):

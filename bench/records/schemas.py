@@ -216,6 +216,13 @@ class Record(Part):
     provenance: Provenance
     predictions: StoredFile
 
+    @property
+    def kept_start(self) -> bool:
+        """Whether the student is as it was before its first update: on dev no later checkpoint of any stage was
+        better. A stage that keeps its end makes no choice, and has moved the student."""
+        steps = [choice.step for choice in self.metrics.choices]
+        return bool(steps) and not any(steps) and len(steps) == len(self.cost.stages)
+
 
 class Taught(Part):
     """The record of a teacher that was fine-tuned here."""

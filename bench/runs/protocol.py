@@ -132,17 +132,14 @@ def time_ahead(spec: Spec, device: torch.device, console: Console) -> None:
 
 def weights_of(spec: Spec) -> Path:
     """Where a run's student is kept."""
-    return folders.root() / "runs" / spec.run_id / "student.safetensors"
+    return folders.student_of(spec.run_id)
 
 
 def restore(spec: Spec, device: torch.device, console: Console) -> tuple[Network, Teacher]:
     """A finished run's student as it was kept, with its teacher. RequestError: it is no longer in the store."""
     kept = checkpoint.load(weights_of(spec))
     if kept is None:
-        raise RequestError(
-            f"the student of {spec.run_id} is no longer in the store ({weights_of(spec)}): run it again with --results "
-            "elsewhere"
-        )
+        raise RequestError(folders.gone(spec.run_id))
     teacher = make_teacher(spec, device, console)
     tensors, state = kept
     student = build_student(spec, teacher, blueprint=state.get("blueprint"))

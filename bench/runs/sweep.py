@@ -108,13 +108,18 @@ def outcome(spec: Spec, path: Path, status: str, console: Console) -> dict[str, 
     low, high = main.ci95
     kept = "" if retention is None else f"  retention {retention:.1%}"
     console(f"  {status}: {main.name} {100 * main.value:.2f} [{100 * low:.2f}, {100 * high:.2f}]{kept}  {path}")
-    found = {"record": str(path), "metric": main.name, "value": main.value, "retention": retention}
+    if record.kept_start:
+        console("  kept its start: no update made it better on dev")
+    found = {
+        "record": str(path), "metric": main.name, "value": main.value, "retention": retention,
+        "kept_start": record.kept_start,
+    }  # fmt: skip
     return describe(spec, status) | found
 
 
 def describe(spec: Spec, status: str) -> dict[str, Any]:
     values = {key: spec.values[key] for key in ("task", "method", "student", "seed")}
-    empty = {"record": None, "metric": None, "value": None, "retention": None}
+    empty = {"record": None, "metric": None, "value": None, "retention": None, "kept_start": None}
     return {"run_id": spec.run_id} | values | {"status": status} | empty
 
 

@@ -53,6 +53,11 @@ class CountMetric(Metric):
         classes, codes = np.unique(np.concatenate([gold, predicted]), return_inverse=True)
         return codes[: len(gold)], codes[len(gold) :], len(classes)
 
+    def constant(self, gold: np.ndarray) -> np.ndarray:
+        """The most frequent label, whatever type labels have."""
+        labels, counts = np.unique(gold, return_counts=True)
+        return np.full(len(gold), labels[counts.argmax()])
+
     def cells(self, prediction: np.ndarray, gold: np.ndarray) -> Cells:
         """The cells in use; classes that nothing is in, or is taken for, are left out."""
         true, predicted, classes = self.labels(prediction, gold)
@@ -98,6 +103,10 @@ class F1(CountMetric):
     def labels(self, prediction: np.ndarray, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
         predicted = prediction.argmax(1) if prediction.ndim == 2 else prediction
         return (gold == 1).astype(int), (predicted == 1).astype(int), 2
+
+    def constant(self, gold: np.ndarray) -> np.ndarray:
+        """Class 1 for all, however rare it is: any other class would be worth 0."""
+        return np.ones_like(gold)
 
     def from_counts(self, counts: np.ndarray) -> np.ndarray:
         return ratio(2 * counts[:, 1, 1], counts[:, 1].sum(1) + counts[:, :, 1].sum(1))

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from bench.scoring.scores import Ragged
+
 CHUNK = 2**16  # numbers in one temporary array: 0.5 MB, which stays in a core's cache
 STEP = 1e-4  # of one example's weight, in a numerical derivative
 Weighted = Callable[[np.ndarray], np.ndarray]  # the metric when example j counts weights[b, j] times: (B, N) -> (B,)
@@ -39,6 +41,15 @@ class Metric(ABC):
     def value(self, prediction: Any, gold: Any) -> float:
         """The metric."""
         return self.parts(prediction, gold)[0]
+
+    def constant(self, gold: Any) -> Any:
+        """The best prediction that is the same for every input; None: gold alone does not tell it."""
+        return constant(gold)
+
+    def trivial(self, gold: Any) -> float | None:
+        """What that prediction scores: what a score has to be above to show that anything was learned."""
+        prediction = self.constant(gold)
+        return None if prediction is None else self.value(prediction, gold)
 
 
 class SumMetric(Metric):
@@ -76,6 +87,19 @@ class MeanMetric(SumMetric):
 
     def of_sums(self, sums: np.ndarray) -> np.ndarray:
         return ratio(sums[..., 0], sums[..., 1])
+
+
+def constant(gold: Any) -> Any:
+    """For every input of gold (N,) its most frequent label, or the mean of real values; of rows (Ragged) the most
+    frequent label of all. None: values that are neither."""
+    values = gold.flat if isinstance(gold, Ragged) else gold
+    if values.ndim != 1 or not len(values):
+        return None
+    if values.dtype.kind == "f":
+        return None if values is not gold else np.full(len(gold), gold.mean())
+    labels, counts = np.unique(values, return_counts=True)
+    filled = np.full(len(values), labels[counts.argmax()])
+    return filled if values is gold else Ragged(filled, gold.lengths)
 
 
 def ratio(above: np.ndarray | float, below: np.ndarray | float) -> np.ndarray:

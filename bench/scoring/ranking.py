@@ -30,6 +30,9 @@ class RankingMetric(MeanMetric):
     depth: int | None = None
     level: int = 1
 
+    def constant(self, gold: Ragged) -> None:
+        """Gold names the judged documents, and not those among which a random order would have to find them."""
+
     def fits(self, prediction: Ragged, gold: Ragged) -> bool:
         both = all(isinstance(side, Ragged) and side.flat.shape[1:] == (2,) for side in (prediction, gold))
         return both and 0 < len(gold) == len(prediction)

@@ -42,6 +42,17 @@ def content_key(**parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
+def student_of(run_id: str) -> Path:
+    """Where a finished run's student is kept."""
+    return root() / "runs" / run_id / "student.safetensors"
+
+
+def gone(run_id: str) -> str:
+    """Why nothing can be done with the student of a run that is not kept."""
+    place = student_of(run_id)
+    return f"the student of {run_id} is no longer in the store ({place}): run it again with --results elsewhere"
+
+
 ROOMS = {"signals": "signals", "runs": "run", "teachers": "teacher", "timings": "timings", "tokens": "tokens"}  # kinds
 UNFINISHED = ".writing-"  # before the name of a folder that is being filled
 QUOTA = "BENCH_STORE_QUOTA"  # an environment variable, so that processes which a run starts know it too

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bench.board.recommend import pareto
+from bench.board.speed import Hardware
 
 SHAPES, COLOURS = 5, 6  # of method marks in the charts; with 5 x 6 pairs the first 30 methods all differ
 CHARACTER = 6.4  # mean width of a chart label's character
@@ -19,6 +20,7 @@ MARKS = 60  # rows of a chart; the best are drawn
 LINE = 22  # pixels of a row of the interval plot
 CURVE_ROWS = 400  # of a curve's table: keeps the page small
 CURVE_DOTS = 60  # beyond it the line alone
+CLOCK = tuple(field.name for field in fields(Hardware))
 Row = Mapping[str, Any]
 Look = tuple[int, int]  # (shape, colour)
 Place = tuple[float, float, str]  # of a label: x, baseline, anchor
@@ -80,7 +82,7 @@ def timed(rows: Sequence[Row], clock: Mapping[str, Any], key: str) -> list[float
 
 def on(row: Row, clock: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """A row's timing on one hardware."""
-    same = (t for t in row["timings"] if all(t[key] == clock[key] for key in ("device", "threads", "scope")))
+    same = (t for t in row["timings"] if all(t[key] == clock[key] for key in CLOCK))
     return next(same, None)
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.base.groups import grouped
-from bench.board import leaderboard
-from bench.board.leaderboard import Hardware, Speed
+from bench.board import leaderboard, learned
+from bench.board.speed import Hardware, Speed
 from bench.board.verdicts import Verdicts, judge, standing
 from bench.plugins import registry
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec
 
-SCHEMA = 1  # of the files under api/: raised when a field changes its meaning or goes
+SCHEMA = 2  # of the files under api/: raised when a field changes its meaning or goes
 TRACKS = ("full", "lite", "mini")
 INNER = frozenset({"hidden", "attention_scores", "maps", "queries", "keys", "values"})
 FAMILIES = {"inner layers": INNER, "embeddings": frozenset({"embedding"}), "outputs": frozenset({"logits", "output"})}
@@ -34,7 +34,11 @@ def boards(known: Collection[Record], results: Path) -> list[tuple[dict[str, Any
 
 
 def facts(verdicts: Verdicts) -> dict[str, Any]:
-    """One board: what it is, its rows, and what it says of each method."""
+    """One board: what it is, its rows, and what it says of each method.
+
+    `trivial`: the score of the best answer that reads no input; `weakness`: why the board cannot tell students apart,
+    in a sentence, or empty; `blind_students`: those that learned nothing without a teacher.
+    """
     board = verdicts.board
     return {
         "slug": board.slug, "task": board.task, "track": board.track, "metric": board.metric, "dataset": board.dataset,
@@ -42,12 +46,14 @@ def facts(verdicts: Verdicts) -> dict[str, Any]:
         "hardware": [asdict(h) for h in board.hardware],
         "rows": [row_facts(verdicts, place) for place in range(len(board.rows))],
         "missing": [asdict(missing) for missing in board.missing],
-        "standing": standing(verdicts), "no_comparison": verdicts.why,
+        "standing": standing(verdicts), "no_comparison": verdicts.why, "trivial": verdicts.trivial,
+        "weakness": learned.weakness(verdicts), "blind_students": learned.blind(verdicts),
     }  # fmt: skip
 
 
 def row_facts(verdicts: Verdicts, place: int) -> dict[str, Any]:
-    """One row, with what the comparison says of it; `against`: its differences to the baselines of its student."""
+    """One row, with what the comparison says of it; `against`: its differences to the baselines of its student;
+    `marks`: what has to be known before its score is read, in words."""
     board, row = verdicts.board, verdicts.board.rows[place]
     low, high, covers = verdicts.interval(place) or (None, None, None)
     ranks = verdicts.ranks.get(place, (None, None))
@@ -58,8 +64,10 @@ def row_facts(verdicts: Verdicts, place: int) -> dict[str, Any]:
         "settings": ", ".join(row.differs), "seeds": len(row.runs),
         "provisional": row.few_seeds, "score": row.score.value if row.score else None,
         "score_low": low, "score_high": high, "interval": covers,
-        "retention": row.retention, "rank_low": ranks[0], "rank_high": ranks[1],
-        "best_or_tied": verdicts.ties_with_best(place) if row.method else None,
+        "retention": row.retention, "retention_above_trivial": learned.retention_above_trivial(verdicts, place),
+        "not_learned": bool(learned.not_learned(verdicts, place)), "kept_start": bool(row.kept_start),
+        "marks": list(learned.marks(verdicts, place)), "rank_low": ranks[0], "rank_high": ranks[1],
+        "best": place in verdicts.best, "best_or_tied": verdicts.ties_with_best(place) if row.method else None,
         "parameters": int(row.parameters.high), "parameters_low": int(row.parameters.low),
         "active": int(row.active.high), "active_low": int(row.active.low),
         "disk_bytes": int(row.disk_bytes.high), "disk_bytes_low": int(row.disk_bytes.low),
@@ -67,17 +75,22 @@ def row_facts(verdicts: Verdicts, place: int) -> dict[str, Any]:
         "updates": row.updates, "teacher_forwards": row.teacher_forwards,
         "timings": [timing(hardware, speed) for hardware, speed in sorted(row.speed.items())],
         "against": verdicts.against(place) if row.method else {},
-        "runs": [{"seed": seed, "run_id": run_id} for seed, run_id in row.runs],
+        "runs": [
+            {"seed": seed, "run_id": run_id, "kept_start": seed in row.kept_start,
+             "one_answer": run_id in verdicts.one_answer}
+            for seed, run_id in row.runs
+        ],
     }  # fmt: skip
 
 
 def timing(hardware: Hardware, speed: Speed) -> dict[str, Any]:
-    """How fast a row is on one hardware."""
+    """How fast a row's network is on one hardware, over `sessions` of the clock; noisy: none of them was quiet."""
     ratio = speed.speedup
     return asdict(hardware) | {
         "latency_ms": speed.latency_ms, "search_ms": speed.search_ms, "offline_per_s": speed.offline_per_s,
         "speedup": ratio.value if ratio else None, "speedup_low": ratio.low if ratio else None,
-        "speedup_high": ratio.high if ratio else None, "distil_seconds": speed.seconds, "noisy": speed.noisy,
+        "speedup_high": ratio.high if ratio else None, "distil_seconds": speed.seconds,
+        "sessions": speed.sessions, "noisy": speed.noisy,
     }  # fmt: skip
 
 
@@ -90,7 +103,7 @@ def run_facts(record: Record, path: str, board: str) -> dict[str, Any]:
         "student": spec.student, "teacher": spec.teacher, "seed": spec.seed, "metric": m.main.name,
         "dataset": m.main.dataset, "score": m.main.value, "score_low": m.main.ci95[0], "score_high": m.main.ci95[1],
         "teacher_score": record.teacher.main.value if record.teacher.main else None,
-        "retention": m.retention, "dev": m.dev,
+        "retention": m.retention, "dev": m.dev, "kept_start": record.kept_start,
         "parameters": e.parameters.total, "active": e.parameters.active, "disk_bytes": e.disk_bytes,
         "flops": e.flops.get("mean"), "memory_bytes": e.memory_bytes, "device": e.device, "threads": e.threads,
         "latency_ms": single.get("p50_ms"), "latency_p90_ms": single.get("p90_ms"),

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from bench.board import evidence
 from bench.board.leaderboard import ALWAYS
 from bench.web.facts import by_track, family
 
 Board = Mapping[str, Any]
 Z = 1.96
-GIVEN_UP = 0.01  # of the best score, by a row that is offered in its place
 
 
 def tracks(boards: Sequence[Board]) -> list[dict[str, Any]]:
@@ -33,7 +33,7 @@ def method(name: str, boards: Sequence[Board]) -> dict[str, Any]:
     return {
         "method": name, "family": family(name), "boards": len(boards), "rows": len(rows),
         **spread("retention", standing), **spread("rank", standing),
-        "against": {other: verdicts(rows, other) for other in ALWAYS},
+        "against": {other: evidence.counted(row["against"].get(other) for row in rows) for other in ALWAYS},
     }  # fmt: skip
 
 
@@ -48,28 +48,23 @@ def spread(key: str, standing: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {key: mean, f"{key}_low": mean - half, f"{key}_high": mean + half, f"{key}_boards": len(known)}
 
 
-def verdicts(rows: Iterable[Mapping[str, Any]], other: str) -> dict[str, int]:
-    """How many rows win, tie and lose against a baseline with the same student."""
-    found = [row["against"].get(other) for row in rows]
-    told = [f["verdict"] for f in found if f is not None]
-    return {verdict: told.count(verdict) for verdict in ("win", "tie", "loss")}
-
-
 def pick(board: Board) -> dict[str, Any]:
-    """The best student of a board, and the fastest of those that are as good; None where unknown.
+    """The best students of a board, all that are equal, and the fastest of those that are as good; None where unknown.
 
-    As good: nothing separates it from the best, and it keeps 99% of its score, the quality target of MLPerf Inference.
-    The first alone would not do: seeds that lie far apart leave a row ten points below the best within its interval.
+    As good: the evidence between it and the best is open, and it keeps 99% of its score, the quality target of MLPerf
+    Inference. The first alone would not do: seeds that lie far apart leave a row ten points below the best open. Of
+    equally fast ones the best on test would be chosen by noise: all are named.
     """
     rows = [row for row in board["rows"] if row["method"] and row["score"] is not None]
     teachers = [row for row in board["rows"] if row["teacher"] and not row["method"]]
-    best = rows[0] if rows else None
+    best = [row for row in rows if row["best"]]
     tied = [row for row in rows if row["best_or_tied"]]
-    good = [row for row in tied if row["score"] >= best["score"] - GIVEN_UP * abs(best["score"])] if best else []
+    good = [r for r in tied if r["score"] >= best[0]["score"] - evidence.GIVEN_UP * abs(best[0]["score"])]
     timed = [row for row in good if latency(row) is not None]
+    fastest = [row for row in timed if latency(row) == min(map(latency, timed))]  # type: ignore[type-var]
     return {
-        "teacher": teachers[0] if teachers else None, "best": best, "tied": len(tied),
-        "fastest": min(timed, key=lambda r: (latency(r), -r["score"]), default=None),
+        "teacher": teachers[0] if teachers else None, "best": best[0] if best else None, "bests": best,
+        "tied": len(tied), "fastest": fastest[0] if fastest else None, "fastests": fastest,
     }  # fmt: skip
 
 

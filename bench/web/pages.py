@@ -11,7 +11,7 @@ import jinja2
 
 from bench.base.formats import DASH, figures, hundred, whole
 from bench.base.groups import grouped
-from bench.board import reported
+from bench.board import evidence, reported
 from bench.board.leaderboard import ALWAYS
 from bench.board.reported import Reported
 from bench.plugins import registry
@@ -37,7 +37,7 @@ def environment() -> jinja2.Environment:
         "hundred": hundred, "figures": figures, "whole": whole, "points": formats.points, "flat": formats.flat,
         "slug": formats.slug, "known": lambda v: DASH if v is None or v == "" else v,
     }  # fmt: skip
-    made.globals |= {"on": charts.on, "pick": overall.pick}
+    made.globals |= {"on": charts.on, "pick": overall.pick, "evidence": evidence}
     return made
 
 

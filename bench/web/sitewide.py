@@ -27,7 +27,8 @@ def files(units: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
     runs = sorted((run for unit in units.values() for run in unit["runs"]), key=lambda run: place[run["board"]])
     rows = [(board, row) for board in boards for row in board["rows"] if row["method"]]
     folder, tracks = registry.folder("site"), overall.tracks(boards)
-    shown: dict[str, Any] = {"root": "", "boards": boards, "tracks": tracks, "papers": pages.by_dataset()}
+    first = sorted(boards, key=lambda b: bool(b["weakness"]))  # boards that tell nothing apart come last
+    shown: dict[str, Any] = {"root": "", "boards": first, "tracks": tracks, "papers": pages.by_dataset()}
     return {
         **{name: (folder / name).read_bytes() for name in STATIC},
         **{name: pages.page(name, **shown) for name in PAGES}, "404.html": pages.page("404.html", root="./"),
@@ -50,7 +51,8 @@ def students(rows: Sequence[Placed]) -> dict[str, bytes]:
         for placed in grouped(own, lambda own: str(own[0]["slug"])).values():
             board, first = placed[0]  # rows come by score
             always = {method: next((r for _, r in placed if r["method"] == method), None) for method in ALWAYS}
-            found.append({"board": board, "best": first, "always": always, "count": len(placed)})
+            bests = [row for _, row in placed if row["score"] == first["score"]]
+            found.append({"board": board, "best": first, "bests": bests, "always": always, "count": len(placed)})
         made[f"students/{slug(name)}.html"] = pages.student(name, found)
     return made
 
@@ -61,6 +63,7 @@ def index(boards: Sequence[Board], tracks: Sequence[Mapping[str, Any]]) -> bytes
     listed = [
         {name: board[name] for name in names}
         | {
+            "weakness": board["weakness"], "trivial": board["trivial"],
             "rows": len(board["rows"]), "runs": sum(len(row["runs"]) for row in board["rows"]),
             "board": f"api/boards/{board['slug']}.json", "page": f"tasks/{board['slug']}.html",
         }

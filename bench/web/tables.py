@@ -13,18 +13,17 @@ from bench.web.formats import rounded
 
 Row = Mapping[str, Any]
 KINDS = ("csv", "json", "parquet")
-NESTED = ("timings", "runs", "against", "name")
+NESTED = ("timings", "runs", "against", "name", "marks")
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would carry out
 COUNTS = frozenset({
     "row", "seed", "seeds", "threads", "parameters", "parameters_low", "active", "active_low", "disk_bytes",
-    "disk_bytes_low", "memory_bytes", "rank_low", "rank_high",
+    "disk_bytes_low", "memory_bytes", "rank_low", "rank_high", "sessions", "inputs",
 })  # fmt: skip
-TRUTHS = frozenset({"provisional", "best_or_tied", "noisy"})
+TRUTHS = frozenset({"provisional", "best", "best_or_tied", "noisy", "not_learned", "kept_start"})
 TEXTS = frozenset({
     "board", "task", "track", "metric", "dataset", "method", "family", "student", "teacher", "reference", "settings",
     "interval", "device", "scope", "run_id", "run_ids", "commit", "command", "finished", "data_identity", "licence",
-    "record",
-    *(f"{method}_verdict" for method in ALWAYS),
+    "record", "marks", *(f"{method}_{key}" for method in ALWAYS for key in ("evidence", "family")),
 })  # fmt: skip
 
 
@@ -54,8 +53,9 @@ def _plain(row: Row) -> dict[str, Any]:
     plain = {key: value for key, value in row.items() if key not in NESTED}
     for method in ALWAYS:
         found = row["against"].get(method) or {}
-        for key in ("value", "low", "high", "p_value", "p_holm", "verdict"):
+        for key in ("value", "low", "high", "p_value", "p_holm", "family", "evidence"):
             plain[f"{method}_{'difference' if key == 'value' else key}"] = found.get(key)
+    plain["marks"] = "; ".join(row["marks"])
     return plain | {"run_ids": " ".join(run["run_id"] for run in row["runs"])}
 
 

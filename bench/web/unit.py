@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.base import files
+from bench.board import evidence
 from bench.errors import RequestError
 from bench.records import disk
 from bench.records.schemas import Record
@@ -65,12 +66,21 @@ def downloads(board: Mapping[str, Any], pairs: list[Any], runs: list[dict[str, A
     """The tables of a board and of its runs, and the comparison of every two rows."""
     slug = board["slug"]
     named = [upright(row["name"]) for row in board["rows"]]
-    compared = {"slug": slug, "metric": board["metric"], "rows": named, "pairs": rounded(pairs)}
+    compared = {
+        "slug": slug, "metric": board["metric"], "rows": named, "pairs": rounded(pairs),
+        "sentences": evidence.SENTENCES, "families": families(pairs),
+    }  # fmt: skip
     return {
         f"api/boards/{slug}.json": json.dumps(rounded(board), ensure_ascii=True).encode() + b"\n",
         f"data/{slug}.js": f"benchData({in_script(compared)});\n".encode(),
         **tables.files(f"api/rows/{slug}", tables.of_boards([board])), **tables.files(f"api/runs/{slug}", runs),
     }  # fmt: skip
+
+
+def families(pairs: list[Any]) -> list[str]:
+    """What p-values are corrected over: of pairs that the board does not show, and of those that it does."""
+    shown = sum(pair[-1] for pair in pairs)
+    return [evidence.family(len(pairs), shown=False), evidence.family(shown, shown=True)]
 
 
 def run_files(results: Path, path: str, record: Record, board: Mapping[str, Any]) -> dict[str, bytes]:

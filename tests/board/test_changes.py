@@ -46,7 +46,11 @@ def test_another_seed_changes_a_row(tmp_path: Path) -> None:
 
 def test_a_row_that_only_gets_a_longer_name_is_the_same_row(tmp_path: Path) -> None:
     """A second setting on the board adds `lr=...` to the name of a row that is there."""
-    first, second = make("kd", value=0.7, settings=settings(lr=1)), make("kd", value=0.6, settings=settings(lr=2))
+    shared = {"file": "shared.samples.npz", "sha256": "0" * 64}  # both were timed in one session
+    first, second = (
+        make("kd", value=value, settings=settings(lr=lr), efficiency__samples=shared)
+        for value, lr in ((0.7, 1), (0.6, 2))
+    )
     save(tmp_path / "old", first)
     save(tmp_path / "new", first, second)
     (there,) = changes(tmp_path / "old", tmp_path / "new")
@@ -54,6 +58,13 @@ def test_a_row_that_only_gets_a_longer_name_is_the_same_row(tmp_path: Path) -> N
     assert there.best == there.best_before == "kd bert:3 lr=1"
     (back,) = changes(tmp_path / "new", tmp_path / "old")
     assert [(row.what, row.row) for row in back.rows] == [("removed", "kd bert:3 lr=2")]
+
+
+def test_equal_rows_share_their_place_and_are_all_the_best(tmp_path: Path) -> None:
+    save(tmp_path / "new", make("kd", value=0.7), make("disco", value=0.7), make("finetune", value=0.6))
+    (board,) = changes(tmp_path / "nowhere", tmp_path / "new")
+    assert board.best == "disco bert:3, kd bert:3"
+    assert {row.row: row.place for row in board.rows} == {"disco bert:3": 1, "kd bert:3": 1, "finetune bert:3": 3}
 
 
 def test_a_record_that_says_something_else_of_the_same_run_is_told(tmp_path: Path) -> None:

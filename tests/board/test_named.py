@@ -44,8 +44,8 @@ def answer(typed: Typed, *arguments: object) -> dict[str, Any]:
 def test_the_json_of_a_comparison(typed, results):
     found = answer(typed, "good", "kd")
     assert list(found) == [
-        "task", "track", "a", "b", "metric", "difference", "ci95", "p_value", "p_holm", "pairs", "examples", "seeds",
-        "noise", "verdict", "board_sees",
+        "task", "track", "a", "b", "metric", "difference", "ci95", "evidence", "sentence", "p_value", "p_holm",
+        "family", "examples", "seeds", "noise", "speed", "board_sees", "marks",
     ]  # fmt: skip
     from scipy.stats import spearmanr
 
@@ -54,35 +54,44 @@ def test_the_json_of_a_comparison(typed, results):
     ]
     assert found["difference"] == pytest.approx(means[0] - means[1], abs=1e-9)
     assert found["ci95"][0] < found["difference"] < found["ci95"][1] and 0 < found["p_value"] <= found["p_holm"] < 0.05
-    assert {k: found[k] for k in ("task", "track", "a", "b", "metric", "examples", "seeds", "verdict", "noise")} == {
+    assert {k: found[k] for k in ("task", "track", "a", "b", "metric", "examples", "seeds", "evidence", "noise")} == {
         "task": "sts", "track": "mini", "a": "good", "b": "kd", "metric": "spearman", "examples": 400, "seeds": 3,
-        "verdict": "a", "noise": "examples and seeds",
+        "evidence": "clear", "noise": "examples and seeds",
     }  # fmt: skip
-    assert found["pairs"] == 10, "four rows and the teacher"
+    assert found["family"] == "3 differences to a baseline with the same student", "good - kd is one that is shown"
+    other = answer(typed, "good", "finetune@cnn")
+    assert other["family"] == "all 10 pairs of the board", "four rows and the teacher"
 
 
 def test_turned_round(typed, results):
     one, two = answer(typed, "good", "kd"), answer(typed, "kd", "good")
-    assert two["difference"] == -one["difference"] and two["verdict"] == "b" and two["p_holm"] == one["p_holm"]
+    assert (
+        two["difference"] == -one["difference"]
+        and two["sentence"] == one["sentence"]
+        and two["p_holm"] == one["p_holm"]
+    )
 
 
 def test_the_teacher_is_a_row(typed, results):
     found = answer(typed, "teacher", "kd")
-    assert found["verdict"] == "a" and found["seeds"] == 3
+    assert found["evidence"] == "clear" and found["difference"] > 0 and found["seeds"] == 3
 
 
 def test_a_student_told_in_the_name_or_apart(typed, results):
     with_name = answer(typed, "kd", "finetune@cnn")
     assert with_name["difference"] > answer(typed, "kd", "finetune@bert:3")["difference"]
-    assert answer(typed, "kd@bert:3", "finetune", "--student", "cnn") | {"a": "kd", "b": "finetune@cnn"} == with_name
+    apart = answer(typed, "kd@bert:3", "finetune", "--student", "cnn")
+    assert {k for k in with_name if apart[k] != with_name[k]} == {"a", "b", "sentence", "marks"}, "what holds the names"
     assert answer(typed, "kd", "finetune cnn")["difference"] == with_name["difference"]
     assert answer(typed, "./kd.py", "finetune cnn")["difference"] == with_name["difference"]
 
 
 def test_in_words(typed, results):
     status, out, err = typed("kd", "good", "--task", "sts")
-    assert (status, err) == (0, "") and "good is better than kd." in out
-    assert "kd - good: spearman x 100 on sts, track mini" in out and "10 pairs" in out and "400" in out
+    assert (status, err) == (0, "") and "good is clearly better than kd:" in out
+    first, *_ = out.splitlines()
+    assert first.startswith("kd - good: -") and "95% interval" in first, "the pair's own difference and interval lead"
+    assert "spearman x 100 on sts, track mini" in out and "3 differences" in out and "400" in out
     assert "One common seed" not in out and "In 80% of cases this board sees a difference of" in out
 
 
@@ -106,9 +115,9 @@ def test_noise_that_no_row_tells_of_is_said(typed, tmp_path):
 def test_equal_rows_tie(typed, tmp_path):
     for method in ("kd", "copy"):
         put(tmp_path / "results", 0.5, method)
-    assert answer(typed, "kd", "copy")["verdict"] == "tie"
+    assert answer(typed, "kd", "copy")["evidence"] == "open"
     _, out, _ = typed("kd", "copy", "--task", "sts")
-    assert "Tie" in out
+    assert "It is open which of kd and copy is better" in out
 
 
 def test_names_that_mean_several_rows_come_with_the_choices(typed, results):
@@ -171,7 +180,7 @@ def test_predictions_that_are_gone_or_changed(typed, results):
 def test_a_teacher_that_nobody_stored(typed, tmp_path):
     for method in ("kd", "good"):
         put(tmp_path / "results", 0.4, method)
-    assert answer(typed, "kd", "good")["pairs"] == 1
+    assert answer(typed, "kd", "good")["family"].startswith("1 difference")
     assert "hold no predictions of the teacher" in refused(typed("kd", "teacher", "--task", "sts"))
 
 

@@ -20,7 +20,7 @@ from torch import nn
 from bench.base.console import Console
 from bench.data.tokens import TokenArrays
 from bench.errors import BenchError, RequestError
-from bench.export import card, hf, onnx
+from bench.export import card, hf, offers, onnx
 from bench.export import export as exporting
 from bench.plugins.registry import find, load
 from bench.records import disk
@@ -298,7 +298,7 @@ def test_wrong_requests(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "repository/empty"))
     with pytest.raises(RequestError, match=r"no longer in the store .*: run it again with --results elsewhere"):
         attempt()
-    monkeypatch.setattr(onnx.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else name)
+    monkeypatch.setattr(offers.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else name)
     with pytest.raises(RequestError, match=r"needs onnxscript, from the 'onnx' extra: pip install 'bench-kd\[onnx\]'"):
         attempt(kind="onnx")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "repository"]

@@ -17,7 +17,8 @@ pytest.importorskip("playwright", reason="needs playwright, of the extra `dev`")
 
 from playwright.sync_api import Page, expect
 
-from bench.board import named
+from bench.board.compared import compare
+from bench.board.evidence import sentence
 from bench.web.charts import on
 from tests.web.browser import GPU, Opener, Site, order, state
 
@@ -274,16 +275,15 @@ def test_two_rows_compared_as_the_engine_does(opened: Opener, site: Site, a: str
     label = {"teacher": "teacherall-MiniLM-L6-v2 \N{EM DASH}"}
     picked(page, label.get(a, a), label.get(b, b))
     page.get_by_role("link", name="Compare the two rows").click()
-    found = named.compare(site.results, "sts", a, b)
+    found = compare(site.results, "sts", a, b)
     low, high = found["ci95"]
     assert answer(page) | {"A": a, "B": b} == {
         "A": a, "B": b, "A minus B, spearman x 100": signed(found["difference"]),
         "95% interval": f"{signed(low)} to {signed(high)}", "p-value": small(found["p_value"]),
-        f"p-value after Holm's correction over {found['pairs']} pairs": small(found["p_holm"]),
+        f"p-value after Holm's correction over {found['family']}": small(found["p_holm"]),
         "Common seeds": str(found["seeds"]),
     }  # fmt: skip
-    words = {"a": "A is better.", "b": "B is better.", "tie": "Nothing separates the two."}
-    assert page.locator("#compared .lead").inner_text() == words[found["verdict"]]
+    assert page.locator("#compared .lead").inner_text() == sentence(found["evidence"], found["difference"], "A", "B")
     assert page.locator("#compared caption").inner_text() == "sts, mini track"
 
 
@@ -291,7 +291,7 @@ def test_swapped_rows_swap_the_signs(opened: Opener, site: Site) -> None:
     slug = site.boards["mini"]["slug"]
     page = opened(site.out / "compare.html", f"?board={slug}&a=5&b=1")
     one = answer(page)
-    assert page.locator("#compared .lead").inner_text() == "B is better."
+    assert page.locator("#compared .lead").inner_text().startswith("B is clearly better than A")
     page.locator("[name=a]").select_option("1")
     assert page.locator("#compared").inner_text() == "Choose two different rows."
     page.locator("[name=b]").select_option("5")
@@ -303,7 +303,7 @@ def test_swapped_rows_swap_the_signs(opened: Opener, site: Site) -> None:
         "A minus B, spearman x 100": one["A minus B, spearman x 100"].translate(turned),
         "95% interval": f"{high} to {low}".translate(turned),
     }  # fmt: skip
-    assert page.locator("#compared .lead").inner_text() == "A is better."
+    assert page.locator("#compared .lead").inner_text().startswith("A is clearly better than B")
     assert state(page) == {"board": slug, "a": "1", "b": "5"}
     page.reload()
     assert answer(page) == two

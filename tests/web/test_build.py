@@ -278,7 +278,7 @@ def test_the_api_says_where_everything_is(tmp_path: Path) -> None:
     index = json.loads((out / "api/index.json").read_bytes())
     (board,) = index["boards"]
     whole = json.loads((out / board["board"]).read_bytes())
-    assert index["schema"] == 1 and (out / board["page"]).is_file() and whole["slug"] == board["slug"]
+    assert index["schema"] == 2 and (out / board["page"]).is_file() and whole["slug"] == board["slug"]
     row = next(row for row in whole["rows"] if row["method"] == "kd")
     assert [run["seed"] for run in row["runs"]] == [0, 1]
     assert json.loads((out / f"runs/{row['runs'][0]['run_id']}.json").read_bytes())["spec"]["seed"] == 0

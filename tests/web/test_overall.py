@@ -7,11 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
+from bench.base.archive import pack
+from bench.base.files import sha256
 from bench.board import leaderboard
 from bench.board.verdicts import judge, standing
 from bench.records import disk
+from bench.records.arrays import flatten
 from bench.web import facts, overall
+from tests.factories.records import make, predictions
 from tests.web.site import scored
 
 
@@ -68,3 +73,20 @@ def test_the_deviation_of_retention_is_that_of_the_draws(tmp_path: Path) -> None
     width = (row["score_high"] - row["score_low"]) / 3.92 * row["retention"] / row["score"]
     assert told["standing"]["kd"]["retention_sd"] == pytest.approx(width, rel=1e-6)
     assert told["standing"]["kd"]["rank"] == 1.0 and told["standing"]["finetune"]["rank"] == 2.0
+
+
+def test_equal_rows_share_their_rank_and_are_all_the_best(tmp_path: Path) -> None:
+    """`zebra` and `kd` are the same on every example: the alphabet must not put one before the other."""
+    results = tmp_path / "results"
+    for seed in range(2):
+        for method in ("kd", "zebra", "finetune"):
+            arrays = flatten(predictions(0.9 if method == "finetune" else 0.5, seed))
+            value = float(spearmanr(arrays["lee/prediction"], arrays["lee/gold"]).statistic)
+            told = {"metrics__all": {"lee": {"spearman": value}}, "predictions__sha256": sha256(pack(arrays))}
+            disk.write(results, make(method, seed, value, **told), arrays, {"single": {"student": [[1]]}})
+    ((board, _),) = facts.boards(list(disk.read_all(results)), results)
+    assert {row["method"] for row in board["rows"] if row["best"]} == {"kd", "zebra"}
+    standing = board["standing"]
+    assert standing["kd"]["rank"] == standing["zebra"]["rank"] == 1.5 and standing["finetune"]["rank"] == 3.0
+    pick = overall.pick(board)
+    assert [row["method"] for row in pick["bests"]] == [row["method"] for row in pick["fastests"]] == ["kd", "zebra"]

@@ -30,12 +30,13 @@ def test_the_numbers_on_the_board(tmp_path: Path) -> None:
     interval = f"{73 - 100 * half:.2f} to {73 + 100 * half:.2f}"
     assert rows["kd"] == [
         "kd", "bert:3", f"73.00 {interval}", "91.25", NONE, "3 seeds 0 1 2", NONE, NONE, "17.4", "5.47", "69.6", "219",
-        "5.00", "400", "1.90 \N{MULTIPLICATION SIGN} 1.60 to 2.10", "16.0", "80", "1,000", "all-MiniLM-L6-v2",
+        "4.10 4 sessions", "390", "1.95 \N{MULTIPLICATION SIGN} 1.60 to 2.10", "16.0", "80", "1,000",
+        "all-MiniLM-L6-v2",
     ]  # fmt: skip
     assert rows["finetune"][2:6] == ["65.00 61.00 to 68.00", "81.25", NONE, "1 seed, provisional 0"]
     assert rows["teacher all-MiniLM-L6-v2"] == [
         "teacher all-MiniLM-L6-v2", NONE, "80.00 70.00 to 88.00", "100.00", NONE, NONE, NONE, NONE, "22.7", "10.8",
-        "90.9", "432", "8.00", "200", NONE, NONE, NONE, NONE, "all-MiniLM-L6-v2",
+        "90.9", "432", "8.00 4 sessions", "200", NONE, NONE, NONE, NONE, "all-MiniLM-L6-v2",
     ]  # fmt: skip
     assert list(rows)[-3:] == ["teacher all-MiniLM-L6-v2", "kd", "finetune"]
     assert "No comparison of rows" in page(task_page(out)).text
@@ -50,7 +51,7 @@ def test_ranks_differences_and_ties_come_from_the_predictions(tmp_path: Path) ->
     best, second = [name for name in rows if name in ("kd", "disco")]
     assert rows[best][4].endswith("\N{ALMOST EQUAL TO}") and rows[second][4].startswith("1\N{EN DASH}2")
     assert rows["finetune"][4] == "3"
-    assert rows["kd"][6].endswith("win") and rows["finetune"][7].endswith("loss") and rows["kd"][7] == NONE
+    assert rows["kd"][6].endswith("clear") and rows["finetune"][7].endswith("clear") and rows["kd"][7] == NONE
     assert rows["finetune"][7].startswith("\N{MINUS SIGN}") and rows["kd"][6].startswith("+")
     assert rows["kd"][6].split()[0][1:] == rows["finetune"][7].split()[0][1:], "the same difference from either side"
 
@@ -72,8 +73,9 @@ def test_other_hardware_has_columns_of_its_own(tmp_path: Path) -> None:
     both = [f"Speed on {CPU}, 2 threads", "Speed on Testium GPU, 2 threads"]
     assert [h for h in head if h.startswith("Speed")] == both
     rows = board_rows(out)
-    assert rows["a"][16:20] == [NONE] * 4 and rows["b"][12:16] == [NONE] * 4
-    assert rows["a"][12] == rows["b"][16] == "4.00"
+    assert rows["a"][12:15] == rows["b"][12:15] and rows["a"][16:19] == rows["b"][16:19], "they are one network"
+    assert rows["a"][12] == rows["b"][16] == "4.00 1 session"
+    assert (rows["a"][15], rows["a"][19]) == ("15.0", NONE) == (rows["b"][19], rows["b"][15]), "seconds of its own runs"
 
 
 def test_the_board_says_what_is_missing_and_what_differs(tmp_path: Path) -> None:
@@ -90,21 +92,23 @@ def test_the_board_says_what_is_missing_and_what_differs(tmp_path: Path) -> None
 def test_a_noisy_measurement_is_marked(tmp_path: Path) -> None:
     scored(tmp_path / "results", "kd", 0, 0.5, efficiency__noisy=True)
     out = site(tmp_path)
-    assert board_rows(out)["kd"][12] == "4.00 noisy"
+    assert board_rows(out)["kd"][12] == "4.00 1 session, noisy"
     assert "the machine was not quiet" in page(task_page(out)).text and "noisy" in page(out / "index.html").text
 
 
 def test_the_first_page_names_the_best_and_the_fastest_that_ties_with_it(tmp_path: Path) -> None:
     for seed in range(3):
         scored(tmp_path / "results", "kd", seed, 0.5)
-        scored(tmp_path / "results", "disco", seed, 0.501, efficiency__latency={"single": {"p50_ms": 1.0}})
-        scored(tmp_path / "results", "finetune", seed, 2.0, efficiency__latency={"single": {"p50_ms": 0.1}})
+        for method, noise, ratio in (("disco", 0.501, 8.0), ("finetune", 2.0, 80.0)):
+            faster = {"value": ratio, "ci95": (ratio - 0.1, ratio + 0.1)}
+            other = {"efficiency__flops": {"mean": ratio}, "efficiency__speedup": faster}
+            scored(tmp_path / "results", method, seed, noise, **other)
     build(tmp_path / "results", tmp_path / "out")
     picks, methods = page(tmp_path / "out" / "index.html").tables
     assert picks[1][0].startswith("sts") and picks[1][7] == "1" and picks[1][8] == "disco bert:3"
     assert picks[1][10].startswith("1.00 ")
     assert [row[0] for row in methods[1:]][-1] == "finetune" and methods[-1][4].split()[0] == "3.00"
-    assert methods[-1][8] == "0 / 0 / 1", "against kd: win, tie, loss"
+    assert methods[-1][8] == "0 / 0 / 0 / 0 / 1", "against kd, from clear above to clear below"
 
 
 def test_a_row_far_below_the_best_is_not_offered_for_it_though_its_seeds_tie_with_it(tmp_path: Path) -> None:

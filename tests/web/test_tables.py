@@ -51,7 +51,12 @@ def test_the_numbers_are_those_of_the_records(tmp_path: Path) -> None:
         assert run["command"] == record.provenance.command and run["latency_ms"] == 4.0 + run["seed"]
     row = next(row for row in json.loads((tmp_path / "out/api/rows.json").read_bytes()) if row["method"] == "kd")
     mean = sum(record.metrics.main.value for record in found) / 2
-    assert row["score"] == pytest.approx(mean, rel=1e-5) and row["latency_ms"] == 4.5 and row["seeds"] == 2
+    assert (
+        row["score"] == pytest.approx(mean, rel=1e-5)
+        and row["latency_ms"] == pytest.approx(8 / 1.95, rel=1e-5)
+        and row["seeds"] == 2
+    )
+    assert row["sessions"] == 2 and not row["noisy"] and row["inputs"] == 128
     assert row["score_low"] < row["score"] < row["score_high"] and row["interval"] == "examples and seeds"
 
 
