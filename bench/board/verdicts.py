@@ -242,8 +242,8 @@ def over_boards(key: str, standings: Iterable[Mapping[str, Any]]) -> dict[str, f
         return found
     half = Z * math.hypot(*deviations) / len(known)
     low, high = mean - half, mean + half
-    if key == "rank":
-        low, high = max(low, 1.0), min(high, float(np.mean([s["rank_last"] for s in known])))
+    if last := [s[f"{key}_last"] for s in known if f"{key}_last" in s]:
+        low, high = max(low, 1.0), min(high, float(np.mean(last)))
     return found | {f"{key}_low": low, f"{key}_high": high}
 
 
