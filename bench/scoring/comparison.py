@@ -184,8 +184,9 @@ class Comparison:
 
     @cached_property
     def halves(self) -> np.ndarray:
-        """Half the width of the 95% interval of each pair's difference."""
-        return self.pairs.halves(self.excess(nodes(self.phi)))
+        """Half the width of the 95% interval of each pair's difference; 0 of rows with the same runs."""
+        copies = self.same[self.pairs.first] == self.same[self.pairs.second]
+        return np.where(copies, 0.0, self.pairs.halves(self.excess(nodes(self.phi))))
 
     def compared(self, a: int, b: int) -> bool:
         """Whether two rows share a seed."""

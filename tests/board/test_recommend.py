@@ -287,10 +287,11 @@ def test_the_committed_records_as_json(typed: Typed) -> None:
     assert set(answer) >= {"task", "track", "limits", "hardware", "recommended", "pareto", "rejected", "teacher"}
     assert answer["limits"] == {"max_latency_ms": None, "max_params": None, "min_retention": 0.98}
     means = {m: mean_retention(m) for m in ("kd", "disco", "finetune")}
-    kept = sorted((m for m, value in means.items() if value >= 0.98), key=lambda m: -means[m])
-    assert names(answer["recommended"]) == kept and kept
+    kept = {m for m, value in means.items() if value >= 0.98}
+    assert set(names(answer["recommended"])) == kept and kept
     assert names(answer["rejected"]) == [m for m, value in means.items() if value < 0.98]
-    assert answer["recommended"][0]["retention"]["value"] == pytest.approx(means[kept[0]])
+    first = answer["recommended"][0]
+    assert first["retention"]["value"] == pytest.approx(means[first["method"]])
 
 
 def mean_retention(method: str) -> float:
@@ -375,7 +376,7 @@ def test_equal_networks_whose_scores_are_open_share_a_place_and_dev_chooses(tmp_
     """`a` is ahead on test by noise and behind on dev; `fast` is another network, as good; `poor` is clearly worse."""
     for seed in range(3):
         scored(tmp_path, "aa", seed, 0.500, 4, metrics__dev=0.5)
-        scored(tmp_path, "bb", seed, 0.501, 4, metrics__dev=0.6)
+        scored(tmp_path, "bb", seed, 0.505, 4, metrics__dev=0.6)
         scored(tmp_path, "poor", seed, 0.9, 4, metrics__dev=0.9)
         scored(tmp_path, "fast", seed, 0.502, 2, metrics__dev=0.4, student="cnn")
     answer = recommend(tmp_path, "sts", "mini", Limits(max_latency_ms=5), exporting)
