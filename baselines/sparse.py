@@ -49,7 +49,7 @@ class Sparse(Method):
         corpus: str = ""  # file or folder of unlabelled text; empty: the task's texts alone
         tune: bool = True  # the paper's KD+FT; false: its KD, one stage
         share: Annotated[float, Field(gt=0, lt=1)] = 0.75  # of the updates in stage 1, where there are two; our choice
-        batch_size: PositiveInt | None = None  # of stage 1; none: the track's; paper 2,048
+        kd_batch: PositiveInt | None = None  # of stage 1; none: the track's; paper 2,048
         lr: PositiveFloat | None = None  # of stage 1; none: the architecture's, of `dan` the paper's 5e-4
         tune_lr: PositiveFloat | None = None  # of stage 2; none: as stage 1; paper 3e-4, 1e-4 or 3e-5 by dev
 
@@ -60,7 +60,7 @@ class Sparse(Method):
     def stages(self) -> Iterable[Stage]:
         s, track = self.settings, self.run.track
         first, second = tail(track.updates, s.share) if s.tune else (track.updates, 0)
-        size = s.batch_size or track.batch_size
+        size = s.kd_batch or track.batch_size
         data = self.drawn(first * size) if s.corpus else self.run.task.examples("distil")
         slow = self.recipe(schedule="linear", warmup=WARMUP * first * size / len(data))
         stage = self.stage("kd", self.soft, data=data, needs=self.needs, updates=first, optimiser=slow)

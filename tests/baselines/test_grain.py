@@ -307,7 +307,7 @@ def test_it_is_resumed_in_the_middle_of_pruning_to_the_same_bits(teacher, tmp_pa
     whole = trained(spec, tmp_path / "whole")
     stopped, load = [], Trainer._restore
     monkeypatch.setattr(
-        Trainer, "_restore", lambda t, tensors, state: stopped.append(tensors) or load(t, tensors, state)
+        Trainer, "_restore", lambda t, tensors, state: stopped.append(dict(tensors)) or load(t, tensors, state)
     )
     assert alike(whole, interrupted(spec, tmp_path / "parts", monkeypatch))
     (half,) = stopped

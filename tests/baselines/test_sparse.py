@@ -72,7 +72,7 @@ def test_stages_share_the_updates_of_the_track():
     optimisers = [stage.parts["all"].optimiser for stage in (first, second)]
     assert [o.lr for o in optimisers] == [5e-4, 1e-4] and {o.schedule for o in optimisers} == {"linear"}
     assert optimisers[0].warmup * 30 / 4 == pytest.approx(0.06 * 30)  # in updates, as the engine counts them
-    (only,) = method(OWN, tune=False, batch_size=16).stages()
+    (only,) = method(OWN, tune=False, kd_batch=16).stages()
     assert (only.updates, only.batch_size) == (40, 16)
     assert only.parts["all"].optimiser.warmup * 30 / 16 == pytest.approx(0.06 * 40)
 

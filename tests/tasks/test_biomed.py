@@ -146,4 +146,4 @@ def test_runs_of_both_students(tmp_path):
         cache=cache,
     )  # fmt: skip
     found = json.loads(compared.out)
-    assert (found["metric"], found["examples"], found["pairs"]) == ("entity_f1", 2, 3)
+    assert (found["metric"], found["examples"], found["family"]) == ("entity_f1", 2, "all 3 pairs of the board")

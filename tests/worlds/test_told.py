@@ -9,7 +9,7 @@ import pytest
 
 from bench.board import leaderboard
 from bench.board.limits import Limits
-from bench.board.named import compare
+from bench.board.compared import compare
 from bench.board.recommend import recommend
 from bench.errors import BenchError, RequestError
 from bench.records import disk
