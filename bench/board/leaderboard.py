@@ -94,6 +94,7 @@ class Row:
     teacher_forwards: float | None = None
     flops: float | None = None  # of a mean test input, a multiply-add as two
     dev: float | None = None
+    key: str = ""  # names it on its board, whatever other rows are there
 
     @property
     def few_seeds(self) -> bool:
@@ -244,6 +245,7 @@ def _row(runs: list[Run], differs: tuple[str, ...]) -> Row:
         updates=_mean(r.cost.student_updates for r in records),
         teacher_forwards=_mean(r.cost.forwards for r in records),
         dev=_mean(r.metrics.dev for r in records),
+        key=_key(spec.method, spec.student, spec.of_any_seed),
         **_efficiency(runs, [r.efficiency for r in records]),
     )  # fmt: skip
 
@@ -256,8 +258,15 @@ def _teacher_row(runs: list[Run], teachers: int) -> Row:
         "", "", runs[0].spec.teacher, score,
         retention=1.0 if score and score.value else None,
         differs=(teacher.identity,) if teachers > 1 else (),
+        key=_key("teacher", runs[0].spec.teacher, teacher.identity),
         **_efficiency(runs, [r.record.teacher.efficiency for r in runs]),
     )  # fmt: skip
+
+
+def _key(what: str, name: str, whole: Any) -> str:
+    """Safe in an address: words of ASCII for people, and a hash of all that makes the row another one."""
+    words = re.sub(r"[^a-z0-9]+", "-", f"{what} {name}".lower()).strip("-")[:60].strip("-") or "row"
+    return f"{words}-{hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:8]}"
 
 
 def _efficiency(runs: list[Run], sizes: Sequence[Size]) -> dict[str, Any]:

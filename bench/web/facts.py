@@ -12,15 +12,20 @@ from typing import Any
 
 from bench.base.groups import grouped
 from bench.board import leaderboard
-from bench.board.leaderboard import Hardware, Speed
+from bench.board.leaderboard import Board, Hardware, Speed
+from bench.board.limits import Limits
+from bench.board.recommend import candidates, misses
 from bench.board.verdicts import Verdicts, judge, standing
 from bench.plugins import registry
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec
+from bench.web import training, use
 
-SCHEMA = 1  # of the files under api/: raised when a field changes its meaning or goes
+SCHEMA = 2  # of the files under api/: raised when a field changes its meaning or goes
+LIMITS = ("any", *(f"{what}/{part}" for what in ("latency", "parameters") for part in (2, 5, 10)))
 TRACKS = ("full", "lite", "mini")
 INNER = frozenset({"hidden", "attention_scores", "maps", "queries", "keys", "values"})
+PARTS = (2, 5, 10)  # of a teacher's time and parameters, for which a row is named without a script
 FAMILIES = {"inner layers": INNER, "embeddings": frozenset({"embedding"}), "outputs": frozenset({"logits", "output"})}
 
 
@@ -30,29 +35,31 @@ def boards(known: Collection[Record], results: Path) -> list[tuple[dict[str, Any
     RequestError: records that cannot stand beside each other.
     """
     judged = [judge(board, known, results) for board in leaderboard.rows(known)]
-    return [(facts(verdicts), list(verdicts.pairs())) for verdicts in judged]
+    records = {record.run_id: record for record in known}
+    return [(facts(verdicts, records), list(verdicts.pairs())) for verdicts in judged]
 
 
-def facts(verdicts: Verdicts) -> dict[str, Any]:
-    """One board: what it is, its rows, and what it says of each method."""
+def facts(verdicts: Verdicts, records: Mapping[str, Record]) -> dict[str, Any]:
+    """One board: what it is, its rows, and what it says of each method. `records`: by the ids of runs."""
     board = verdicts.board
+    rows = [row_facts(verdicts, place, records) for place in range(len(board.rows))]
     return {
         "slug": board.slug, "task": board.task, "track": board.track, "metric": board.metric, "dataset": board.dataset,
         "version": board.version, "identity": board.identity, "data": board.data.model_dump(),
         "hardware": [asdict(h) for h in board.hardware],
-        "rows": [row_facts(verdicts, place) for place in range(len(board.rows))],
+        "rows": rows, "finished": max(row["finished"] for row in rows), "within": within(board, list(records.values())),
         "missing": [asdict(missing) for missing in board.missing],
         "standing": standing(verdicts), "no_comparison": verdicts.why,
     }  # fmt: skip
 
 
-def row_facts(verdicts: Verdicts, place: int) -> dict[str, Any]:
+def row_facts(verdicts: Verdicts, place: int, records: Mapping[str, Record]) -> dict[str, Any]:
     """One row, with what the comparison says of it; `against`: its differences to the baselines of its student."""
     board, row = verdicts.board, verdicts.board.rows[place]
     low, high, covers = verdicts.interval(place) or (None, None, None)
     ranks = verdicts.ranks.get(place, (None, None))
     return {
-        "board": board.slug, "row": place, "task": board.task, "track": board.track, "metric": board.metric,
+        "board": board.slug, "key": row.key, "task": board.task, "track": board.track, "metric": board.metric,
         "name": row.name, "method": row.method, "family": family(row.method),
         "student": row.student, "teacher": row.teacher, "settings": ", ".join(row.differs), "seeds": len(row.runs),
         "provisional": row.few_seeds, "score": row.score.value if row.score else None,
@@ -64,9 +71,20 @@ def row_facts(verdicts: Verdicts, place: int) -> dict[str, Any]:
         "disk_bytes": int(row.disk_bytes.high), "disk_bytes_low": int(row.disk_bytes.low),
         "flops": row.flops, "updates": row.updates, "teacher_forwards": row.teacher_forwards,
         "timings": [timing(hardware, speed) for hardware, speed in sorted(row.speed.items())],
-        "against": verdicts.against(place) if row.method else {},
+        "against": against(verdicts, place) if row.method else {},
         "runs": [{"seed": seed, "run_id": run_id} for seed, run_id in row.runs],
+        "export": use.exported(row, board.task, records), **training.trained(row, board, records),
     }  # fmt: skip
+
+
+def against(verdicts: Verdicts, place: int) -> dict[str, dict[str, Any] | None]:
+    """A row's differences to the baselines of its student, which are named as rows are."""
+    found = verdicts.against(place)
+    return {method: d and {"key": verdicts.board.rows[d["row"]].key} | without(d, "row") for method, d in found.items()}
+
+
+def without(found: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if name not in names}
 
 
 def timing(hardware: Hardware, speed: Speed) -> dict[str, Any]:
@@ -110,6 +128,20 @@ def family(method: str) -> str:
         return "not installed" if method else ""
     needs = set(plugin.declares.get("needs", ()))
     return next((name for name, signals in FAMILIES.items() if needs & signals), "inner layers" if needs else "labels")
+
+
+def within(board: Board, known: Collection[Record]) -> list[dict[str, Any]]:
+    """The row that `bench recommend` names at each of a few limits, as parts of what the teacher needs; None: no row.
+
+    Times are those of the board's first hardware.
+    """
+    teachers, students = candidates(board, board.hardware[0], known)
+    latency, parameters = teachers[0].latency_ms, teachers[0].parameters
+    limits = {"any": Limits()}
+    limits |= {f"latency/{part}": Limits(max_latency_ms=latency / part) for part in PARTS if latency}
+    limits |= {f"parameters/{part}": Limits(max_params=parameters // part) for part in PARTS}
+    kept = {name: next((c.row.key for c in students if not any(misses(c, own))), None) for name, own in limits.items()}
+    return [{"limit": name, **asdict(limits[name]), "key": key} for name, key in kept.items()]
 
 
 def by_track(found: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

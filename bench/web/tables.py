@@ -13,17 +13,17 @@ from bench.web.formats import rounded
 
 Row = Mapping[str, Any]
 KINDS = ("csv", "json", "parquet")
-NESTED = ("timings", "runs", "against", "name")
+NESTED = ("timings", "runs", "against", "name", "datasets")
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would carry out
 COUNTS = frozenset({
-    "row", "seed", "seeds", "threads", "parameters", "parameters_low", "active", "active_low", "disk_bytes",
+    "seed", "seeds", "batch_size", "threads", "parameters", "parameters_low", "active", "active_low", "disk_bytes",
     "disk_bytes_low", "memory_bytes", "rank_low", "rank_high",
 })  # fmt: skip
 TRUTHS = frozenset({"provisional", "best_or_tied", "noisy"})
 TEXTS = frozenset({
-    "board", "task", "track", "metric", "dataset", "method", "family", "student", "teacher", "settings", "interval",
-    "device", "scope", "run_id", "run_ids", "commit", "command", "finished", "data_identity", "licence", "record",
-    *(f"{method}_verdict" for method in ALWAYS),
+    "board", "key", "task", "track", "metric", "dataset", "method", "family", "student", "teacher", "settings",
+    "interval", "device", "scope", "run_id", "run_ids", "commit", "command", "finished", "data_identity", "licence",
+    "record", "lr", "by_dataset", "export", *(f"{method}_verdict" for method in ALWAYS),
 })  # fmt: skip
 
 
@@ -49,6 +49,7 @@ def _plain(row: Row) -> dict[str, Any]:
         found = row["against"].get(method) or {}
         for key in ("value", "low", "high", "p_value", "p_holm", "verdict"):
             plain[f"{method}_{'difference' if key == 'value' else key}"] = found.get(key)
+    plain["by_dataset"] = json.dumps(rounded(row["datasets"]))
     return plain | {"run_ids": " ".join(run["run_id"] for run in row["runs"])}
 
 

@@ -60,7 +60,7 @@ def test_unchanged_files_are_left_alone(tmp_path: Path) -> None:
     assert {"index.html", f"tasks/{board}.html", f"runs/{run}.html", f"api/rows/{board}.csv"} <= fresh
     lite = task_page(out, "sts-lite").stem
     assert not [name for name in fresh if lite in name or make("kd").run_id in name]
-    assert not {"style.css", "board.js", "about.html", "404.html"} & fresh
+    assert not {"style.css", "page.js", "about.html", "404.html"} & fresh
 
 
 def test_a_file_of_the_site_that_was_lost_comes_back(tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_the_api_says_where_everything_is(tmp_path: Path) -> None:
     index = json.loads((out / "api/index.json").read_bytes())
     (board,) = index["boards"]
     whole = json.loads((out / board["board"]).read_bytes())
-    assert index["schema"] == 1 and (out / board["page"]).is_file() and whole["slug"] == board["slug"]
+    assert index["schema"] == 2 and (out / board["page"]).is_file() and whole["slug"] == board["slug"]
     row = next(row for row in whole["rows"] if row["method"] == "kd")
     assert [run["seed"] for run in row["runs"]] == [0, 1]
     assert json.loads((out / f"runs/{row['runs'][0]['run_id']}.json").read_bytes())["spec"]["seed"] == 0
