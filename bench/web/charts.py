@@ -147,7 +147,7 @@ def worded(group: Mapping[str, Any]) -> str:
     """A group's label, which says how many rows stand in its place."""
     name, count = group["name"], len(group["marks"])
     short = name if len(name) <= LABEL else f"{name[: LABEL - 1]}\N{HORIZONTAL ELLIPSIS}"
-    return f"{short}, {count} methods" if count > 1 else short
+    return f"{short}, {count} rows" if count > 1 else short
 
 
 def best(rows: Sequence[Row], places: Iterable[int]) -> tuple[list[int], int]:
