@@ -69,7 +69,7 @@ function cards(table, form) {
   const label = (head) => {
     const text = head.textContent.trim();
     const group = table.querySelector(`[data-group="${head.dataset.in}"]`);
-    return group && ["against", "datasets"].includes(head.dataset.in) ? `${text} (${group.textContent.trim()})` : text;
+    return group && head.dataset.in === "against" ? `${text} (${group.textContent.trim()})` : text;
   };
   const field = make("select", {}, ...heads.filter((h) => h.dataset.col).map((h) => make("option", { value: h.dataset.col }, label(h))));
   const sorter = make("label", { class: "sorter" }, "Sort by ", field);

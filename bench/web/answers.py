@@ -29,9 +29,9 @@ def named(board: Board) -> str:
     return str(purposes.get(dataset, plain))
 
 
-def cannot_tell(board: Board) -> bool:
-    """Whether the board says that its rows cannot be told apart; nothing is computed here."""
-    return bool(board.get("cannot_tell", False))
+def cannot_tell(board: Board) -> str:
+    """Why a board cannot tell its students apart, in a sentence, by its facts; empty: nothing speaks against it."""
+    return str(board.get("weakness", ""))
 
 
 def answer(board: Board) -> dict[str, Any] | None:
@@ -44,7 +44,7 @@ def answer(board: Board) -> dict[str, Any] | None:
     return {
         "row": row, "teacher": teachers[0] if teachers else None, "best": row is pick["best"],
         "others": max(0, pick["tied"] - 1) if pick["tied"] else None,
-        "timing": row["timings"][0] if row["timings"] else None, "told": not cannot_tell(board),
+        "timing": row["timings"][0] if row["timings"] else None, "weakness": cannot_tell(board),
         "near": row["retention"] is None or row["retention"] >= NEAR,
     }  # fmt: skip
 
@@ -58,7 +58,7 @@ def sections(boards: Sequence[Board]) -> list[dict[str, Any]]:
 def place(board: Board) -> tuple[bool, bool, str]:
     """Of a board on the first page: first those with a student that can be used."""
     found = answer(board)
-    return cannot_tell(board), not (found and found["near"]), named(board)
+    return bool(cannot_tell(board)), not (found and found["near"]), named(board)
 
 
 def differences(boards: Sequence[Board]) -> list[dict[str, Any]]:

@@ -34,12 +34,12 @@ def test_a_task_has_a_name_in_words() -> None:
 
 
 def test_boards_that_answer_come_first_and_those_that_cannot_tell_last() -> None:
-    flagged = board("a", "A") | {"cannot_tell": True}
+    flagged = board("a", "A") | {"weakness": "This board cannot tell."}
     far, good = board("b", "B", retention=0.3), board("c", "C")
     (section,) = answers.sections([flagged, far, good])
     assert [b["task"] for b in section["boards"]] == ["c", "b", "a"]
-    told = [(a["told"], a["near"]) for b in section["boards"] if (a := answers.answer(b))]
-    assert told == [(True, True), (True, False), (False, True)]
+    told = [(a["weakness"], a["near"]) for b in section["boards"] if (a := answers.answer(b))]
+    assert told == [("", True), ("", False), ("This board cannot tell.", True)]
 
 
 def test_the_sentence_of_a_board_names_student_method_scores_and_cost(tmp_path: Path) -> None:
