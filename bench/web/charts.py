@@ -59,7 +59,8 @@ class Axis:
             return []
         decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         values = [m * 10.0**d for d in decades for m in range(1, 10)]
-        return [at for v in values if self.low <= v <= self.high and (at := self(v)) not in dict(self.ticks)]
+        named = {at for at, _ in self.ticks}
+        return [at for v in values if self.low <= v <= self.high and (at := self(v)) not in named]
 
 
 def round_step(about: float) -> float:
