@@ -96,6 +96,9 @@ class Task(ABC):
     """
 
     title: ClassVar[str] = ""
+    purposes: ClassVar[
+        Mapping[str, str]
+    ] = {}  # data set -> what it is for, in words for the board; "": of a family that is one task
     kind: str  # of its output, the name of a file in bench/kinds: embed, classify, tag ...
     kinds: ClassVar[Mapping[str, str]] = {}  # of the data sets that are of another kind than the family
     datasets: ClassVar[tuple[str, ...]] = ()  # `family/dataset` names; empty: the family is one task

@@ -44,6 +44,7 @@ class Biomed(LabelledTask):
     """Named entities in biomedical text."""
 
     title = "Biomedical entities"
+    purposes = {"ncbi": "Diseases named in biomedical texts"}
     kind = "tag"
     datasets = ("ncbi",)
     main_metric = "entity_f1"

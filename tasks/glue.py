@@ -142,6 +142,13 @@ class Glue(LabelledTask):
     """Acceptability, sentiment, paraphrase, similarity and inference in English sentences."""
 
     title = "GLUE"
+    purposes = {
+        "cola": "Is a sentence grammatical?", "sst2": "Is a review good or bad?",
+        "mrpc": "Do two sentences say the same?", "stsb": "How alike are two sentences?",
+        "qqp": "Do two questions ask the same?",
+        "mnli": "Does one sentence follow from another?", "qnli": "Does a sentence answer a question?",
+        "rte": "Does one sentence follow from another?", "wnli": "Whom does a pronoun mean?",
+    }  # fmt: skip
     kind = "classify"
     kinds = {"stsb": "regress"}
     datasets = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")

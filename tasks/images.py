@@ -296,6 +296,11 @@ class ImageClassification(Task):
     """The class of an image."""
 
     title = "Image classification"
+    purposes = {
+        "cifar10": "Small photographs in 10 classes", "cifar100": "Small photographs in 100 classes",
+        "tinyimagenet": "Photographs in 200 classes", "imagenet": "Photographs in 1,000 classes",
+        "digits": "Handwritten digits",
+    }  # fmt: skip
     kind = "classify"
     reads = "image"
     datasets = ("cifar10", "cifar100", "tinyimagenet", "imagenet", "digits")

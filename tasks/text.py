@@ -171,6 +171,12 @@ class Text(LabelledTask):
     """One text in, one class out."""
 
     title = "Text classification"
+    purposes = {
+        "trec": "What does a question ask for?", "subj": "Opinion or fact?", "mr": "Is a film review good or bad?",
+        "cr": "Is a product review good or bad?", "mpqa": "Is a phrase positive or negative?",
+        "sst5": "How good is a film review?", "agnews": "What is the news about?",
+        "imdb": "Is a long film review good or bad?",
+    }  # fmt: skip
     kind = "classify"
     datasets = ("trec", "subj", "mr", "cr", "mpqa", "sst5", "agnews", "imdb")
     main_metric = "accuracy"

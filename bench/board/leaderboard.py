@@ -65,6 +65,7 @@ class Row:
     kept_start: tuple[int, ...] = ()  # seeds of the runs whose student is as it was before its first update
     reference: str = ""  # its name, as bm25
     index_bytes: float | None = None  # of the vectors of all documents, where users search
+    key: str = ""  # names it on its board, whatever other rows are there
 
     @property
     def is_teacher(self) -> bool:
@@ -229,6 +230,7 @@ def _row(runs: list[Run], differs: tuple[str, ...], times: Clock) -> Row:
         speed={clock: replace(own, seconds=_seconds(records, clock)) for clock, own in times.of_student(pairs).items()},
         teacher_score=_mean(r.teacher.main.value if r.teacher.main else None for r in records),
         kept_start=tuple(sorted(r.spec.seed for r in runs if r.record.kept_start)),
+        key=_key(spec.method, spec.student, spec.of_any_seed),
         **_sizes([r.efficiency for r in records]),
     )  # fmt: skip
 
@@ -248,6 +250,7 @@ def _teacher_row(runs: list[Run], teachers: int, times: Clock) -> Row:
         differs=(teacher.identity,) if teachers > 1 else (),
         speed=times.of_teacher({shapes(r.record)[0] for r in runs}),
         teacher_score=score.value if score else None,
+        key=_key("teacher", runs[0].spec.teacher, teacher.identity),
         **_sizes([r.record.teacher.efficiency for r in runs]),
     )  # fmt: skip
 
@@ -256,8 +259,14 @@ def _references(runs: list[Run]) -> Iterable[Row]:
     """What the records hold beside teachers and students: it has no parameters, and is not timed."""
     for name in sorted({name for r in runs for name in r.record.references}):
         score = spanned([r.record.references[name].main for r in runs if name in r.record.references])
-        none = Range(0, 0)
-        yield Row("", "", "", score, None, none, none, none, {}, reference=name)
+        none, key = Range(0, 0), _key("reference", name, name)
+        yield Row("", "", "", score, None, none, none, none, {}, reference=name, key=key)
+
+
+def _key(what: str, name: str, whole: Any) -> str:
+    """Safe in an address: words of ASCII for people, and a hash of all that makes the row another one."""
+    words = re.sub(r"[^a-z0-9]+", "-", f"{what} {name}".lower()).strip("-")[:60].strip("-") or "row"
+    return f"{words}-{hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:8]}"
 
 
 def _sizes(found: Sequence[Size]) -> dict[str, Any]:

@@ -16,11 +16,19 @@ Out = Annotated[Path, typer.Option("--out", help="Folder of the site.")]
 
 
 @app.command(epilog="Example:  bench site build --results results --out _site")
-def build(results: Results = Path("results"), out: Out = Path("_site")) -> None:
+def build(
+    results: Results = Path("results"),
+    out: Out = Path("_site"),
+    base_url: Annotated[
+        str, typer.Option(help="Where the site will stand: for its feed, and a 404 page below folders.")
+    ] = "",
+    repository: Annotated[str, typer.Option(help="Address of the repository of the records, to link to.")] = "",
+) -> None:
     """Write the leaderboard of all records as static pages. Only what changed since the last build is written."""
     from bench.web.build import build as write
+    from bench.web.links import Links
 
-    names = write(results, out)
+    names = write(results, out, Links(base_url, repository))
     print(f"{len(names)} files; open {(out / 'index.html').resolve().as_uri()}")
 
 

@@ -15,11 +15,11 @@ import torch
 
 from bench.base.console import Console
 from bench.errors import BenchError, RequestError, unknown
-from bench.export import card, hf, offers, onnx, trec
+from bench.export import card, hf, onnx, trec
 from bench.network import Network
 from bench.networks.inference import outputs
 from bench.plugins import registry
-from bench.records import disk
+from bench.records import disk, exportable
 from bench.runs import replay
 from bench.runs.protocol import restore, weights_of
 from bench.runs.spec import Spec
@@ -87,7 +87,7 @@ def check_place(out: Path, results: Path, force: bool) -> None:
 def rebuild(spec: Spec) -> Network:
     """The student of a finished run, on the CPU, ready to predict."""
     if spec.task.goal.outputs:
-        raise RequestError(offers.encoders_alone(spec.task.name, spec.task.kind))
+        raise RequestError(exportable.encoders_alone(spec.task.name, spec.task.kind))
     try:
         with folders.locked(f"run-{spec.run_id}"):
             return restore(spec, torch.device("cpu"), Console(quiet=True))[0].eval()

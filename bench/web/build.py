@@ -22,7 +22,8 @@ from bench.plugins import registry
 from bench.records.disk import PROFILES, TEACHERS
 from bench.store import folders
 from bench.web import publish, sitewide
-from bench.web.unit import SAME_RUN, once, part_of
+from bench.web.links import NOWHERE, Links
+from bench.web.unit import NOTE, SAME_RUN, once, part_of
 from bench.web.unit import build as build_unit
 
 Units = Mapping[str, Mapping[str, Any]]  # {folder of a track and task: what is known of it}
@@ -30,7 +31,7 @@ MANY = 200  # records; fewer are built faster than another process starts
 FIRST = "run `bench run --task sts --method finetune --method kd --seeds 0,1,2` first, or name another with --results"
 
 
-def build(results: Path, out: Path) -> set[str]:
+def build(results: Path, out: Path, links: Links = NOWHERE) -> set[str]:
     """Write the site; returns the names of its files below `out`.
 
     Unchanged files are left alone, those of records that are gone are removed.
@@ -44,14 +45,15 @@ def build(results: Path, out: Path) -> set[str]:
     key = folders.content_key(results=str(results.resolve()), out=str(out.resolve()))
     with folders.locked(f"site-{key}"):
         try:
-            return _build(results, out, folders.root() / "sites" / f"{key}.json", stamps)
+            return _build(results, out, folders.root() / "sites" / f"{key}.json", stamps, links)
         except OSError as error:
             reason = error.strerror or error
             raise RequestError(f"cannot write the site to {out}: {reason}: choose another folder with --out") from None
 
 
-def _build(results: Path, out: Path, memory: Path, stamps: Units) -> set[str]:
-    lists, there, version = publish.manifests(out), names_in(out) if out.is_dir() else set(), code()
+def _build(results: Path, out: Path, memory: Path, stamps: Units, links: Links) -> set[str]:
+    lists, there = publish.manifests(out), names_in(out) if out.is_dir() else set()
+    version = f"{code()} {links}"
     ours, known = set().union(*lists.values()), recall(memory, version)
     same = {unit for unit, found in known.items() if found["stamps"] == stamps.get(unit)}
     same -= {unit for unit in same if not lists.get(part_of(unit)) == set(known[unit]["files"]) <= there}
@@ -59,12 +61,12 @@ def _build(results: Path, out: Path, memory: Path, stamps: Units) -> set[str]:
         return ours
     memory.unlink(missing_ok=True)
     others, changed = there - ours, {unit: own for unit, own in stamps.items() if unit not in same}
-    built = known | _built(partial(build_unit, results, out, others), changed)
+    built = known | _built(partial(build_unit, results, out, others, links), changed)
     units = {unit: built[unit] for unit in stamps}
     once(((run["run_id"], results / run["record"]) for found in units.values() for run in found["runs"]), SAME_RUN)
     homes = ((board["slug"], results / unit) for unit, found in units.items() for board in found["boards"])
     once(homes, "hold records of one board: move them")
-    wide = sitewide.files(units)
+    wide = sitewide.files(units, links)
     publish.write(out, "site", wide, others)
     now = {"site": set(wide)} | {part_of(unit): set(found["files"]) for unit, found in units.items()}
     publish.clear(out, lists, now)
@@ -83,7 +85,7 @@ def recall(memory: Path, version: str) -> dict[str, dict[str, Any]]:
 
 
 def stamps_of(results: Path) -> dict[str, dict[str, list[int]]]:
-    """{unit: {record: its stamp}}, which changes when the record or its predictions do."""
+    """{unit: {record, or the note: its stamp}}, which changes when the record, its predictions or the note do."""
     units: dict[str, dict[str, list[int]]] = {}
     names = names_in(results)
     for name in sorted(name for name in names if name.endswith(".json")):
@@ -91,6 +93,9 @@ def stamps_of(results: Path) -> dict[str, dict[str, list[int]]]:
         if folder[:1] not in ([PROFILES], [TEACHERS]):
             stamp = _stamp(results / name) + (_stamp(results / predictions) if predictions in names else [0, 0])
             units.setdefault("/".join(folder[:-2]) or ".", {})[name] = stamp
+    for unit, own in units.items():
+        if (note := NOTE if unit == "." else f"{unit}/{NOTE}") in names:
+            own[note] = _stamp(results / note)
     return units
 
 

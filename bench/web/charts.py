@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bench.base.groups import grouped
 from bench.board.recommend import pareto
 from bench.board.speed import Hardware
 
-SHAPES, COLOURS = 5, 6  # of method marks in the charts; with 5 x 6 pairs the first 30 methods all differ
 CHARACTER = 6.4  # mean width of a chart label's character
-LABEL = 30  # characters of a chart label at most, as task.html cuts it
+LABEL = 30  # characters of a name in a chart at most
 WILD = 1e9  # beyond it a value is a mistake, which the table shows and a chart cannot
 MARKS = 60  # rows of a chart; the best are drawn
 LINE = 22  # pixels of a row of the interval plot
@@ -22,8 +23,11 @@ CURVE_ROWS = 400  # of a curve's table: keeps the page small
 CURVE_DOTS = 60  # beyond it the line alone
 CLOCK = tuple(field.name for field in fields(Hardware))
 Row = Mapping[str, Any]
-Look = tuple[int, int]  # (shape, colour)
+Look = int  # a shape with its colour
 Place = tuple[float, float, str]  # of a label: x, baseline, anchor
+LOOKS: dict[str, Look] = {
+    "outputs": 0, "embeddings": 1, "inner layers": 2, "labels": 3, "not installed": 4, "reference": 5,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,16 @@ class Axis:
             values = [n * step for n in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
         return [(self(v), f"{v:,.6g}") for v in values if self.low <= v <= self.high]
 
+    @property
+    def minor(self) -> list[float]:
+        """Pixels of the values between the ticks of a log axis that show how it is divided."""
+        if not self.log or self.high > 1e4 * self.low:
+            return []
+        decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        values = [m * 10.0**d for d in decades for m in range(1, 10)]
+        named = {at for at, _ in self.ticks}
+        return [at for v in values if self.low <= v <= self.high and (at := self(v)) not in named]
+
 
 def round_step(about: float) -> float:
     """1, 2 or 5 times a power of ten, at least `about`."""
@@ -59,21 +73,35 @@ def round_step(about: float) -> float:
     return next(m * power for m in (1, 2, 5, 10) if m * power >= about * 0.999)
 
 
-def looks(rows: Iterable[Row]) -> dict[str, Look]:
-    """The mark of each method on a board."""
-    methods = sorted({row["method"] for row in rows if row["method"]})
-    return {method: (i % SHAPES, i % COLOURS) for i, method in enumerate(methods)}
+def look(family: str) -> Look | None:
+    """The mark of a method by what it matches in its teacher, the same on all pages; None: a teacher's."""
+    return LOOKS.get(family, LOOKS["not installed"]) if family else None
 
 
 def charts(rows: Sequence[Row], hardware: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Score against latency on each hardware, parameters and cost; the charts that have anything to show."""
+    """Score against latency on each hardware, sizes and cost; the charts that have anything to show.
+
+    Size and speed are a student's whatever its method, so all of a student's rows stand in one place there.
+    """
     latency = "latency", "single latency, ms (p50, log scale; left is faster)", "ms"
     cost = "cost of distilling", "distilling, s (log scale; left is cheaper)", "s"
-    found = [scatter(rows, *latency, clock, timed(rows, clock, "latency_ms")) for clock in hardware]
-    sizes = [row["parameters"] / 1e6 for row in rows]
-    found.append(scatter(rows, "parameters", "parameters, M (log scale; left is smaller)", "M", None, sizes))
-    found += [scatter(rows, *cost, clock, timed(rows, clock, "distil_seconds")) for clock in hardware]
-    return [chart for chart in found if chart["marks"]]
+    sizes = ("parameters", "M", "parameters"), ("MFLOP of an input", "", "flops"), ("size on disk", "MB", "disk_bytes")
+    found = [scatter(rows, *latency, clock, timed(rows, clock, "latency_ms"), of_student) for clock in hardware]
+    for name, unit, key in sizes:
+        axis = f"{name}{', ' if unit else ''}{unit} (log scale; left is smaller)"
+        values = [row[key] / 1e6 if row[key] is not None else None for row in rows]
+        found.append(scatter(rows, name, axis, unit, None, values, of_student))
+    found += [scatter(rows, *cost, clock, timed(rows, clock, "distil_seconds"), of_row) for clock in hardware]
+    return [chart for chart in found if chart["groups"]]
+
+
+def of_student(row: Row) -> tuple[str, str]:
+    """Rows of one network: (key, label)."""
+    return f"{row['student']}\n{row['teacher']}" if row["method"] else row["key"], row["student"] or row["name"]
+
+
+def of_row(row: Row) -> tuple[str, str]:
+    return row["key"], row["name"]
 
 
 def timed(rows: Sequence[Row], clock: Mapping[str, Any], key: str) -> list[float | None]:
@@ -87,26 +115,44 @@ def on(row: Row, clock: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def scatter(
-    rows: Sequence[Row], name: str, axis: str, unit: str, clock: Mapping[str, Any] | None, found: Sequence[float | None]
-) -> dict[str, Any]:
+    rows: Sequence[Row], name: str, axis: str, unit: str, clock: Mapping[str, Any] | None,
+    found: Sequence[float | None], group: Callable[[Row], tuple[str, str]],
+) -> dict[str, Any]:  # fmt: skip
     """Score against a value, of the rows that have both; the Pareto front as a line of steps.
 
-    Marks are (number of the row, value, place of the label); None: no room, the table has it.
+    A group of rows stands at the median of its values, each row at its own score.
     """
-    chart: dict[str, Any] = {"name": name, "axis": axis, "unit": unit, "clock": clock, "marks": []}
+    chart: dict[str, Any] = {"name": name, "axis": axis, "unit": unit, "clock": clock, "groups": []}
     values = {i: value for i, value in enumerate(found) if value and 1 / WILD < value < WILD}
     shown, left_out = best(rows, values)
     if not shown:
         return chart
-    wide = [values[i] for i in shown]
-    room = max(1.6, (max(wide) / min(wide)) ** 0.25)  # on the right, for labels
-    x = Axis(min(wide) / 1.6, max(wide) * room, 56, 704, log=True)
+    members = grouped(shown, lambda i: group(rows[i]))
+    middle = {key: statistics.median(values[i] for i in own) for key, own in members.items()}
+    room = max(1.6, (max(middle.values()) / min(middle.values())) ** 0.25)  # on the right, for labels
+    x = Axis(min(middle.values()) / 1.6, max(middle.values()) * room, 56, 704, log=True)
     y = Axis(*bounds(ends(rows, shown), 0.06), 316, 12)
-    points = [(values[i], -rows[i]["score"]) for i in shown]
+    groups = [spread(rows, own, values, x(middle[key]), y) | {"name": key[1]} for key, own in members.items()]
+    for own, place in zip(groups, labels([(g["x"], g["marks"][0][2], worded(g)) for g in groups]), strict=True):
+        own |= {"place": place, "label": worded(own)}
+    points = [(middle[key], -rows[own[0]]["score"]) for key, own in members.items()]  # the best of each
     front = [(x(value), y(-100 * negative)) for value, negative in sorted({points[i] for i in pareto(points)})]
-    places = labels([(x(values[i]), y(100 * rows[i]["score"]), rows[i]["name"]) for i in shown])
-    marks = [(i, values[i], place) for i, place in zip(shown, places, strict=True)]
-    return chart | {"x": x, "y": y, "marks": marks, "front": front, "left_out": left_out}
+    unnamed = sum(g["place"] is None for g in groups)
+    return chart | {"x": x, "y": y, "groups": groups, "front": front, "left_out": left_out, "unnamed": unnamed}
+
+
+def spread(rows: Sequence[Row], own: Sequence[int], values: Mapping[int, float], x: float, y: Axis) -> dict[str, Any]:
+    """A group at a place: its marks (row, value, y), best first, and the interval of the best."""
+    first = rows[own[0]]
+    whisker = y(100 * first["score_low"]), y(100 * first["score_high"])
+    return {"x": x, "marks": [(rows[i], values[i], y(100 * rows[i]["score"])) for i in own], "whisker": whisker}
+
+
+def worded(group: Mapping[str, Any]) -> str:
+    """A group's label, which says how many rows stand in its place."""
+    name, count = group["name"], len(group["marks"])
+    short = name if len(name) <= LABEL else f"{name[: LABEL - 1]}\N{HORIZONTAL ELLIPSIS}"
+    return f"{short}, {count} rows" if count > 1 else short
 
 
 def best(rows: Sequence[Row], places: Iterable[int]) -> tuple[list[int], int]:
@@ -129,7 +175,7 @@ def bounds(values: Sequence[float], share: float) -> tuple[float, float]:
 def labels(marks: Sequence[tuple[float, float, str]]) -> list[Place | None]:
     """Where the labels of marks (x, y, name) stand; boxes that are taken are (left, top, right, bottom)."""
     taken = [(x - 7, y - 7, x + 7, y + 7) for x, y, _ in marks]
-    return [_room(x, y, CHARACTER * min(len(name), LABEL), taken) for x, y, name in marks]
+    return [_room(x, y, CHARACTER * len(name), taken) for x, y, name in marks]
 
 
 def _room(x: float, y: float, width: float, taken: list[tuple[float, float, float, float]]) -> Place | None:

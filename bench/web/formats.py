@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -31,6 +32,29 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 def points(value: float | None) -> str:
     """A difference of scores times 100, with its sign."""
     return DASH if value is None else f"{100 * value:+,.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def short(value: float) -> str:
+    """Two significant figures, never in powers of ten: 17, 5.1, 0.078."""
+    return f"{value:,.{max(0, 1 - math.floor(math.log10(abs(value))))}f}" if value else "0"
+
+
+def one(value: float | None) -> str:
+    """A score times 100 with one decimal."""
+    return DASH if value is None else f"{round(100 * value, 1) + 0.0:,.1f}"
+
+
+def paragraphs(text: str) -> list[str]:
+    """A text's parts between empty lines."""
+    return [part.strip() for part in re.split(r"\n\s*\n", text) if part.strip()]
+
+
+def papers(text: str) -> list[tuple[str, str]]:
+    """(name, address) of the papers that a citation names by arXiv number or DOI."""
+    arxiv = re.findall(r"arxiv(?:\.org/abs/|:\s*)(\d{4}\.\d{4,5})(?!\d)", text, re.ASCII | re.IGNORECASE)
+    dois = re.findall(r"(?<![\w./])10\.\d{4,9}/[\w.()/:-]*\w", text, re.ASCII)
+    found = [(f"arXiv:{n}", f"https://arxiv.org/abs/{n}") for n in arxiv]
+    return list(dict.fromkeys([*found, *((f"doi:{doi}", f"https://doi.org/{doi}") for doi in dois)]))
 
 
 def slug(text: str) -> str:

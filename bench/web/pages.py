@@ -16,13 +16,14 @@ from bench.board.leaderboard import ALWAYS
 from bench.board.reported import Reported
 from bench.plugins import registry
 from bench.records.schemas import Record
-from bench.web import charts, formats, overall
+from bench.web import answers, charts, facts, formats, overall, training, use
 from bench.web.charts import Point
 from bench.web.facts import by_track
+from bench.web.links import Links
 
 Board = Mapping[str, Any]
 Row = Mapping[str, Any]
-SHOWN = 150  # rows of a board's page, which is to stay below 300 kB; a page of its own has all
+SHOWN = 120  # rows of a board's page, which is to stay below 300 kB; a page of its own has all
 
 
 @cache
@@ -35,40 +36,45 @@ def environment() -> jinja2.Environment:
     )  # fmt: skip
     made.filters |= {
         "hundred": hundred, "figures": figures, "whole": whole, "points": formats.points, "flat": formats.flat,
-        "slug": formats.slug, "known": lambda v: DASH if v is None or v == "" else v,
+        "slug": formats.slug, "short": formats.short, "one": formats.one, "paragraphs": formats.paragraphs,
+        "papers": formats.papers, "known": lambda v: DASH if v is None or v == "" else v,
     }  # fmt: skip
-    made.globals |= {"on": charts.on, "pick": overall.pick, "evidence": evidence}
+    made.globals |= {
+        "on": charts.on, "look": charts.look, "named": answers.named, "answer_of": answers.answer,
+        "within": answers.within, "limits": facts.LIMITS, "recipe": training.recipe,
+        "use": use, "evidence": evidence,
+    }  # fmt: skip
     return made
 
 
-def page(template: str, root: str = "../", **context: Any) -> bytes:
+def page(template: str, links: Links, root: str = "../", **context: Any) -> bytes:
     """`root`: the way to the top of the site."""
-    return environment().get_template(template).render(root=root, **context).encode()
+    return environment().get_template(template).render(root=root, links=links, **context).encode()
 
 
-def task(board: Board) -> dict[str, bytes]:
+def task(board: Board, links: Links) -> dict[str, bytes]:
     """The page of a board, and where it has many rows a second page with all of them."""
     slug, rows = board["slug"], board["rows"]
     few = [r for i, r in enumerate(rows) if i < SHOWN or not r["method"] or r["method"] in ALWAYS][: 2 * SHOWN]
     context: dict[str, Any] = {
-        "board": board, "looks": charts.looks(rows), "intervals": charts.intervals(rows),
+        "board": board, "intervals": charts.intervals(rows),
         "charts": charts.charts(rows, board["hardware"]), "pick": overall.pick(board),
         "papers": by_dataset().get(board["task"], []),
     }  # fmt: skip
-    found = {f"tasks/{slug}.html": page("task.html", rows=few, rest=len(rows) - len(few), **context)}
+    found = {f"tasks/{slug}.html": page("task.html", links, rows=few, rest=len(rows) - len(few), **context)}
     if len(few) < len(rows):
         bare = context | {"charts": [], "intervals": {"shown": []}}
-        found[f"tasks/{slug}-all.html"] = page("task.html", rows=rows, rest=0, **bare)
+        found[f"tasks/{slug}-all.html"] = page("task.html", links, rows=rows, rest=0, **bare)
     return found
 
 
-def run(record: Record, curve: Sequence[Point], path: str, board: Board, predictions: bool) -> bytes:
+def run(record: Record, curve: Sequence[Point], path: str, board: Board, predictions: bool, links: Links) -> bytes:
     """The page of a run, which depends on its own record alone."""
     chart = charts.curve_chart(curve)
-    return page("run.html", run=record, path=path, board=board, curve=chart, predictions=predictions)
+    return page("run.html", links, run=record, path=path, board=board, curve=chart, predictions=predictions)
 
 
-def method(name: str, rows: Sequence[tuple[Board, Row]]) -> bytes:
+def method(name: str, rows: Sequence[tuple[Board, Row]], links: Links) -> bytes:
     """A method's rows on all boards, and what papers report of it beside what was measured here."""
     plugin = registry.found("method").get(name)
     notes = ast.get_docstring(ast.parse(plugin.path.read_text(encoding="utf-8"))) if plugin else None
@@ -76,13 +82,15 @@ def method(name: str, rows: Sequence[tuple[Board, Row]]) -> bytes:
     boards = {board["slug"]: board for board, _ in rows}.values()
     tracks = [{"track": track, "method": overall.method(name, group)} for track, group in by_track(boards).items()]
     declares = plugin.declares if plugin else None
-    return page("method.html", name=name, declares=declares, notes=notes, rows=rows, tracks=tracks, papers=claims)
+    return page(
+        "method.html", links, name=name, declares=declares, notes=notes, rows=rows, tracks=tracks, papers=claims
+    )
 
 
-def student(name: str, found: Sequence[Mapping[str, Any]]) -> bytes:
+def student(name: str, found: Sequence[Mapping[str, Any]], links: Links) -> bytes:
     """A student on all its boards, each with its best method."""
     plugin = registry.found("student").get(name.partition(":")[0])
-    return page("student.html", name=name, summary=plugin.summary if plugin else "", found=found)
+    return page("student.html", links, name=name, summary=plugin.summary if plugin else "", found=found)
 
 
 @cache

@@ -15,7 +15,7 @@ from bench.errors import RequestError
 
 MANIFEST = ".bench-site"
 OURS = re.compile(
-    r"[a-z0-9]+\.(html|css|js)|(tasks|methods|students)/[a-z0-9_-]+\.html|data/[a-z0-9-]+\.js|"
+    r"[a-z0-9]+\.(html|css|js|svg|xml)|(tasks|methods|students)/[a-z0-9_-]+\.html|data/[a-z0-9-]+\.js|"
     r"runs/[0-9a-f]{16}\.(html|json|npz)|api/[a-z]+\.(csv|json|parquet)|api/(rows|runs)/[a-z0-9-]+\.(csv|json|parquet)|"
     r"api/boards/[a-z0-9-]+\.json"
 )

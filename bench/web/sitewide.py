@@ -9,17 +9,19 @@ from typing import Any
 from bench.base.groups import grouped
 from bench.board.leaderboard import ALWAYS
 from bench.plugins import registry
-from bench.web import overall, pages, tables
+from bench.web import answers, overall, pages, tables
 from bench.web.facts import SCHEMA
+from bench.web.feed import feed
 from bench.web.formats import rounded, slug
+from bench.web.links import Links
 
-STATIC = ("style.css", "board.js")
+STATIC = ("style.css", "icon.svg", "page.js", "table.js", "columns.js", "chart.js", "compare.js", "choose.js")
 PAGES = ("index.html", "compare.html", "downloads.html", "papers.html", "about.html")
 Board = Mapping[str, Any]
 Placed = tuple[Board, Mapping[str, Any]]  # a row of a method on its board
 
 
-def files(units: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
+def files(units: Mapping[str, Mapping[str, Any]], links: Links) -> dict[str, bytes]:
     """All of them by name. `units`: what `unit.build` tells of each."""
     found = (board for unit in units.values() for board in unit["boards"])
     boards = sorted(found, key=lambda b: (b["task"], b["track"], b["version"], b["identity"], b["slug"]))
@@ -27,23 +29,26 @@ def files(units: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
     runs = sorted((run for unit in units.values() for run in unit["runs"]), key=lambda run: place[run["board"]])
     rows = [(board, row) for board in boards for row in board["rows"] if row["method"]]
     folder, tracks = registry.folder("site"), overall.tracks(boards)
-    first = sorted(boards, key=lambda b: bool(b["weakness"]))  # boards that tell nothing apart come last
-    shown: dict[str, Any] = {"root": "", "boards": first, "tracks": tracks, "papers": pages.by_dataset()}
+    shown: dict[str, Any] = {
+        "root": "", "boards": boards, "tracks": tracks, "papers": pages.by_dataset(),
+        "sections": answers.sections(boards),
+    }  # fmt: skip
     return {
         **{name: (folder / name).read_bytes() for name in STATIC},
-        **{name: pages.page(name, **shown) for name in PAGES}, "404.html": pages.page("404.html", root="./"),
-        **methods(rows), **students(rows), "api/index.json": index(boards, tracks),
+        **{name: pages.page(name, links, **shown) for name in PAGES},
+        "404.html": pages.page("404.html", links, root=links.top), "feed.xml": feed(boards, runs, links.base),
+        **methods(rows, links), **students(rows, links), "api/index.json": index(boards, tracks),
         **tables.files("api/rows", tables.of_boards(boards)), **tables.files("api/runs", runs),
     }  # fmt: skip
 
 
-def methods(rows: Sequence[Placed]) -> dict[str, bytes]:
+def methods(rows: Sequence[Placed], links: Links) -> dict[str, bytes]:
     """A page a method that is on a board or has a paper's numbers."""
     found: dict[str, list[Placed]] = {name: [] for name in pages.papers()} | grouped(rows, lambda own: own[1]["method"])
-    return {f"methods/{slug(name)}.html": pages.method(name, own) for name, own in found.items()}
+    return {f"methods/{slug(name)}.html": pages.method(name, own, links) for name, own in found.items()}
 
 
-def students(rows: Sequence[Placed]) -> dict[str, bytes]:
+def students(rows: Sequence[Placed], links: Links) -> dict[str, bytes]:
     """A page a student: its best method on each board, and its baselines."""
     made = {}
     for name, own in grouped(rows, lambda own: str(own[1]["student"])).items():
@@ -53,7 +58,7 @@ def students(rows: Sequence[Placed]) -> dict[str, bytes]:
             always = {method: next((r for _, r in placed if r["method"] == method), None) for method in ALWAYS}
             bests = [row for _, row in placed if row["score"] == first["score"]]
             found.append({"board": board, "best": first, "bests": bests, "always": always, "count": len(placed)})
-        made[f"students/{slug(name)}.html"] = pages.student(name, found)
+        made[f"students/{slug(name)}.html"] = pages.student(name, found, links)
     return made
 
 

@@ -13,17 +13,18 @@ from bench.web.formats import rounded
 
 Row = Mapping[str, Any]
 KINDS = ("csv", "json", "parquet")
-NESTED = ("timings", "runs", "against", "name", "marks")
+NESTED = ("timings", "runs", "against", "name", "marks", "datasets", "behind")
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would carry out
 COUNTS = frozenset({
-    "row", "seed", "seeds", "threads", "parameters", "parameters_low", "active", "active_low", "disk_bytes",
-    "disk_bytes_low", "memory_bytes", "rank_low", "rank_high", "sessions", "inputs",
+    "seed", "seeds", "batch_size", "threads", "parameters", "parameters_low", "active", "active_low", "disk_bytes",
+    "disk_bytes_low", "memory_bytes", "rank_low", "rank_high", "sessions", "inputs", "network",
 })  # fmt: skip
 TRUTHS = frozenset({"provisional", "best", "best_or_tied", "noisy", "not_learned", "kept_start"})
 TEXTS = frozenset({
-    "board", "task", "track", "metric", "dataset", "method", "family", "student", "teacher", "reference", "settings",
-    "interval", "device", "scope", "run_id", "run_ids", "commit", "command", "finished", "data_identity", "licence",
-    "record", "marks", *(f"{method}_{key}" for method in ALWAYS for key in ("evidence", "family")),
+    "board", "key", "task", "track", "metric", "dataset", "method", "family", "student", "teacher", "reference",
+    "settings", "interval", "device", "scope", "run_id", "run_ids", "commit", "command", "finished", "data_identity",
+    "licence", "record", "lr", "by_dataset", "export", "marks",
+    *(f"{method}_{key}" for method in ALWAYS for key in ("evidence", "family")),
 })  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def _plain(row: Row) -> dict[str, Any]:
         found = row["against"].get(method) or {}
         for key in ("value", "low", "high", "p_value", "p_holm", "family", "evidence"):
             plain[f"{method}_{'difference' if key == 'value' else key}"] = found.get(key)
-    plain["marks"] = "; ".join(row["marks"])
+    plain |= {"marks": "; ".join(row["marks"]), "by_dataset": json.dumps(rounded(row["datasets"]))}
     return plain | {"run_ids": " ".join(run["run_id"] for run in row["runs"])}
 
 

@@ -15,31 +15,49 @@ from bench.errors import RequestError
 from bench.records import disk
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec
-from bench.web import facts, pages, publish, tables
+from bench.web import answers, facts, pages, publish, tables
 from bench.web.charts import Point
 from bench.web.formats import in_script, rounded, upright
+from bench.web.links import Links
 
+NOTE = "NOTE.md"  # beside the methods' folders of a track and task
+LONGEST = 20_000
 SAME_RUN = "hold the same run: remove one of them"
 
 
-def build(results: Path, out: Path, others: Set[str], name: str, stamps: Mapping[str, Any]) -> dict[str, Any]:
+def build(
+    results: Path, out: Path, others: Set[str], links: Links, name: str, stamps: Mapping[str, Any]
+) -> dict[str, Any]:
     """Write the unit's files; returns what the rest of the site and the next build need to know of it.
 
-    `stamps`: {record below the results folder: what changes when the record does}; `others`: files that are not ours.
+    `stamps`: {record, or note, below the results folder: what changes when it does}; `others`: files that are not ours.
     """
-    records = {path: load(results, path) for path in stamps}
+    note = next((text(results / path) for path in stamps if path.endswith(NOTE)), "")
+    records = {path: load(results, path) for path in stamps if not path.endswith(NOTE)}
     once(((record.run_id, results / path) for path, record in records.items()), SAME_RUN)
     boards = facts.boards(records.values(), results)
     home = {run["run_id"]: board for board, _ in boards for row in board["rows"] for run in row["runs"]}
     runs = [tables.fitting(facts.run_facts(r, path, home[r.run_id]["slug"])) for path, r in records.items()]
     made: dict[str, bytes] = {}
     for board, pairs in boards:
+        board["note"] = note
         own = [run for run in runs if run["board"] == board["slug"]]
-        made |= pages.task(board) | downloads(board, pairs, own)
+        made |= pages.task(board, links) | downloads(board, pairs, own)
     for path, record in records.items():
-        made |= run_files(results, path, record, home[record.run_id])
+        made |= run_files(results, path, record, home[record.run_id], links)
     publish.write(out, part_of(name), made, others)
     return {"stamps": dict(stamps), "boards": [board for board, _ in boards], "runs": runs, "files": sorted(made)}
+
+
+def text(path: Path) -> str:
+    """A note on a board: what somebody has to say of its records. RequestError: not text, or too long."""
+    data = path.read_bytes()
+    if len(data) > LONGEST:
+        raise RequestError(f"{path} is longer than {LONGEST:,} bytes: a note is a few paragraphs")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise RequestError(f"{path} is not a text in UTF-8") from None
 
 
 def part_of(unit: str) -> str:
@@ -65,7 +83,7 @@ def load(results: Path, path: str) -> Record:
 def downloads(board: Mapping[str, Any], pairs: list[Any], runs: list[dict[str, Any]]) -> dict[str, bytes]:
     """The tables of a board and of its runs, and the comparison of every two rows."""
     slug = board["slug"]
-    named = [upright(row["name"]) for row in board["rows"]]
+    named = [[row["key"], upright(row["name"])] for row in board["rows"]]
     compared = {
         "slug": slug, "metric": board["metric"], "rows": named, "pairs": rounded(pairs),
         "sentences": evidence.SENTENCES, "families": families(pairs),
@@ -73,6 +91,7 @@ def downloads(board: Mapping[str, Any], pairs: list[Any], runs: list[dict[str, A
     return {
         f"api/boards/{slug}.json": json.dumps(rounded(board), ensure_ascii=True).encode() + b"\n",
         f"data/{slug}.js": f"benchData({in_script(compared)});\n".encode(),
+        f"data/rows-{slug}.js": f"benchRows({in_script(rounded(answers.candidates(board)))});\n".encode(),
         **tables.files(f"api/rows/{slug}", tables.of_boards([board])), **tables.files(f"api/runs/{slug}", runs),
     }  # fmt: skip
 
@@ -83,13 +102,13 @@ def families(pairs: list[Any]) -> list[str]:
     return [evidence.family(len(pairs), shown=False), evidence.family(shown, shown=True)]
 
 
-def run_files(results: Path, path: str, record: Record, board: Mapping[str, Any]) -> dict[str, bytes]:
+def run_files(results: Path, path: str, record: Record, board: Mapping[str, Any], links: Links) -> dict[str, bytes]:
     """The page of a run, and copies of its record and predictions. RequestError: a curve that is none."""
     try:
         curve = [Point.model_validate(p) for p in record.curve]
     except ValidationError as error:
         raise RequestError(f"{results / path} is not a valid record: curve: {error.errors()[0]['msg']}") from None
     name, predictions = f"runs/{record.run_id}", disk.beside(results / path, record.predictions.file)
-    page = pages.run(record, curve, path, board, predictions.is_file())
+    page = pages.run(record, curve, path, board, predictions.is_file(), links)
     found = {f"{name}.html": page, f"{name}.json": (results / path).read_bytes()}
     return found | ({f"{name}.npz": predictions.read_bytes()} if predictions.is_file() else {})

@@ -164,6 +164,8 @@ def test_only_what_was_checked_is_published_and_only_the_last_job_may() -> None:
     assert deploy["needs"] == "build" and [step["uses"].partition("@")[0] for step in deploy["steps"]] == [
         "actions/deploy-pages"
     ]
-    done = [step.get("run") or step["uses"].partition("@")[0] for step in build["steps"]]
+    done = [
+        step.get("run", "").partition(" --base-url")[0] or step["uses"].partition("@")[0] for step in build["steps"]
+    ]
     check, site = done.index("bench check results"), done.index("bench site build --results results --out _site")
     assert check < site < done.index("actions/upload-pages-artifact") and workflow["concurrency"]["group"]

@@ -21,7 +21,7 @@ from bench.board.recommend import recommend
 from bench.errors import RequestError
 from bench.export import offers
 from bench.plugins import registry
-from bench.records import disk
+from bench.records import disk, exportable
 from bench.records.arrays import flatten
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec
@@ -422,7 +422,7 @@ def test_no_export_is_named_that_would_be_refused(monkeypatch: pytest.MonkeyPatc
     )
     assert told("bow:16", data__source="directory")[0][-2:] == ["--data-dir", "DATA"]
     gone = make(student="bow:16", versions=dict.fromkeys(("task", "method", "student"), 1) | {"teacher": "x"}, seed=9)
-    if offers.installed("task", checked_spec(gone)):
+    if exportable.installed("task", checked_spec(gone)):
         assert "is no longer in the store" in offers.command(gone)[1]
 
 

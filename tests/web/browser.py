@@ -59,7 +59,8 @@ class Site:
 
     def address(self, name: str) -> str:
         """The address of a page by its kind or file, as of one opened from a folder; two rows are compared."""
-        query = f"?board={self.boards['mini']['slug']}&a=1&b=2" if name == "compare" else ""
+        one, two = (self.boards["mini"]["rows"][place]["key"] for place in (1, 2))
+        query = f"?board={self.boards['mini']['slug']}&a={one}&b={two}" if name == "compare" else ""
         return (self.out / self.kinds.get(name, name)).as_uri() + query
 
 
@@ -134,9 +135,9 @@ def listen(page: Page) -> Heard:
     return heard
 
 
-def order(page: Page, table: str = "#rows") -> list[int]:
-    """Rows of the board by their number, as they stand on the page; hidden ones left out."""
-    script = "rows => rows.filter(r => r.checkVisibility()).map(r => Number(r.dataset.row))"
+def order(page: Page, table: str = "#rows") -> list[str]:
+    """Rows of the board by their keys, as they stand on the page; hidden ones left out."""
+    script = "rows => rows.filter(r => r.checkVisibility()).map(r => r.id)"
     return page.eval_on_selector_all(f"{table} tbody tr", script)
 
 

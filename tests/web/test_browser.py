@@ -25,6 +25,12 @@ from tests.web.browser import GPU, Opener, Site, order, state
 Row = dict[str, Any]
 
 
+def places(page: Page, board: Row) -> list[int]:
+    """The rows that are shown, by their places on the board as it is built."""
+    keys = [row["key"] for row in board["rows"]]
+    return [keys.index(key) for key in order(page)]
+
+
 def known(row: Row, clock: Row) -> float | None:
     timing = on(row, clock)
     return timing["latency_ms"] if timing else None
@@ -36,13 +42,13 @@ def known(row: Row, clock: Row) -> float | None:
 @pytest.mark.parametrize("column", ["score", "rank", "against-kd", "latency1"])
 def test_a_heading_sorts_its_column_both_ways(opened: Opener, site: Site, column: str) -> None:
     """The unknown stays last and the teacher first, either way; the address brings the order back."""
-    board, page = site.boards["mini"], opened("task")
+    board, page = site.boards["mini"], opened("task", "?columns=all")
     _, gpu = board["hardware"]
     values: dict[str, Callable[[Row], float | None]] = {
         "score": lambda r: r["score"], "rank": lambda r: r["rank_low"],
         "against-kd": lambda r: (r["against"]["kd"] or {}).get("value"), "latency1": lambda r: known(r, gpu),
     }  # fmt: skip
-    found = [(values[column](row), row["row"]) for row in board["rows"] if row["method"]]
+    found = [(values[column](row), place) for place, row in enumerate(board["rows"]) if row["method"]]
     unknown = [place for value, place in found if value is None]
     assert unknown or column in ("score", "rank"), "the site is to have rows with unknown values"
     heading = page.locator(f'#rows th[data-col="{column}"]')
@@ -51,33 +57,33 @@ def test_a_heading_sorts_its_column_both_ways(opened: Opener, site: Site, column
         heading.get_by_role("button").click()
         sign = 1 if way == "ascending" else -1
         expected = [place for value, place in sorted((sign * v, p) for v, p in found if v is not None)]
-        assert order(page) == [0, *expected, *unknown]
+        assert places(page, board) == [0, *expected, *unknown]
         expect(heading).to_have_attribute("aria-sort", way)
         assert page.locator("#rows th[aria-sort]").count() == 1
-        assert state(page) == {"sort": f"{column}.{'up' if sign == 1 else 'down'}"}
+        assert state(page) == {"columns": "all", "sort": f"{column}.{'up' if sign == 1 else 'down'}"}
     page.reload()
-    assert order(page) == [0, *expected, *unknown]
+    assert places(page, board) == [0, *expected, *unknown]
     expect(heading).to_have_attribute("aria-sort", ways[1])
 
 
 def test_a_column_of_words_sorts_from_a(opened: Opener, site: Site) -> None:
     page = opened("task")
-    page.get_by_role("button", name="Student", exact=True).click()
-    rows = site.boards["mini"]["rows"]
-    assert order(page) == [0, *(r["row"] for r in sorted(rows, key=lambda r: r["student"]) if r["method"])]
-    page.get_by_role("button", name="Method", exact=True).click()
-    assert order(page) == [0, *(r["row"] for r in sorted(rows, key=lambda r: r["method"]) if r["method"])]
+    page.get_by_role("button", name="Method and student", exact=True).click()
+    teacher, *rows = site.boards["mini"]["rows"]
+    assert order(page) == [teacher["key"], *(r["key"] for r in sorted(rows, key=lambda r: r["name"]))]
 
 
 def test_two_tables_of_a_page_remember_apart(opened: Opener, site: Site) -> None:
     page = opened("index")
-    boards_, methods = page.locator("#picks"), page.locator("#methods-mini")
-    boards_.get_by_role("button", name="Track").click()
-    methods.get_by_role("button", name="Method").click()
-    assert state(page) == {"sort": "track.up", "methods-mini-sort": "method.up"}
+    parts, methods = page.locator("#parts"), page.locator("#methods-mini")
+    parts.get_by_role("button", name="no limit").click()
+    for _ in range(2):
+        methods.get_by_role("button", name="Method").click()
+    assert state(page) == {"sort": "any.up", "methods-mini-sort": "method.down"}
     page.reload()
-    assert boards_.locator("tbody td:nth-child(2)").all_inner_texts() == ["lite", "mini"]
-    assert methods.locator("tbody th").all_inner_texts() == ["disco", "finetune", "kd"]
+    cells = [cell.split("\n")[0] for cell in parts.locator("tbody td:nth-child(2)").all_inner_texts()]
+    assert len(cells) == 2 and cells == sorted(cells)
+    assert [name.strip() for name in methods.locator("tbody th").all_inner_texts()] == ["kd", "disco"]
 
 
 # Filters
@@ -87,14 +93,14 @@ def shown(page: Page) -> str:
     return page.get_by_role("status").first.inner_text()
 
 
-def faint(page: Page) -> list[set[int]]:
+def faint(page: Page) -> list[set[str]]:
     """Rows whose marks are faint, chart by chart, of those that it draws."""
-    script = "all => all.map(c => [...c.querySelectorAll('[data-mark].faint')].map(m => Number(m.dataset.mark)))"
+    script = "all => all.map(c => [...c.querySelectorAll('[data-mark].faint')].map(m => m.dataset.mark))"
     return [set(rows) for rows in page.eval_on_selector_all("svg.chart", script)]
 
 
-def drawn(page: Page) -> list[set[int]]:
-    script = "all => all.map(c => [...c.querySelectorAll('[data-mark]')].map(m => Number(m.dataset.mark)))"
+def drawn(page: Page) -> list[set[str]]:
+    script = "all => all.map(c => [...c.querySelectorAll('[data-mark]')].map(m => m.dataset.mark))"
     return [set(rows) for rows in page.eval_on_selector_all("svg.chart", script)]
 
 
@@ -109,8 +115,8 @@ def front_of_size(page: Page, rows: list[Row]) -> list[float]:
     for row in sorted(rows, key=lambda r: (r["parameters"], -r["score"])):
         if not front or row["score"] > front[-1]["score"]:
             front.append(row)
-    chart = page.get_by_role("img", name="against parameters")
-    at = [chart.locator(f'[data-mark="{row["row"]}"]') for row in front]
+    chart = page.locator('figure[data-axis="parameters"] svg.chart')
+    at = [chart.locator(f'[data-mark="{row["key"]}"]') for row in front]
     return [float(mark.get_attribute(f"data-{axis}") or "") for mark in at for axis in "xy"]
 
 
@@ -123,7 +129,7 @@ FILTERS: list[tuple[str, str, Callable[[Row], bool]]] = [
     ("hardware", "1", lambda r: any(t["device"] == GPU for t in r["timings"])),
     ("latency", "3.5", lambda r: any(t["latency_ms"] <= 3.5 for t in r["timings"])),
     ("parameters", "20", lambda r: r["parameters"] <= 20e6),
-    ("tied", "1", lambda r: bool(r["best_or_tied"])),
+    ("open", "1", lambda r: bool(r["best_or_tied"])),
 ]
 
 
@@ -134,7 +140,7 @@ def test_a_filter(opened: Opener, site: Site, name: str, value: str, keeps: Call
     before = fronts(page)
     choose(page, name, value)
     kept = [r for r in rows if keeps(r) or (not r["method"] and name != "find")]
-    left = [r["row"] for r in kept]
+    left = [r["key"] for r in kept]
     assert 0 < len(left) < len(rows), "a filter that changes nothing shows nothing"
 
     def check() -> None:
@@ -148,7 +154,7 @@ def test_a_filter(opened: Opener, site: Site, name: str, value: str, keeps: Call
     page.reload()
     check()
     choose(page, name, "")
-    assert order(page) == [r["row"] for r in rows] and shown(page) == "" and state(page) == {}
+    assert order(page) == [r["key"] for r in rows] and shown(page) == "" and state(page) == {}
     assert fronts(page) == before and not any(faint(page))
 
 
@@ -166,7 +172,7 @@ def choose(page: Page, name: str, value: str) -> None:
 def test_filters_add_up_and_keep_the_order(opened: Opener, site: Site) -> None:
     page = opened("task", "?sort=score.up&student=bert:3")
     choose(page, "latency", "7")
-    names = {row["row"]: row["method"] for row in site.boards["mini"]["rows"]}
+    names = {row["key"]: row["method"] for row in site.boards["mini"]["rows"]}
     assert [names[i] for i in order(page)] == ["", "finetune", "kd", "disco"]
     choose(page, "family", "outputs")
     assert [names[i] for i in order(page)] == ["", "kd"]
@@ -176,8 +182,9 @@ def test_filters_add_up_and_keep_the_order(opened: Opener, site: Site) -> None:
 def test_a_limit_of_latency_holds_on_the_chosen_hardware(opened: Opener, site: Site) -> None:
     """kd's bert:3 takes 7.5 ms on the first machine and 3.75 on the second, which is no reason to list it as fast."""
     page, board = opened("task", "?latency=4"), site.boards["mini"]
-    slow = next(row["row"] for row in board["rows"] if row["name"] == "kd bert:3")
-    assert [t["latency_ms"] for t in board["rows"][slow]["timings"]] == [7.5, 3.75] and slow in order(page)
+    row = next(row for row in board["rows"] if row["name"] == "kd bert:3")
+    slow = row["key"]
+    assert [t["latency_ms"] for t in row["timings"]] == [7.5, 3.75] and slow in order(page)
     choose(page, "hardware", "1")
     assert slow in order(page)
     choose(page, "hardware", "0")
@@ -201,7 +208,7 @@ def headings(page: Page) -> list[str]:
 
 
 def test_a_hidden_column_takes_its_cells_and_its_share_of_the_group(opened: Opener) -> None:
-    page = opened("task")
+    page = opened("task", "?columns=all")
     before = headings(page)
     page.get_by_text("Columns", exact=True).first.click()
     for column in ("Rank", "to finetune", "to kd", "Teacher"):
@@ -229,7 +236,7 @@ def test_every_column_stands_below_its_group(opened: Opener) -> None:
     """With any column hidden: sorting and hiding go by a column's place, which two rows of headings could blur."""
     page = opened("task", "?hide=retention~disk~offline0~latency1~distil1")
     script = """() => [...document.querySelectorAll("#rows th[data-in]")].filter(h => !h.hidden).map(h => {
-        const place = 2 + [...document.querySelectorAll("#rows tr:nth-child(2) th")].indexOf(h);
+        const place = 1 + [...document.querySelectorAll("#rows tr:nth-child(2) th")].indexOf(h);
         const group = document.querySelector(`[data-group="${h.dataset.in}"]`);
         const cell = document.querySelector("#rows tbody tr").cells[place];
         return [group, h, cell].map(e => e.getBoundingClientRect()).map(box => [box.left, box.right]);
@@ -272,7 +279,7 @@ COMPARED = [
 @pytest.mark.parametrize(("a", "b"), COMPARED)
 def test_two_rows_compared_as_the_engine_does(opened: Opener, site: Site, a: str, b: str) -> None:
     page = opened("task")
-    label = {"teacher": "teacherall-MiniLM-L6-v2 \N{EM DASH}"}
+    label = {"teacher": "teacher all-MiniLM-L6-v2"}
     picked(page, label.get(a, a), label.get(b, b))
     page.get_by_role("link", name="Compare the two rows").click()
     found = compare(site.results, "sts", a, b)
@@ -289,12 +296,13 @@ def test_two_rows_compared_as_the_engine_does(opened: Opener, site: Site, a: str
 
 def test_swapped_rows_swap_the_signs(opened: Opener, site: Site) -> None:
     slug = site.boards["mini"]["slug"]
-    page = opened(site.out / "compare.html", f"?board={slug}&a=5&b=1")
+    keys = [row["key"] for row in site.boards["mini"]["rows"]]
+    page = opened(site.out / "compare.html", f"?board={slug}&a={keys[5]}&b={keys[1]}")
     one = answer(page)
     assert page.locator("#compared .lead").inner_text().startswith("B is clearly better than A")
-    page.locator("[name=a]").select_option("1")
+    page.locator("[name=a]").select_option(keys[1])
     assert page.locator("#compared").inner_text() == "Choose two different rows."
-    page.locator("[name=b]").select_option("5")
+    page.locator("[name=b]").select_option(keys[5])
     two = answer(page)
     turned = str.maketrans("+\N{MINUS SIGN}", "\N{MINUS SIGN}+")
     low, high = one["95% interval"].split(" to ")
@@ -304,13 +312,13 @@ def test_swapped_rows_swap_the_signs(opened: Opener, site: Site) -> None:
         "95% interval": f"{high} to {low}".translate(turned),
     }  # fmt: skip
     assert page.locator("#compared .lead").inner_text().startswith("A is clearly better than B")
-    assert state(page) == {"board": slug, "a": "1", "b": "5"}
+    assert state(page) == {"board": slug, "a": keys[1], "b": keys[5]}
     page.reload()
     assert answer(page) == two
 
 
 def test_rows_that_cannot_be_compared_say_why(opened: Opener, site: Site) -> None:
-    rows = {row["method"]: row["row"] for row in site.boards["lite"]["rows"]}
+    rows = {row["method"]: row["key"] for row in site.boards["lite"]["rows"]}
     page = opened(site.out / "compare.html", f"?board={site.boards['lite']['slug']}&a={rows['disco']}&b={rows['kd']}")
     expect(page.locator("#compared")).to_contain_text("they share no seed")
 
@@ -320,7 +328,7 @@ def test_a_board_whose_data_is_gone_says_so(opened: Opener, site: Site, tmp_path
     mini, lite = (site.boards[track]["slug"] for track in ("mini", "lite"))
     shutil.copytree(site.out, tmp_path / "copy")
     (tmp_path / f"copy/data/{lite}.js").unlink()
-    page = opened(tmp_path / "copy/compare.html", f"?board={mini}&a=1&b=2")
+    page = opened(tmp_path / "copy/compare.html", f"?board={mini}")
     answer(page)
     page.locator("[name=board]").select_option(lite)
     expect(page.locator("#compared")).to_have_text("The data of this board could not be loaded.")
@@ -329,7 +337,7 @@ def test_a_board_whose_data_is_gone_says_so(opened: Opener, site: Site, tmp_path
     assert answer(page)["B"] == site.boards["mini"]["rows"][2]["name"]
 
 
-def test_a_third_row_takes_the_place_of_the_first(opened: Opener) -> None:
+def test_a_third_row_takes_the_place_of_the_first(opened: Opener, site: Site) -> None:
     page = opened("task")
     bar = page.locator(".bar")
     assert bar.is_hidden()
@@ -337,4 +345,6 @@ def test_a_third_row_takes_the_place_of_the_first(opened: Opener) -> None:
     assert bar.inner_text() == "Choose a second row to compare with"
     picked(page, "disco cnn", "finetune cnn")
     assert not page.get_by_role("checkbox", name="Compare kd bert:3", exact=True).is_checked()
-    assert (bar.get_by_role("link").get_attribute("href") or "").endswith("&a=3&b=6")
+    keys = {row["name"]: row["key"] for row in site.boards["mini"]["rows"]}
+    address = bar.get_by_role("link").get_attribute("href") or ""
+    assert address.endswith(f"&a={keys['disco cnn']}&b={keys['finetune cnn']}")

@@ -60,7 +60,7 @@ def test_unchanged_files_are_left_alone(tmp_path: Path) -> None:
     assert {"index.html", f"tasks/{board}.html", f"runs/{run}.html", f"api/rows/{board}.csv"} <= fresh
     lite = task_page(out, "sts-lite").stem
     assert not [name for name in fresh if lite in name or make("kd").run_id in name]
-    assert not {"style.css", "board.js", "about.html", "404.html"} & fresh
+    assert not {"style.css", "page.js", "about.html", "404.html"} & fresh
 
 
 def test_a_file_of_the_site_that_was_lost_comes_back(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def ask(out: Path) -> Iterator:
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("/", "text/html"), ("/index.html", "text/html"), ("/style.css", "text/css"), ("/board.js", "text/javascript"),
+        ("/", "text/html"), ("/index.html", "text/html"), ("/style.css", "text/css"), ("/page.js", "text/javascript"),
         ("/api/index.json", "application/json"), ("/api/rows.csv", "text/csv"),
         ("/api/runs.parquet", "application/vnd.apache.parquet"),
         (f"/runs/{make('kd').run_id}.npz", "application/octet-stream"),

@@ -1,0 +1,68 @@
+"""How the runs of a row were trained, when, and what they score on each data set: from their records."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bench.board.leaderboard import Board, Row
+from bench.records.schemas import Record
+from bench.records.specs import checked_spec, in_words
+
+
+def trained(row: Row, board: Board, records: Mapping[str, Record]) -> dict[str, Any]:
+    """Batch, learning rate and the day of the last run; of a teacher only what it scores, read from the runs beside it.
+
+    An empty rate: the student's architecture has one of its own.
+    """
+    if not row.method:
+        own = [record for record in records_of(board, records) if taught_by(row, record)]
+        scores = [record.teacher.metrics or {} for record in own]
+        return {"batch_size": None, "lr": "", "finished": "", "datasets": by_dataset(scores, board.metric)}
+    own = [records[run_id] for _, run_id in row.runs]
+    settings = checked_spec(own[0]).settings
+    batch, rate = settings.get("track", {}).get("batch_size"), settings.get("method", {}).get("lr")
+    return {
+        "batch_size": batch if isinstance(batch, int) else None, "lr": "" if rate is None else in_words(rate),
+        "finished": max(record.provenance.finished for record in own),
+        "datasets": by_dataset([record.metrics.all for record in own], board.metric),
+    }  # fmt: skip
+
+
+def taught_by(row: Row, record: Record) -> bool:
+    """Whether a run's teacher is that of a teacher's row, which names its identity where there are several."""
+    return record.spec["teacher"] == row.teacher and (not row.differs or record.teacher.identity == row.differs[0])
+
+
+def recipe(board: Mapping[str, Any]) -> dict[str, str]:
+    """What a board's rows were trained with, in words: {what: its values over the rows}."""
+    rows = [row for row in board["rows"] if row["method"]]
+    return {
+        "updates of the student": listed(row["updates"] for row in rows),
+        "examples in a batch": listed(row["batch_size"] for row in rows),
+        "learning rate": listed(row["lr"] or "the student's own" for row in rows),
+        "teacher": listed(row["teacher"] for row in rows),
+        "seeds": listed(run["seed"] for row in rows for run in row["runs"]),
+    }  # fmt: skip
+
+
+def listed(values: Iterable[Any]) -> str:
+    """Different values, each once; numbers come by size."""
+    found = set(values) - {None}
+    numbers = sorted(v for v in found if not isinstance(v, str))
+    return ", ".join([*(f"{v:,.0f}" for v in numbers), *sorted(v for v in found if isinstance(v, str))]) or "unknown"
+
+
+def records_of(board: Board, records: Mapping[str, Record]) -> list[Record]:
+    return [records[run_id] for row in board.rows for _, run_id in row.runs]
+
+
+def by_dataset(scores: Iterable[Mapping[str, Mapping[str, float]]], metric: str) -> dict[str, float]:
+    """The mean over runs of the board's metric on each data set; nothing where there is one data set alone."""
+    found: dict[str, list[float]] = {}
+    for run in scores:
+        for dataset, values in run.items():
+            if metric in values:
+                found.setdefault(dataset, []).append(values[metric])
+    return {dataset: statistics.fmean(values) for dataset, values in found.items()} if len(found) > 1 else {}
