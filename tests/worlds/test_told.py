@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.board import leaderboard
-from bench.board.limits import Limits
 from bench.board.compared import compare
+from bench.board.limits import Limits
 from bench.board.recommend import recommend
 from bench.errors import BenchError, RequestError
 from bench.records import disk
@@ -59,9 +59,9 @@ def test_boards_comparisons_and_advice_live_without_its_score(results: Path) -> 
     assert compare(results, "toy", "kd", "finetune")["examples"] == 100
     with pytest.raises(RequestError, match="told the answers"):
         compare(results, "toy", "kd", "teacher")
-    answer = recommend(results, "toy", "mini", Limits())
+    answer = recommend(results, "toy", "mini", Limits(), lambda record: ([], "none"))
     assert answer["teacher"]["score"] is None and len(answer["recommended"]) == 2
-    answer = recommend(results, "toy", "mini", Limits(min_retention=0.5))
+    answer = recommend(results, "toy", "mini", Limits(min_retention=0.5), lambda record: ([], "none"))
     assert not answer["recommended"] and "no score" in answer["rejected"][0]["misses"][0]["reason"]
 
 
