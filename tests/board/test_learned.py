@@ -93,7 +93,7 @@ def test_a_board_where_finetune_learned_nothing_comes_last_on_the_first_page(tmp
     weak = {board["task"]: board["weakness"] for board in listed}
     assert weak["sts"] == "" and weak["glue/cola"].startswith("This board cannot tell students apart")
     page = (tmp_path / "out/index.html").read_text()
-    assert page.index(">sts, lite track") < page.index(">glue/cola, lite track") and weak["glue/cola"] in page
+    assert page.index(">sts, mini track") < page.index(">glue/cola, mini track") and weak["glue/cola"] in page
 
 
 def test_a_run_that_kept_its_start_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
