@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.board import evidence
 from bench.board.leaderboard import ALWAYS
+from bench.board.verdicts import over_boards
 from bench.web.facts import by_track, family
 
 Board = Mapping[str, Any]
-Z = 1.96
 
 
 def tracks(boards: Sequence[Board]) -> list[dict[str, Any]]:
@@ -32,20 +31,9 @@ def method(name: str, boards: Sequence[Board]) -> dict[str, Any]:
     rows = [row for board in boards for row in board["rows"] if row["method"] == name]
     return {
         "method": name, "family": family(name), "boards": len(boards), "rows": len(rows),
-        **spread("retention", standing), **spread("rank", standing),
+        **over_boards("retention", standing), **over_boards("rank", standing),
         "against": {other: evidence.counted(row["against"].get(other) for row in rows) for other in ALWAYS},
     }  # fmt: skip
-
-
-def spread(key: str, standing: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The mean over boards m, and m +- 1.96 sqrt(sum sd^2) / n: boards are independent, and are not drawn anew."""
-    known = [(s[key], s[f"{key}_sd"]) for s in standing if s[key] is not None]
-    mean = sum(value for value, _ in known) / len(known) if known else None
-    deviations = [sd for _, sd in known if sd is not None]
-    if mean is None or len(deviations) < len(known):
-        return {key: mean, f"{key}_low": None, f"{key}_high": None, f"{key}_boards": len(known)}
-    half = Z * math.hypot(*deviations) / len(known)
-    return {key: mean, f"{key}_low": mean - half, f"{key}_high": mean + half, f"{key}_boards": len(known)}
 
 
 def pick(board: Board) -> dict[str, Any]:
