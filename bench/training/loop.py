@@ -30,6 +30,7 @@ from bench.training.mover import Mover
 
 READ_LOSSES = 20  # times a stage: reading a loss waits for the device, so it is not done in every step
 SAVE_SECONDS = 120  # a checkpoint at least this often
+FORMAT = 2  # of checkpoints; raise it when what they hold is named or cut otherwise
 
 
 @dataclass
@@ -239,10 +240,12 @@ class Trainer:
             tensors |= checkpoint.with_prefix(f"optimiser {name}", mover.tensors())
         tensors |= checkpoint.with_prefix("random", checkpoint.random_state())
         costs = {name: [teacher.forwards, teacher.seconds] for name, teacher in self.teachers.items()}
-        checkpoint.save(self.path, tensors, asdict(self.progress) | {"teachers": costs})
+        checkpoint.save(self.path, tensors, asdict(self.progress) | {"teachers": costs, "format": FORMAT})
         self.saved = time.monotonic()
 
     def _restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        if state.pop("format", 1) != FORMAT:
+            raise BenchError(f"another version of bench wrote the checkpoint {self.path}: delete it to start again")
         for name, (forwards, seconds) in state.pop("teachers").items():
             self.teachers[name].forwards, self.teachers[name].seconds = forwards, seconds
         self.progress = Progress(**state)

@@ -189,3 +189,10 @@ def test_a_checkpoint_copies_what_shares_memory_and_nothing_else(tmp_path):
     checkpoint.save(tmp_path / "c.safetensors", given, {})
     tensors, _ = checkpoint.load(tmp_path / "c.safetensors")
     assert all(torch.equal(tensors[name], given[name]) for name in given)
+
+
+def test_a_checkpoint_of_another_version_is_told(setting, tmp_path):
+    path = tmp_path / "c.safetensors"
+    checkpoint.save(path, {"student.x": torch.zeros(1)}, {"stage": 0, "teachers": {}})
+    with pytest.raises(BenchError, match=r"another version of bench wrote the checkpoint .* delete it"):
+        distil(Kd, setting, path)
