@@ -22,7 +22,7 @@ function placed(kept) {
   const behind = new Map(kept.map((row) => [row.at, new Set(row.behind)]));
   const below = new Map(kept.map((row) => [row.at, kept.filter((other) => behind.get(row.at).has(other.at)).length]));
   const equals = (row) => kept.filter((other) => other.network === row.network && !behind.get(row.at).has(other.at));
-  const keyed = kept.map((row) => ({ row, key: [Math.min(...equals(row).map((other) => below.get(other.at))), row.ms ?? Infinity, row.parameters, -(row.dev ?? 0), row.name] }));
+  const keyed = kept.map((row) => ({ row, key: [Math.min(...equals(row).map((other) => below.get(other.at))), row.ms ?? Infinity, row.parameters, -(row.dev ?? 0), -row.score, row.name] }));
   keyed.sort((a, b) => {
     const i = a.key.findIndex((value, place) => value !== b.key[place]);
     return i < 0 ? 0 : a.key[i] < b.key[i] ? -1 : 1;

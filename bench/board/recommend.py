@@ -98,7 +98,8 @@ def placed(found: Sequence[Candidate], verdicts: Verdicts) -> list[tuple[int, Ca
 
     def order(own: tuple[int, Candidate]) -> tuple[Any, ...]:
         place, c = own
-        return place, math.inf if c.latency_ms is None else c.latency_ms, c.parameters, -(c.row.dev or 0), c.row.name
+        latency, score = math.inf if c.latency_ms is None else c.latency_ms, c.row.score.value if c.row.score else 0
+        return place, latency, c.parameters, -(c.row.dev or 0), -score, c.row.name
 
     below = {c.at: sum(not verdicts.as_good(c.at, other.at) for other in found) for c in found}
     equals = ([o.at for o in found if o.row.shapes == c.row.shapes and verdicts.as_good(c.at, o.at)] for c in found)
