@@ -76,6 +76,17 @@ def test_other_data_another_shape_and_other_updates_are_other_teachers():
     assert len({plain, *(p.identity for p in found)}) == 4
 
 
+def test_a_teacher_that_is_taught_apart_is_the_same_for_students_of_any_length():
+    """With `teach` the student's updates decide nothing of it, and `teach` is its updates."""
+
+    def identity(*settings):
+        (spec,) = resolve(Request([TOY], ["kd"], ["bow:8"], "bow:16", settings=settings))
+        return spec.place.identity
+
+    assert identity("teach=5", "updates=3") == identity("teach=5", "updates=4") == identity("updates=5")
+    assert identity("teach=5", "updates=3") != identity("teach=6", "updates=3")
+
+
 def test_an_encoder_gets_a_head_and_a_ready_classifier_is_taken_as_it_is(teacher, tmp_path):
     encoder = plans.locate(str(teacher), task())
     assert plans.untaught(encoder) and encoder.identity.startswith("taught ")
