@@ -14,7 +14,7 @@ def epoch_order(lengths: np.ndarray, batch_size: int, seed: Sequence[int], batch
 
     plain        shuffled
     dealt        shuffled, cut into runs of BUCKET batches, each run sorted by length and dealt so that short and long
-                 batches alternate: neighbouring updates see all lengths, and a few updates are no less mixed than plain
+                 batches alternate: a few updates see all lengths, though each batch sees one (docs/performance.md)
     bucketed     the same runs, all batches in random order: until now the default, and worse where updates are few
 
     Depends on the lengths, the seed and nothing else, so that every method of one student sees the same order and a
