@@ -12,9 +12,11 @@ usual. As in empirical Bayes for many genes (Smyth 2004; of phi as here, Lund et
     d0 s0 / phi_r                        ~ chi^2 with d0 degrees of freedom, and phi_r = 1 where that is below 1
 
 so rows are alike where d0 is large, and speak for themselves where it is small. A board has few rows, which leave d0
-and s0 open: none is chosen, but all of a grid are weighted by how likely they make the rows' variances (d0 = 1, 2, 4
-... 512, s0 evenly in its logarithm, equal weights before). What comes out is the posterior of phi_r, on a grid too. It
-is wide where the board has few rows or seeds, or where rows differ: that makes the tails of p-values long enough.
+and s0 open: none is chosen, but all of a grid are weighted by how likely they make the rows' variances (d0 = 1/8, 1/4
+... 512, s0 evenly in its logarithm). Before that s0 counts evenly and d0 as 1 / sqrt(d0): on two or three rows the data
+say little of it, and that rows are alike would be the daring guess (docs/protocol.md has what it does). What comes out
+is the posterior of phi_r, on a grid too. It is wide where the board has few rows or seeds, or where rows differ: that
+makes the tails of p-values long enough.
 
 Rows count as independent. Of rows whose seeds are lucky together a difference varies less than this says.
 """
@@ -26,7 +28,7 @@ from functools import cache
 import numpy as np
 
 PHI = 10 ** np.linspace(0, 8, 81)
-D0 = 2.0 ** np.arange(10)
+D0 = 2.0 ** np.arange(-3, 10)
 STRATA = np.array([0.0, 0.3, 0.6, 0.8, 0.92, 0.98, 0.997, 0.9997, 1.0])  # of a posterior, finer where tails are made
 WEIGHTS = np.diff(STRATA)
 
@@ -53,7 +55,8 @@ def posterior(phi: np.ndarray, degrees: np.ndarray, counted: np.ndarray | None =
     fit = -degrees[:, None] / 2 * (np.log(PHI) + phi[:, None] / PHI)
     likelihood = np.exp(fit - fit.max(1, keepdims=True))
     marginal = (likelihood @ priors().T).clip(1e-300)  # (rows, G)
-    usual = np.log(marginal[slice(None) if counted is None else counted]).sum(0)
+    before = np.repeat(-np.log(D0) / 2, len(PHI[::2]))
+    usual = before + np.log(marginal[slice(None) if counted is None else counted]).sum(0)
     weights = np.exp(usual - usual.max())
     found = likelihood * ((weights / marginal) @ priors())
     return np.asarray(found / found.sum(1, keepdims=True))
