@@ -4,6 +4,7 @@
                            [--modes "signals in fp16" bfloat16]
 
 Plain: batches in shuffled order, fp32 signals, torch's dropout, fp32. Each mode changes one of these, by `--set`.
+A mode changes how a teacher is taught as well, and one other teacher moves all students alike: give one by `--teacher`.
 Printed for each: mean and deviation of the main metric over seeds, the paired difference to plain with its 95% interval
 (Student's t over seeds), and seconds of training.
 """
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument(
         "--modes", nargs="+", choices=list(MODES), default=list(MODES), help="beside plain; all by default"
     )
+    parser.add_argument("--teacher", help="a classifier's folder, one teacher for all modes; else each teaches its own")
     parser.add_argument("--cache", type=Path, help="a store that is kept, so that the teacher is taught once")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -59,8 +61,9 @@ def run(o: argparse.Namespace, settings: list[str], results: Path, environment: 
     """The outcomes of all seeds, as `bench run --json` prints them."""
     command = [sys.executable, "-m", "bench", "run", "--task", o.task, "--method", o.method, "--student", o.student]
     command += ["--track", "lite", "--data-dir", str(o.data_dir.resolve()), "--results", str(results), "--json"]
+    command += ["--teacher", str(Path(o.teacher).resolve())] if o.teacher else []
     command += ["--seeds", ",".join(map(str, range(o.seeds)))]
-    chosen = [f"updates={o.updates}", f"teach={o.updates}", "evaluations=2", *settings]
+    chosen = [f"updates={o.updates}", "evaluations=2", *settings, *([] if o.teacher else [f"teach={o.updates}"])]
     command += [word for setting in chosen for word in ("--set", setting)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode:
