@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.base.groups import grouped
+
+FEW = 2  # data sets of a family that are named; of more their number is told
 Answer = Mapping[str, Any]
 Shown = Iterator[str | Text | Table]
 COLUMNS = {
@@ -43,26 +46,41 @@ def catalogue(parts: Mapping[str, list[dict[str, Any]]]) -> Shown:
     for part, rows in parts.items():
         columns = COLUMNS[part]
         yield table(part, columns, ([_listed(row[c], families) for c in columns] for row in rows))
-        for row in rows:
-            misfits = row.get("misfits", {})
-            for reason in dict.fromkeys(misfits.values()):
-                tasks = [task for task, own in misfits.items() if own == reason]
-                yield f"  {row['name']} does not fit {_listed(tasks, families)}: {reason}"
+        misfits = [(row["name"], row.get("misfits", {})) for row in rows]
+        reasons = ((name, reason, own) for name, own in misfits for reason in dict.fromkeys(own.values()))
+        alike = grouped(reasons, lambda r: (r[1], tuple(task for task, reason in r[2].items() if reason == r[1])))
+        for (reason, tasks), own in alike.items():
+            yield f"not for {_listed(list(tasks), families)}, as {reason}:\n    {', '.join(name for name, *_ in own)}"
 
 
 def _families(parts: Mapping[str, list[dict[str, Any]]]) -> dict[str, set[str]]:
-    """{family: its tasks} of families with several data sets."""
-    tasks = {task for row in parts.get("methods", ()) for task in (*row["fits"], *row["misfits"]) if "/" in task}
-    families = {task.partition("/")[0] for task in tasks}
-    return {family: {task for task in tasks if task.startswith(f"{family}/")} for family in families}
+    """{family: its tasks} of the tasks that methods fit or do not, or that teachers have."""
+    lists = (row.get(name, ()) for rows in parts.values() for row in rows for name in ("fits", "misfits", "tasks"))
+    found: dict[str, set[str]] = {}
+    for task in (task for tasks in lists for task in tasks):
+        found.setdefault(task.partition("/")[0], set()).add(task)
+    return found
 
 
 def _listed(value: Any, families: Mapping[str, set[str]]) -> str:
-    """A list of tasks with the family's name for all of its data sets."""
-    if not isinstance(value, list):
-        return str(value)
-    whole = {family: tasks for family, tasks in families.items() if tasks <= set(value)}
-    return ", ".join(sorted({*whole, *value} - set().union(*whole.values())))
+    """A list of tasks as families, `glue 7/9` where it holds so many of its data sets; or all but a few of them.
+
+    Names that are no tasks, as those of signals, stay as they are.
+    """
+    if not isinstance(value, list) or not families.keys() >= {name.partition("/")[0] for name in value}:
+        return ", ".join(value) if isinstance(value, list) else str(value)
+    held = {family: tasks & set(value) for family, tasks in families.items()}
+    parts = [_part(family, held[family], tasks) for family, tasks in families.items() if held[family]]
+    lacking = [_part(f, tasks - held[f], tasks) for f, tasks in families.items() if held[f] < tasks]
+    if len(families) > 1 and not lacking:
+        return "all"
+    return ", ".join(parts) if len(parts) <= len(lacking) else f"all but {', '.join(lacking)}"
+
+
+def _part(family: str, held: set[str], tasks: set[str]) -> str:
+    if held == tasks:
+        return family
+    return ", ".join(sorted(held)) if len(held) <= FEW else f"{family} {len(held)}/{len(tasks)}"
 
 
 def reported(found: Answer) -> Shown:

@@ -40,7 +40,8 @@ def environment() -> jinja2.Environment:
         "papers": formats.papers, "known": lambda v: DASH if v is None or v == "" else v,
     }  # fmt: skip
     made.globals |= {
-        "ranks": charts.ranks, "on": charts.on, "look": charts.look, "named": answers.named, "answer_of": answers.answer,
+        "ranks": charts.ranks, "on": charts.on, "look": charts.look,
+        "named": answers.named, "answer_of": answers.answer,
         "within": answers.within, "limits": facts.LIMITS, "recipe": training.recipe,
         "use": use, "evidence": evidence,
     }  # fmt: skip
