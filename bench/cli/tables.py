@@ -107,6 +107,7 @@ def profile(found: Answer) -> Shown:
     columns = ("network", "parameters", "MFLOP", "MB peak", "single ms", "offline /s", "speed-up")
     models = found["models"]
     yield table("", columns, (_network(name, m, found["speedups"].get(name)) for name, m in models.items()))
+    yield from _batches(found)
     yield from (f"weights of {name}: {m['origin']}" for name, m in models.items())
     where = f"{found['device']}, {found['threads']} threads; inputs of {found['task']} ({found['track']})"
     yield f"{where}; {found['scope']}"
@@ -122,6 +123,29 @@ def _network(name: str, m: Answer, speedups: Answer | None) -> Iterator[str | No
     yield f"{single['p50_ms']:.3g} [{single['p50_low_ms']:.3g}, {single['p50_high_ms']:.3g}]"
     yield f"{m['throughput']['offline_per_s']:,.0f}"
     yield f"{speedup['value']:.2f}x [{speedup['ci95'][0]:.2f}, {speedup['ci95'][1]:.2f}]" if speedup else "1"
+
+
+def _batches(found: Answer) -> Shown:
+    """Batches as papers time them. Reading is what the clock from raw inputs has more: tokens, or words and n-grams."""
+    models, ends = found["models"], "_end_to_end_per_s"
+    points = [
+        key.removesuffix("_per_s") for key in next(iter(models.values()))["throughput"] if key.startswith("batch_")
+    ]
+    plain = [point for point in points if not point.endswith("_end_to_end")]
+    if not plain:
+        return
+    columns = ("network", "batch", "inputs /s", "with reading /s", "reading, ms of 1,000", "speed-up")
+    rows = []
+    for point in plain:
+        for name, m in models.items():
+            own, raw = m["throughput"][f"{point}_per_s"], m["throughput"].get(point + ends)
+            faster = found["speedups"].get(name, {}).get(point)
+            rows.append((
+                name, point.removeprefix("batch_"), f"{own:,.1f}", _known(raw, "{:,.1f}".format),
+                _known(raw, lambda raw, own=own: f"{1e6 / raw - 1e6 / own:,.1f}"),
+                f"{faster['value']:.2f}x" if faster else "1",
+            ))  # fmt: skip
+    yield table("", columns, rows)
 
 
 def comparison(found: Answer) -> Shown:
