@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.base import processes
 from bench.base.console import Console
+from bench.cli import ending
 from bench.cli.options import show
 from bench.errors import RequestError
 
@@ -65,6 +66,8 @@ def carry_out(cells: Sequence[Cell], manner: Manner) -> tuple[str, int]:
     outcomes, status = run(cells, specs, manner)
     if processes.prints() and (manner.as_json or len(outcomes) > 1):
         show({"runs": outcomes}, manner.as_json, "runs")
+    if processes.prints() and not manner.as_json:
+        ending.show_rows(cells, outcomes, manner.results)
     return failure(outcomes) if status else "", status
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from bench.base.groups import grouped
 
+MOST = 6  # rows at the end of a command
 FEW = 2  # data sets of a family that are named; of more their number is told
 Answer = Mapping[str, Any]
 Shown = Iterator[str | Text | Table]
@@ -27,7 +28,8 @@ def show(parts: Iterable[str | Text | Table]) -> None:
     """Names in them are no markup."""
     console = Console()
     for part in parts:
-        console.print(Text(part) if isinstance(part, str) else part, crop=False)
+        copied = isinstance(part, Text) and part.no_wrap  # a command, on one line whatever the width
+        console.print(Text(part) if isinstance(part, str) else part, crop=False, soft_wrap=bool(copied))
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> Table:
@@ -102,6 +104,29 @@ def runs(found: Answer) -> Shown:
             yield Text(f"{run}: kept its start, no update made it better on dev", style="yellow")
 
 
+def ending(found: Answer) -> Shown:
+    """A line or two a row, the best of many; and what to do next."""
+    rows = sorted(found["rows"], key=lambda row: -(row["score"] or 0))
+    for row in rows[:MOST]:
+        low, high = (_known(row[key], lambda x: f"{100 * x:.2f}") for key in ("low", "high"))
+        seeds = f"{len(row['seeds'])} seed{'s' * (len(row['seeds']) != 1)}"
+        yield Text(f"{row['name']}: {row['metric']} {100 * row['score']:.2f} ({low} to {high}), {seeds}", style="bold")
+        yield from (f"  to {method}: {_change(d)}" for method, d in row["against"].items())
+        yield from (f"  no {method} with this student and these settings" for method in row["lacks"])
+        yield from (Text(f"  {mark}", style="yellow") for mark in row["marks"])
+    if len(rows) > MOST:
+        yield f"and {len(rows) - MOST} rows with lower scores, all on the site's page of this board"
+    yield from (Text(f"next: {step}", no_wrap=True, overflow="ignore") for step in found["next"])
+
+
+def _change(d: Answer | None) -> str:
+    """A difference in points, its interval and what it shows."""
+    if d is None:
+        return "not compared: no predictions are stored, or no seed is common"
+    value, low, high = (100 * d[key] for key in ("value", "low", "high"))
+    return f"{value:+.2f} ({low:+.2f} to {high:+.2f}), {d['evidence']}"
+
+
 def profile(found: Answer) -> Shown:
     """A row a network; the first is what the others are compared with."""
     columns = ("network", "parameters", "MFLOP", "MB peak", "single ms", "offline /s", "speed-up")
@@ -127,7 +152,7 @@ def _network(name: str, m: Answer, speedups: Answer | None) -> Iterator[str | No
 
 def _batches(found: Answer) -> Shown:
     """Batches as papers time them. Reading is what the clock from raw inputs has more: tokens, or words and n-grams."""
-    models, ends = found["models"], "_end_to_end_per_s"
+    models = found["models"]
     points = [
         key.removesuffix("_per_s") for key in next(iter(models.values()))["throughput"] if key.startswith("batch_")
     ]
@@ -135,17 +160,15 @@ def _batches(found: Answer) -> Shown:
     if not plain:
         return
     columns = ("network", "batch", "inputs /s", "with reading /s", "reading, ms of 1,000", "speed-up")
-    rows = []
-    for point in plain:
-        for name, m in models.items():
-            own, raw = m["throughput"][f"{point}_per_s"], m["throughput"].get(point + ends)
-            faster = found["speedups"].get(name, {}).get(point)
-            rows.append((
-                name, point.removeprefix("batch_"), f"{own:,.1f}", _known(raw, "{:,.1f}".format),
-                _known(raw, lambda raw, own=own: f"{1e6 / raw - 1e6 / own:,.1f}"),
-                f"{faster['value']:.2f}x" if faster else "1",
-            ))  # fmt: skip
-    yield table("", columns, rows)
+    yield table("", columns, (_batch(name, m, point, found) for point in plain for name, m in models.items()))
+
+
+def _batch(name: str, m: Answer, point: str, found: Answer) -> Iterator[str]:
+    own, raw = m["throughput"][f"{point}_per_s"], m["throughput"].get(f"{point}_end_to_end_per_s")
+    faster = found["speedups"].get(name, {}).get(point)
+    yield from (name, point.removeprefix("batch_"), f"{own:,.1f}")
+    yield from ("", "") if raw is None else (f"{raw:,.1f}", f"{1e6 / raw - 1e6 / own:,.1f}")
+    yield f"{faster['value']:.2f}x" if faster else "1"
 
 
 def comparison(found: Answer) -> Shown:
