@@ -23,8 +23,9 @@ test: $(VENV)/installed-dev  ## formatting, lint, types, layers and tests
 	$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --durations 10 -m "not quiet"
 	$(VENV)/bin/python -m pytest -m quiet
 
-site: $(VENV)/installed  ## the leaderboard of the committed records, in build/site
+site: $(VENV)/installed  ## the leaderboard of the committed records, in build/site; that of grids, in build/grids
 	$(VENV)/bin/bench site build --results results --out build/site
+	$(VENV)/bin/bench site build --results grids --out build/grids
 
 peers: $(PEERS)/installed  ## bench beside other tools at the same work (DATA=folder of the unpacked data sets)
 	$(PEERS)/bin/python -m peers --data-dir $(DATA)

@@ -172,6 +172,7 @@ class Revisited(Method):
     title = "KD of language models revisited"
     citation = "Lu et al. arXiv:2206.14366"
     needs = frozenset({"output", "hidden", "attention_scores", "queries", "keys", "values"})
+    axes = {"match": ("layers", "knowledge")}
 
     @dataclass(frozen=True)
     class Settings:

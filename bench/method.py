@@ -123,6 +123,7 @@ class Method(nn.Module):
     kinds: ClassVar[Names] = frozenset()  # kinds of task it is defined for; empty: all
     recipes: ClassVar[Mapping[str, Optimiser]] = {}  # by kind of task, where the architecture's recipe is not taken
     defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # settings that are others where inputs are `image` ...
+    axes: ClassVar[Mapping[str, Sequence[str]]] = {}  # settings made of several, `a:b`: the axes that these are
     version: ClassVar[int] = 1  # raise it when the same settings would give other numbers
 
     @dataclass(frozen=True)

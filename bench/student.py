@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,6 +21,7 @@ class Student(ABC):
     sizes: ClassVar[str] = ""  # the grammar of `size`, for help and errors
     default: ClassVar[str] = ""  # the size when none is given
     exports: ClassVar[tuple[str, ...]] = ()  # formats of `bench export` that its networks fit, the first the plainest
+    axes: ClassVar[Mapping[str, Sequence[str]]] = {}  # settings made of several, `a:b`: the axes that these are
     version: ClassVar[int] = 1
 
     @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Bert(Student):
     sizes = "LAYERS[xWIDTH[xHEADS[xFEED-FORWARD]]], as in 3, 4x312, 2x128x2, 4x312x12x1200"
     exports = ("hf", "onnx")
     default = "3"
+    axes = {"init": ("start",)}
 
     @dataclass(frozen=True)
     class Settings:

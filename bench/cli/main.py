@@ -13,8 +13,22 @@ from bench import __version__
 from bench.base import processes, waiting
 from bench.base.console import Console
 from bench.cli import results as about_results
-from bench.cli import site
-from bench.cli.options import DataDir, Device, Files, Json, Results, Settings, Tasks, Track, show
+from bench.cli import site, sweeping
+from bench.cli.options import (
+    DataDir,
+    Device,
+    DryRun,
+    Engine,
+    Files,
+    Jobs,
+    Json,
+    Quota,
+    Results,
+    Settings,
+    Tasks,
+    Track,
+    show,
+)
 from bench.errors import BenchError, RequestError, unknown
 
 app = typer.Typer(
@@ -75,8 +89,10 @@ def options(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True)] = False,
 ) -> None:
-    if processes.launched() and context.invoked_subcommand != "run":
-        raise RequestError("several processes work on bench run alone: start this command without a launcher")
+    if processes.launched() and context.invoked_subcommand not in ("run", "sweep"):
+        raise RequestError(
+            "several processes work on bench run and bench sweep alone: start this command without a launcher"
+        )
 
 
 @app.command(
@@ -138,6 +154,7 @@ def teach(
     epilog="Examples:  bench run --task sts --method disco    "
     "bench run --task sts --method kd --method ./mine.py --student bert:3 --student bow --seeds 0,1,2    "
     "bench run --task sts --method disco --set disco.queue=4096 --dry-run    "
+    "bench run --task sts --method kd --axis lr=1e-4 --axis lr=2e-4 --seeds 0,1,2    "
     "bench run --task sts --method kd --method disco --student bow --student cnn --seeds 0,1,2 --engine ray --jobs 4"
 )
 def run(
@@ -155,90 +172,56 @@ def run(
     results: Results = Path("results"),
     device: Device = "auto",
     settings: Settings = None,
-    store_quota: Annotated[
-        str,
-        typer.Option(
-            envvar="BENCH_STORE_QUOTA",
-            help="What teacher signals may take on disk; token-level ones that do not fit are made in every step.",
-        ),
-    ] = "4GB",
-    engine: Annotated[
-        str, typer.Option(help="local: one run after the other; ray: several at once, on the cluster of RAY_ADDRESS.")
-    ] = "local",
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Runs at once, --engine ray. Default: one for each GPU, else each CPU.")
+    axes: Annotated[
+        list[str] | None,
+        typer.Option("--axis", help="KEY=VALUE as of --set; the key once more is another level. All are combined."),
     ] = None,
+    store_quota: Quota = "4GB",
+    engine: Engine = "local",
+    jobs: Jobs = None,
     remeasure: Annotated[
         bool, typer.Option("--remeasure", help="Time finished runs again, after a noisy measurement; trains nothing.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run; run nothing.")] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Distil under the standard protocol and leave a record. Finished runs are skipped, interrupted ones resume.
 
     On several GPUs or processes: torchrun --nproc_per_node 2 -m bench run ... (or accelerate launch). The same result.
     """
-    from bench.runs.spec import Request, resolve
-    from bench.runs.sweep import describe, run_all
-    from bench.store import folders
+    from bench.runs.grid import spread
+    from bench.runs.spec import Request
 
-    if device not in ("auto", "cpu", "cuda"):
-        raise RequestError(f"--device {device}: there are auto, cpu and cuda")
-    folders.set_quota(store_quota)
-    check_engine(engine, jobs, remeasure)
-    processes.start(device)
-    request = Request(task, method, student or [], teacher, track, parse_seeds(seeds), data_dir, settings or [])
-    specs = resolve(request)
-    if dry_run:
-        planned = [describe(s, "planned") | {"spec": dict(s.values)} for s in specs]
-        words = [f"{s.run_id}  {s.label}" for s in specs]
-        words += [
-            f"{task.name}: {told}" for task in {id(s.task): s.task for s in specs}.values() if (told := task.plan())
-        ]
-        lines = [json.dumps({"runs": planned}, indent=1)] if as_json else words
-        if processes.prints():
-            print(*lines, sep="\n")
-        return
-    console = Console(quiet=not processes.main())
-    if engine == "ray":
-        from bench.cluster import calls
+    seeds_ = sweeping.parse_seeds(seeds)
+    request = Request(task, method, student or [], teacher, track, seeds_, data_dir, settings or [])
+    manner = sweeping.Manner(results, device, store_quota, engine, jobs, remeasure, dry_run, as_json)
+    conclude(*sweeping.carry_out(spread(request, axes or []), manner))
 
-        outcomes, status = calls.run_all(request, specs, results, device, jobs, console)
-    else:
-        outcomes, status = run_all(specs, results, device, console, remeasure)
-    if processes.prints() and (as_json or len(outcomes) > 1):
-        show({"runs": outcomes}, as_json, "runs")
+
+@app.command(
+    epilog="Examples:  bench sweep grid.toml --dry-run    bench sweep grid.toml --data-dir data --engine ray --jobs 4"
+)
+def sweep(
+    grid: Annotated[Path, typer.Argument(help="A TOML file of tasks, methods, students and axes.")],
+    data_dir: DataDir = None,
+    results: Results = Path("results"),
+    device: Device = "auto",
+    store_quota: Quota = "4GB",
+    engine: Engine = "local",
+    jobs: Jobs = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Carry out a grid: every combination of the levels of its axes. The runs, ids and records of `bench run`."""
+    from bench.runs.grid import read
+
+    manner = sweeping.Manner(results, device, store_quota, engine, jobs, False, dry_run, as_json)
+    conclude(*sweeping.carry_out(read(grid, data_dir), manner))
+
+
+def conclude(sentence: str, status: int) -> None:
     if status:
-        fail(failure(outcomes), status)
-
-
-def check_engine(engine: str, jobs: int | None, remeasure: bool) -> None:
-    """RequestError: no such engine, or it has no such option."""
-    if engine not in ("local", "ray"):
-        raise RequestError(f"--engine {engine}: there are local and ray")
-    if jobs and engine == "local":
-        raise RequestError(f"--jobs {jobs}: the local engine gives all cores to one run; add --engine ray for several")
-    if remeasure and engine == "ray":
-        raise RequestError("--remeasure times one run after the other on this machine: leave out --engine ray")
-
-
-def failure(outcomes: list[dict[str, Any]]) -> str:
-    """What went wrong, in one sentence."""
-    failed = [o for o in outcomes if o["status"] == "failed"]
-    if len(outcomes) > 1:
-        return f"{len(failed)} of {len(outcomes)} runs failed, the first one: {failed[0]['error']}"
-    return failed[0]["error"] + (f" (details: {failed[0]['log']})" if "log" in failed[0] else "")
-
-
-def parse_seeds(text: str) -> list[int]:
-    """`0,1,2` -> numbers. RequestError: something else, a negative one, or one given twice."""
-    try:
-        seeds = [int(s.encode("ascii")) for s in text.split(",")]  # no digits of other scripts
-    except ValueError:
-        raise RequestError(f"--seeds '{text}': give whole numbers separated by commas, as in 0,1,2") from None
-    if min(seeds) < 0 or max(seeds) >= 2**32 or len(set(seeds)) < len(seeds):
-        raise RequestError(f"--seeds {text}: seeds are different numbers from 0 to {2**32 - 1}")
-    return seeds
+        fail(sentence, status)
 
 
 @app.command(

@@ -23,6 +23,20 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="KEY=VALUE: a method's setting, or track.updates, bert.init ...; may be repeated."),
 ]
+Quota = Annotated[
+    str,
+    typer.Option(
+        envvar="BENCH_STORE_QUOTA",
+        help="What teacher signals may take on disk; token-level ones that do not fit are made in every step.",
+    ),
+]
+Engine = Annotated[
+    str, typer.Option(help="local: one run after the other; ray: several at once, on the cluster of RAY_ADDRESS.")
+]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Runs at once, --engine ray. Default: one for each GPU, else each CPU.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would run and what is done; run nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else, on standard output.")]
 
 

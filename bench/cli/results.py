@@ -107,6 +107,7 @@ def verify(
 @app.command(
     epilog="Examples:  bench profile --student bert:4x312 --teacher bert:12x768    "
     "bench profile --student bow --student cnn --quick    "
+    "bench profile --student dan --student bert:3 --batch 32 --batch 256x64    "
     "bench profile --student bert:4x312x12x1200 --out results/profiles/mine.json"
 )
 def profile(
@@ -120,6 +121,10 @@ def profile(
     quick: Annotated[
         bool, typer.Option("--quick", help="A look: seconds instead of minutes, wider intervals.")
     ] = False,
+    batch: Annotated[
+        list[str] | None,
+        typer.Option(help="Time batches too: SIZE (32, real inputs) or SIZExLENGTH (128x512 tokens); may be repeated."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Keep it in this .json file, samples beside it.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -131,7 +136,7 @@ def profile(
     if out is not None and out.suffix != ".json":
         raise RequestError(f"--out {out}: give a name that ends in .json")
     request = Request([task] if task else [], [], student, teacher, track, data_dir=data_dir, settings=settings or [])
-    found, samples = profiling.profile(request, quick, choose_device(device), Console())
+    found, samples = profiling.profile(request, quick, choose_device(device), Console(), batch or [])
     if out is not None:
         profiling.write(out, found, samples)
     show(found, as_json, "profile")

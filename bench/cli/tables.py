@@ -10,6 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.base.groups import grouped
+
+MOST = 6  # rows at the end of a command
+FEW = 2  # data sets of a family that are named; of more their number is told
 Answer = Mapping[str, Any]
 Shown = Iterator[str | Text | Table]
 COLUMNS = {
@@ -24,7 +28,8 @@ def show(parts: Iterable[str | Text | Table]) -> None:
     """Names in them are no markup."""
     console = Console()
     for part in parts:
-        console.print(Text(part) if isinstance(part, str) else part, crop=False)
+        copied = isinstance(part, Text) and part.no_wrap  # a command, on one line whatever the width
+        console.print(Text(part) if isinstance(part, str) else part, crop=False, soft_wrap=bool(copied))
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> Table:
@@ -43,26 +48,41 @@ def catalogue(parts: Mapping[str, list[dict[str, Any]]]) -> Shown:
     for part, rows in parts.items():
         columns = COLUMNS[part]
         yield table(part, columns, ([_listed(row[c], families) for c in columns] for row in rows))
-        for row in rows:
-            misfits = row.get("misfits", {})
-            for reason in dict.fromkeys(misfits.values()):
-                tasks = [task for task, own in misfits.items() if own == reason]
-                yield f"  {row['name']} does not fit {_listed(tasks, families)}: {reason}"
+        misfits = [(row["name"], row.get("misfits", {})) for row in rows]
+        reasons = ((name, reason, own) for name, own in misfits for reason in dict.fromkeys(own.values()))
+        alike = grouped(reasons, lambda r: (r[1], tuple(task for task, reason in r[2].items() if reason == r[1])))
+        for (reason, tasks), own in alike.items():
+            yield f"not for {_listed(list(tasks), families)}, as {reason}:\n    {', '.join(name for name, *_ in own)}"
 
 
 def _families(parts: Mapping[str, list[dict[str, Any]]]) -> dict[str, set[str]]:
-    """{family: its tasks} of families with several data sets."""
-    tasks = {task for row in parts.get("methods", ()) for task in (*row["fits"], *row["misfits"]) if "/" in task}
-    families = {task.partition("/")[0] for task in tasks}
-    return {family: {task for task in tasks if task.startswith(f"{family}/")} for family in families}
+    """{family: its tasks} of the tasks that methods fit or do not, or that teachers have."""
+    lists = (row.get(name, ()) for rows in parts.values() for row in rows for name in ("fits", "misfits", "tasks"))
+    found: dict[str, set[str]] = {}
+    for task in (task for tasks in lists for task in tasks):
+        found.setdefault(task.partition("/")[0], set()).add(task)
+    return found
 
 
 def _listed(value: Any, families: Mapping[str, set[str]]) -> str:
-    """A list of tasks with the family's name for all of its data sets."""
-    if not isinstance(value, list):
-        return str(value)
-    whole = {family: tasks for family, tasks in families.items() if tasks <= set(value)}
-    return ", ".join(sorted({*whole, *value} - set().union(*whole.values())))
+    """A list of tasks as families, `glue 7/9` where it holds so many of its data sets; or all but a few of them.
+
+    Names that are no tasks, as those of signals, stay as they are.
+    """
+    if not isinstance(value, list) or not families.keys() >= {name.partition("/")[0] for name in value}:
+        return ", ".join(value) if isinstance(value, list) else str(value)
+    held = {family: tasks & set(value) for family, tasks in families.items()}
+    parts = [_part(family, held[family], tasks) for family, tasks in families.items() if held[family]]
+    lacking = [_part(f, tasks - held[f], tasks) for f, tasks in families.items() if held[f] < tasks]
+    if len(families) > 1 and not lacking:
+        return "all"
+    return ", ".join(parts) if len(parts) <= len(lacking) else f"all but {', '.join(lacking)}"
+
+
+def _part(family: str, held: set[str], tasks: set[str]) -> str:
+    if held == tasks:
+        return family
+    return ", ".join(sorted(held)) if len(held) <= FEW else f"{family} {len(held)}/{len(tasks)}"
 
 
 def reported(found: Answer) -> Shown:
@@ -84,11 +104,35 @@ def runs(found: Answer) -> Shown:
             yield Text(f"{run}: kept its start, no update made it better on dev", style="yellow")
 
 
+def ending(found: Answer) -> Shown:
+    """A line or two a row, the best of many; and what to do next."""
+    rows = sorted(found["rows"], key=lambda row: -(row["score"] or 0))
+    for row in rows[:MOST]:
+        low, high = (_known(row[key], lambda x: f"{100 * x:.2f}") for key in ("low", "high"))
+        seeds = f"{len(row['seeds'])} seed{'s' * (len(row['seeds']) != 1)}"
+        yield Text(f"{row['name']}: {row['metric']} {100 * row['score']:.2f} ({low} to {high}), {seeds}", style="bold")
+        yield from (f"  to {method}: {_change(d)}" for method, d in row["against"].items())
+        yield from (f"  no {method} with this student and these settings" for method in row["lacks"])
+        yield from (Text(f"  {mark}", style="yellow") for mark in row["marks"])
+    if len(rows) > MOST:
+        yield f"and {len(rows) - MOST} rows with lower scores, all on the site's page of this board"
+    yield from (Text(f"next: {step}", no_wrap=True, overflow="ignore") for step in found["next"])
+
+
+def _change(d: Answer | None) -> str:
+    """A difference in points, its interval and what it shows."""
+    if d is None:
+        return "not compared: no predictions are stored, or no seed is common"
+    value, low, high = (100 * d[key] for key in ("value", "low", "high"))
+    return f"{value:+.2f} ({low:+.2f} to {high:+.2f}), {d['evidence']}"
+
+
 def profile(found: Answer) -> Shown:
     """A row a network; the first is what the others are compared with."""
     columns = ("network", "parameters", "MFLOP", "MB peak", "single ms", "offline /s", "speed-up")
     models = found["models"]
     yield table("", columns, (_network(name, m, found["speedups"].get(name)) for name, m in models.items()))
+    yield from _batches(found)
     yield from (f"weights of {name}: {m['origin']}" for name, m in models.items())
     where = f"{found['device']}, {found['threads']} threads; inputs of {found['task']} ({found['track']})"
     yield f"{where}; {found['scope']}"
@@ -104,6 +148,27 @@ def _network(name: str, m: Answer, speedups: Answer | None) -> Iterator[str | No
     yield f"{single['p50_ms']:.3g} [{single['p50_low_ms']:.3g}, {single['p50_high_ms']:.3g}]"
     yield f"{m['throughput']['offline_per_s']:,.0f}"
     yield f"{speedup['value']:.2f}x [{speedup['ci95'][0]:.2f}, {speedup['ci95'][1]:.2f}]" if speedup else "1"
+
+
+def _batches(found: Answer) -> Shown:
+    """Batches as papers time them. Reading is what the clock from raw inputs has more: tokens, or words and n-grams."""
+    models = found["models"]
+    points = [
+        key.removesuffix("_per_s") for key in next(iter(models.values()))["throughput"] if key.startswith("batch_")
+    ]
+    plain = [point for point in points if not point.endswith("_end_to_end")]
+    if not plain:
+        return
+    columns = ("network", "batch", "inputs /s", "with reading /s", "reading, ms of 1,000", "speed-up")
+    yield table("", columns, (_batch(name, m, point, found) for point in plain for name, m in models.items()))
+
+
+def _batch(name: str, m: Answer, point: str, found: Answer) -> Iterator[str]:
+    own, raw = m["throughput"][f"{point}_per_s"], m["throughput"].get(f"{point}_end_to_end_per_s")
+    faster = found["speedups"].get(name, {}).get(point)
+    yield from (name, point.removeprefix("batch_"), f"{own:,.1f}")
+    yield from ("", "") if raw is None else (f"{raw:,.1f}", f"{1e6 / raw - 1e6 / own:,.1f}")
+    yield f"{faster['value']:.2f}x" if faster else "1"
 
 
 def comparison(found: Answer) -> Shown:

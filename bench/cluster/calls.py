@@ -20,7 +20,6 @@ from typing import Any
 from bench.base.console import Console
 from bench.cluster import ray_cluster, worker
 from bench.cluster.ray_cluster import Cluster, Share, Work
-from bench.records import disk
 from bench.runs import sweep
 from bench.runs.recording import with_first
 from bench.runs.spec import Request, Spec
@@ -42,7 +41,7 @@ class Call:
 
 
 def run_all(
-    request: Request, specs: Sequence[Spec], results: Path, device: str, jobs: int | None, console: Console
+    requests: Sequence[Request], specs: Sequence[Spec], results: Path, device: str, jobs: int | None, console: Console
 ) -> tuple[list[dict[str, Any]], int]:
     """As sweep.run_all. Ray is not started where every run is finished."""
     sweep.check_writable(results)
@@ -50,31 +49,27 @@ def run_all(
     prefixes = {s.run_id: f"[{number}/{len(specs)}]" for number, s in enumerate(specs, 1)}
     found: dict[str, Found] = {}
     for spec in specs:
-        if is_finished(spec, results):
+        if sweep.is_finished(spec, results):
             console(f"{prefixes[spec.run_id]} {spec.label}  ({spec.run_id})")
             skip = partial(sweep.run_one, spec, results, None, console)
             found[spec.run_id] = sweep.attempt(spec.run_id, skip, console)
     rest = [s for s in specs if s.run_id not in found]
     if rest:
-        found |= carry_out(request, rest, results, device, jobs, console, prefixes)
+        found |= carry_out(requests, rest, results, device, jobs, console, prefixes)
     outcomes = [sweep.describe(s, "failed") | found[s.run_id][0] for s in specs]
     return outcomes, max(found[s.run_id][1] for s in specs)
 
 
-def is_finished(spec: Spec, results: Path) -> bool:
-    return disk.path_of(results, spec.values, spec.run_id).exists()
-
-
 def carry_out(
-    request: Request, specs: Sequence[Spec], results: Path, device: str, jobs: int | None, console: Console,
+    requests: Sequence[Request], specs: Sequence[Spec], results: Path, device: str, jobs: int | None, console: Console,
     prefixes: dict[str, str],
 ) -> dict[str, Found]:  # fmt: skip
     """What came of each run, by id."""
     with ray_cluster.join() as cluster:
         share = cluster.share(device, jobs)
         console(f"Ray: {cluster.describe()}; {share.describe()}")
-        told = worker.order(request, results, share.device, share.threads)
-        runs = [s for s in with_first(specs).values() if not is_finished(s, results)]
+        told = worker.order(requests, results, share.device, share.threads)
+        runs = [s for s in with_first(specs).values() if not sweep.is_finished(s, results)]
         finish = partial(carry_out_calls, cluster, told, console)
         finish(teach_calls(runs, share))
         finish(time_calls(runs, cluster, share))

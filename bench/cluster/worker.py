@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from bench.measuring.machine import threads
 from bench.runs import sweep
 from bench.runs.protocol import time_ahead
 from bench.runs.recording import with_first
-from bench.runs.spec import Request, Spec, resolve
+from bench.runs.spec import Opened, Request, Spec, resolve
 from bench.runs.teach import ensure
 from bench.store import folders
 
@@ -33,10 +34,10 @@ class Lines(Console):
         self.queue.put(f"{self.prefix}  {line.strip()}")
 
 
-def order(request: Request, results: Path, device: str, threads: int) -> str:
+def order(requests: Sequence[Request], results: Path, device: str, threads: int) -> str:
     """All that workers are told, as JSON: the command, where it was typed, and the threads that it has there."""
     told = {
-        "request": asdict(request) | {"data_dir": request.data_dir and str(request.data_dir)},
+        "requests": [asdict(r) | {"data_dir": r.data_dir and str(r.data_dir)} for r in requests],
         "results": str(results), "device": device, "threads": threads,
         "folder": str(Path.cwd()), "store": str(folders.root().absolute()), "arguments": sys.argv,
         "quota": str(folders.quota()),
@@ -100,6 +101,8 @@ def cpus() -> int:
 @lru_cache(maxsize=1)
 def resolved(told: str) -> dict[str, Spec]:
     """The runs of the command and those that they want, by id; worked out once for all parts that this worker gets."""
-    request = json.loads(told)["request"]
-    data_dir = request["data_dir"] and Path(request["data_dir"])
-    return with_first(resolve(Request(**request | {"data_dir": data_dir})))
+    opened: Opened = {}
+    requests = (
+        Request(**r | {"data_dir": r["data_dir"] and Path(r["data_dir"])}) for r in json.loads(told)["requests"]
+    )
+    return with_first([spec for request in requests for spec in resolve(request, opened)])

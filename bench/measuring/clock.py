@@ -9,7 +9,7 @@ about the inputs, and a machine that is busy for a while slows both.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -25,7 +25,7 @@ from bench.measuring.noise import Watch
 from bench.network import Encoded, Network
 from bench.networks.inference import length_batches, to_device
 from bench.records.arrays import Samples
-from bench.records.derived import SEARCH
+from bench.records.derived import SEARCH, batch_name
 from bench.task import Search
 
 STABLE = 0.02  # the median of the last calls is this near to that of the calls before
@@ -34,24 +34,29 @@ WARM_CALLS = 10  # in each of the two
 ALIKE = 16  # inputs of `single`: of even ranks in length, so that they stand for all
 
 Call = Callable[[], Any]
+Split = Callable[[np.ndarray], Iterable[np.ndarray]]  # lengths -> the rows of each batch
 
 
 @dataclass(frozen=True)
 class Point:
     """One way of timing."""
 
-    scenario: Literal["single", "offline"]  # batch 1, one input after the other; all inputs in sorted batches
+    # batch 1, one input after the other; all inputs in sorted batches; batches of `batch` inputs as they come
+    scenario: Literal["single", "offline", "batch"]
     threads: int
     end_to_end: bool = False  # raw input -> output in host memory; else tensors on the device -> outputs
     length: int | None = None  # tokens; None: real test inputs at their own lengths
     suffix: str = ""
     search: Search | None = None  # batch 1, end to end: a query, and its best documents in an index
+    batch: int = 0
 
     @property
     def name(self) -> str:
-        """The key in a record: `single`, `offline_end_to_end`, `single_128` ..."""
+        """The key in a record: `single`, `offline_end_to_end`, `single_128`, `batch_128x512` ..."""
         if self.search:
             return SEARCH
+        if self.batch:
+            return batch_name(self.batch, self.length) + ("_end_to_end" if self.end_to_end else "")
         clock = "_end_to_end" if self.end_to_end else ""
         return self.scenario + clock + (f"_{self.length}" if self.length else "") + self.suffix
 
@@ -146,12 +151,28 @@ def make_calls(point: Point, network: Network, encoded: Encoded, job: Job) -> li
         return searches(network, point.search, job.want)
     if point.length:
         encoded = fixed(network, job, point.length) or encoded
+    if point.batch:
+        return full_batches(point, network, encoded, job)
     if point.scenario == "offline":
         return [_raw(network, job.inputs, job.want) if point.end_to_end else _ready(network, encoded, job.want)]
     order = np.argsort(encoded.lengths, kind="stable") if len(encoded.lengths) <= ALIKE else _even(job)
     if point.end_to_end:
         return [_raw(network, job.inputs.take([i]), job.want) for i in order]
     return [_ready(network, encoded, job.want, np.array([i])) for i in order]
+
+
+def full_batches(point: Point, network: Network, encoded: Encoded, job: Job) -> list[Call]:
+    """Full batches, the first inputs again in the last; of one length, copies of one input: what it says does not
+    matter. One forward pass each, padded to its longest."""
+    if point.length:
+        return [_ready(network, encoded, job.want, np.zeros(point.batch, np.int64))]
+    starts = range(0, len(job.inputs), point.batch)
+    rows = [np.arange(start, start + point.batch) % len(job.inputs) for start in starts]
+    if point.end_to_end:
+        return [
+            _raw(network, job.inputs.take(own), job.want, lambda lengths: [np.arange(len(lengths))]) for own in rows
+        ]
+    return [_ready(network, encoded, job.want, own) for own in rows]
 
 
 def _even(job: Job) -> np.ndarray:
@@ -166,11 +187,11 @@ def _ready(network: Network, encoded: Encoded, want: frozenset[str], rows: np.nd
     return lambda: [network(batch, want) for batch in batches]
 
 
-def _raw(network: Network, inputs: Pool, want: frozenset[str]) -> Call:
+def _raw(network: Network, inputs: Pool, want: frozenset[str], split: Split = length_batches) -> Call:
     def call() -> list[Any]:
         encoded = network.encode(inputs)
         found = []
-        for rows in length_batches(encoded.lengths):
+        for rows in split(encoded.lengths):
             signals = network(to_device(encoded.batch(rows), network.device), want)
             found.append([signals[name].cpu() for name in want])
         return found

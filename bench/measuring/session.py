@@ -13,7 +13,7 @@ import os
 import pickle
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +31,14 @@ from bench.records.arrays import Samples
 from bench.records.derived import reasons, speeds, speedups, spread
 from bench.store import folders
 from bench.task import Search
+
+
+class Batches(NamedTuple):
+    """Batches to time."""
+
+    size: int  # inputs of each
+    length: int | None = None  # tokens of each input; None: real test inputs as they come
+
 
 SCOPE = "model only: token ids on the device -> outputs ready; real test inputs, fp32"
 # mini is for a look in minutes; a board's timings take the other.
@@ -50,6 +58,7 @@ def measure(
     lengths: Sequence[int] = (FIXED,),
     search: Search | None = None,
     seed: int = 0,
+    batches: Sequence[Batches] = (),
 ) -> dict[str, Any]:
     """Counts, latency, throughput and energy of each network, and speed-ups over the first one.
 
@@ -59,9 +68,10 @@ def measure(
     device = next(iter(networks.values())).device
     drawn = np.random.default_rng(seed).permutation(len(inputs))[: effort.inputs]
     threads = torch.get_num_threads()
+    timed = [*points(device, threads, lengths, search), *batch_points(batches, threads)]
     job = Job(
-        {name: n.to("cpu") for name, n in networks.items()}, pool(inputs).take(drawn), want,
-        points(device, threads, lengths, search), effort, str(device), frozenset(noise.cores()),
+        {name: n.to("cpu") for name, n in networks.items()}, pool(inputs).take(drawn), want, timed, effort,
+        str(device), frozenset(noise.cores()),
     )  # fmt: skip
     try:
         with folders.locked("measuring"):  # two measurements at once would each slow the other
@@ -87,6 +97,15 @@ def points(device: torch.device, threads: int, lengths: Sequence[int], search: S
     both += [Point("single", threads, length=n) for n in lengths]
     both += [Point("single", threads, end_to_end=True, search=search)] if search else []
     return both + ([Point("single", 1, suffix="_1_thread")] if threads > 1 and device.type == "cpu" else [])
+
+
+def batch_points(batches: Sequence[Batches], threads: int) -> list[Point]:
+    """Batches as papers time them; of real inputs with both clocks, so that what reads them is told apart."""
+    return [
+        Point("batch", threads, end_to_end=raw, length=own.length, batch=own.size)
+        for own in batches
+        for raw in ((False,) if own.length else (False, True))
+    ]
 
 
 def in_child(job: Job, console: Console) -> dict[str, Any]:

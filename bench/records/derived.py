@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -84,15 +85,26 @@ def stage_lengths(curve: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def speeds(samples: Samples, name: str, inputs: int) -> dict[str, dict[str, Any]]:
-    """Latency of every `single` point and throughput of every `offline` point of one network."""
+    """Latency of every `single` point, and throughput of every other point of one network."""
     return {
         "latency": {p: percentiles(by[name]) for p, by in samples.items() if p.startswith("single")},
         "throughput": {
-            f"{p}_per_s": inputs / (float(np.median(np.concatenate(by[name]))) / 1e9)
+            f"{p}_per_s": (batch or inputs) / (float(np.median(np.concatenate(by[name]))) / 1e9)
             for p, by in samples.items()
-            if p.startswith("offline")
+            if (batch := batch_of(p)) or p.startswith("offline")
         },
     }
+
+
+def batch_name(size: int, length: int | None) -> str:
+    """The point of batches of a size: `batch_32`, and of inputs of one length `batch_128x512`."""
+    return f"batch_{size}" + (f"x{length}" if length else "")
+
+
+def batch_of(point: str) -> int:
+    """The size of its batches; 0: it is none of these points."""
+    found = re.match(r"batch_(\d+)", point)
+    return int(found[1]) if found else 0
 
 
 def speedups(samples: Samples, reference: str) -> dict[str, dict[str, dict[str, Any]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,19 +28,21 @@ from bench.task import Task
 from bench.teachers.plans import is_shape, split_shape
 
 
-def profile(request: Request, quick: bool, device: torch.device, console: Console) -> tuple[dict[str, Any], Samples]:
+def profile(
+    request: Request, quick: bool, device: torch.device, console: Console, batches: Sequence[str] = ()
+) -> tuple[dict[str, Any], Samples]:
     """The profile without its samples, and the samples; of a request without methods, whose task may be left out.
 
-    RequestError: an unknown or impossible architecture.
+    `batches`: more to time, each SIZE or SIZExLENGTH. RequestError: an unknown or impossible architecture.
     """
-    started = now()
+    started, more = now(), [parse_batches(text) for text in dict.fromkeys(batches)]
     named = request.tasks or [first_task(request.students)]
     task = open_tasks(replace(request, tasks=named))[0]
     networks = build(request, task, device)
     task.unseal()  # inputs alone: nothing is trained, chosen or scored
     effort = session.QUICK if quick else session.STANDARD
     want, inputs = frozenset({task.goal.output}), task.inputs("test")
-    found = session.measure(networks, inputs, want, effort, console, task.lengths, task.search())
+    found = session.measure(networks, inputs, want, effort, console, task.lengths, task.search(), batches=more)
     sizes = {
         name: found["models"][name] | {"parameters": parameters(n), "disk_bytes": 0, "origin": n.origin}
         for name, n in networks.items()
@@ -49,6 +52,14 @@ def profile(request: Request, quick: bool, device: torch.device, console: Consol
         "schema": 1, "task": task.name, "track": request.track, "reference": next(iter(networks)), "models": sizes,
         "environment": machine.describe(device), "provenance": provenance(started),
     }, found["samples"]  # fmt: skip
+
+
+def parse_batches(text: str) -> session.Batches:
+    """`32`: batches of 32 inputs as they come; `128x512`: of 512 tokens each. RequestError: neither."""
+    found = re.fullmatch("([1-9][0-9]{0,4})(?:x([1-9][0-9]{0,4}))?", text)
+    if not found:
+        raise RequestError(f"--batch {text}: give SIZE or SIZExLENGTH, as in 32 or 128x512")
+    return session.Batches(int(found[1]), int(found[2]) if found[2] else None)
 
 
 def first_task(students: Sequence[str]) -> str:

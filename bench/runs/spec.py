@@ -73,10 +73,14 @@ class Spec:
 
 
 Wants = tuple[tuple["Wanted", Spec], ...]
+Opened = dict[tuple[Any, ...], Task]
 
 
-def resolve(request: Request) -> list[Spec]:
-    """The product of tasks, methods, students and seeds. RequestError: anything in it that cannot be run."""
+def resolve(request: Request, opened: Opened | None = None) -> list[Spec]:
+    """The product of tasks, methods, students and seeds. RequestError: anything in it that cannot be run.
+
+    `opened`: the tasks of requests before it; one of the same settings is taken again, with the data that it has read.
+    """
     if request.track not in TRACKS:
         raise unknown("track", request.track, TRACKS)
     given = parse_settings(request.settings)
@@ -84,12 +88,18 @@ def resolve(request: Request) -> list[Spec]:
     used: set[tuple[str, str]] = set()  # (key, owner)
     for task in open_tasks(request):
         task.track = override(task.track, "track", (), given, used, skip=FIXED)
+        task = (opened if opened is not None else {}).setdefault(told_apart(task, request), task)
         place = plans.locate(request.teacher or task.track.teacher, task)
         for method in find_all("method", request.methods):
             for student in request.students or [task.track.student]:
                 specs += _specs(request, task, place, method, student, given, used)
     check_used(given, used, specs)
     return list({s.run_id: s for s in specs}.values())  # the same run asked for twice is one run
+
+
+def told_apart(task: Task, request: Request) -> tuple[Any, ...]:
+    """What makes two open tasks of one command the same."""
+    return task.name, task.version, request.track, request.data_dir, task.track
 
 
 def open_tasks_set(request: Request) -> list[Task]:
@@ -229,13 +239,13 @@ def defaults(plugin: registry.Plugin, cls: Any, reads: str = "") -> Any:
     return settings
 
 
-def parse_settings(settings: Sequence[str]) -> dict[str, str]:
+def parse_settings(settings: Sequence[str], option: str = "--set") -> dict[str, str]:
     """KEY=VALUE pairs; a key may be prefixed by what it belongs to: `disco.queue`, `bert.init`, `track.updates`."""
     given = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key.strip():
-            raise RequestError(f"--set takes KEY=VALUE, not '{setting}'")
+            raise RequestError(f"{option} takes KEY=VALUE, not '{setting}'")
         if key.strip() in given:
             raise RequestError(f"--set {key.strip()} is given twice")
         given[key.strip()] = value.strip()

@@ -117,6 +117,10 @@ def outcome(spec: Spec, path: Path, status: str, console: Console) -> dict[str, 
     return describe(spec, status) | found
 
 
+def is_finished(spec: Spec, results: Path) -> bool:
+    return disk.path_of(results, spec.values, spec.run_id).exists()
+
+
 def describe(spec: Spec, status: str) -> dict[str, Any]:
     values = {key: spec.values[key] for key in ("task", "method", "student", "seed")}
     empty = {"record": None, "metric": None, "value": None, "retention": None, "kept_start": None}

@@ -199,6 +199,12 @@ def intervals(rows: Sequence[Row]) -> dict[str, Any]:
     return {"x": x, "shown": sorted(shown), "line": LINE, "bottom": 12 + LINE * len(shown), "left_out": left_out}
 
 
+def ranks(axis: Mapping[str, Any]) -> dict[str, Any]:
+    """The levels of a grid's axis, of which each has a line with its mean rank and its interval."""
+    count = len(axis["levels"])
+    return {"x": Axis(0.9, count + 0.1, 200, 704), "line": LINE, "bottom": 12 + LINE * count}
+
+
 class Point(BaseModel):
     """One entry of a record's learning curve."""
 

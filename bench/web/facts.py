@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.base.groups import grouped
-from bench.board import leaderboard, learned
+from bench.board import axes, leaderboard, learned
 from bench.board.limits import Limits
 from bench.board.recommend import candidates, misses, placed
 from bench.board.speed import Hardware, Speed
@@ -44,7 +44,8 @@ def facts(verdicts: Verdicts, records: Mapping[str, Record]) -> dict[str, Any]:
 
     `trivial`: the score of the best answer that reads no input; `weakness`: why the board cannot tell students apart,
     in a sentence, or empty; `blind_students`: those that learned nothing without a teacher; `sees`: the smallest
-    difference that the board would call one, and the seeds that would halve it.
+    difference that the board would call one, and the seeds that would halve it; `grids`: what bench/board/axes.py
+    makes of rows that differ in single choices.
     """
     board = verdicts.board
     rows = [row_facts(verdicts, place, records) for place in range(len(board.rows))]
@@ -56,7 +57,7 @@ def facts(verdicts: Verdicts, records: Mapping[str, Record]) -> dict[str, Any]:
         "missing": [asdict(missing) for missing in board.missing],
         "standing": standing(verdicts), "no_comparison": verdicts.why, "trivial": verdicts.trivial,
         "weakness": learned.weakness(verdicts), "blind_students": learned.blind(verdicts),
-        "sees": asdict(verdicts.power) if verdicts.power else None,
+        "sees": asdict(verdicts.power) if verdicts.power else None, "grids": axes.grids(verdicts, records),
     }  # fmt: skip
 
 

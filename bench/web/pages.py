@@ -40,7 +40,8 @@ def environment() -> jinja2.Environment:
         "papers": formats.papers, "known": lambda v: DASH if v is None or v == "" else v,
     }  # fmt: skip
     made.globals |= {
-        "on": charts.on, "look": charts.look, "named": answers.named, "answer_of": answers.answer,
+        "ranks": charts.ranks, "on": charts.on, "look": charts.look,
+        "named": answers.named, "answer_of": answers.answer,
         "within": answers.within, "limits": facts.LIMITS, "recipe": training.recipe,
         "use": use, "evidence": evidence,
     }  # fmt: skip
@@ -53,7 +54,7 @@ def page(template: str, links: Links, root: str = "../", **context: Any) -> byte
 
 
 def task(board: Board, links: Links) -> dict[str, bytes]:
-    """The page of a board, and where it has many rows a second page with all of them."""
+    """The page of a board; where rows make a grid, one of its axes; where there are many rows, one with all."""
     slug, rows = board["slug"], board["rows"]
     few = [r for i, r in enumerate(rows) if i < SHOWN or not r["method"] or r["method"] in ALWAYS][: 2 * SHOWN]
     context: dict[str, Any] = {
@@ -62,6 +63,8 @@ def task(board: Board, links: Links) -> dict[str, bytes]:
         "papers": by_dataset().get(board["task"], []),
     }  # fmt: skip
     found = {f"tasks/{slug}.html": page("task.html", links, rows=few, rest=len(rows) - len(few), **context)}
+    if board["grids"]:
+        found[f"tasks/{slug}-axes.html"] = page("axes.html", links, board=board)
     if len(few) < len(rows):
         bare = context | {"charts": [], "intervals": {"shown": []}}
         found[f"tasks/{slug}-all.html"] = page("task.html", links, rows=rows, rest=0, **bare)

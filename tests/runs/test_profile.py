@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bench.base.archive import load_arrays
 from bench.records import disk
+from bench.records.arrays import unflatten_samples
 from bench.records.check import check
 from bench.records.schemas import Profile
 from tests.factories.commands import bench
@@ -19,7 +22,7 @@ def profiled(tmp_path_factory) -> tuple[Path, dict]:
     out = folder / "results" / "profiles" / "small.json"
     done = bench(
         "profile", "--student", "bert:1x24x2", "--student", "bow:8", "--teacher", "bert:2x48x4x96", "--quick",
-        "--out", out, "--json", cache=folder / "cache",
+        "--batch", "3", "--batch", "5x16", "--out", out, "--json", cache=folder / "cache",
     )  # fmt: skip
     return out, json.loads(done.out)
 
@@ -41,6 +44,18 @@ def test_shapes_are_counted_and_timed_beside_the_teacher(profiled):
     assert student["origin"] == "random" and teacher["origin"] == "random"
     assert set(found["speedups"]) == {"bert:1x24x2", "bow:8"}
     assert found["speedups"]["bow:8"]["single"]["value"] > 1
+
+
+def test_batches_are_timed_whole_and_reading_apart(profiled):
+    """Inputs a second are a batch's inputs over the median of its samples; of real inputs by both clocks."""
+    out, found = profiled
+    arrays = unflatten_samples(load_arrays(out.with_name("small.samples.npz").read_bytes()))
+    for name, model in found["models"].items():
+        for point, size in (("batch_3", 3), ("batch_3_end_to_end", 3), ("batch_5x16", 5)):
+            median = np.median(np.concatenate(arrays[point][name]))
+            assert model["throughput"][f"{point}_per_s"] == pytest.approx(size / median * 1e9)
+        assert "16" in model["flops"] and "batch_5x16_end_to_end_per_s" not in model["throughput"]
+    assert found["speedups"]["bow:8"]["batch_3"]["value"] > 1
 
 
 def test_a_kept_profile_is_checked_like_a_record(profiled):
@@ -68,5 +83,6 @@ def test_wrong_requests(tmp_path):
         (("--student", "brt:2"), "unknown student 'brt'"),
         (("--student", "bow", "--set", "bert.init=random"), "no architecture of this profile has it"),
         (("--student", "bow", "--out", "x.txt"), "ends in .json"),
+        (("--student", "bow", "--batch", "32y"), "--batch 32y: give SIZE or SIZExLENGTH"),
     ):
         assert words in bench("profile", *arguments, "--quick", cache=tmp_path, check=2).err

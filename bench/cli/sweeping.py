@@ -1,0 +1,124 @@
+"""What `bench run` and `bench sweep` do alike with the cells of a grid: plan them, or carry them out and tell of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.base import processes
+from bench.base.console import Console
+from bench.cli import ending
+from bench.cli.options import show
+from bench.errors import RequestError
+
+if TYPE_CHECKING:
+    from bench.runs.grid import Cell
+    from bench.runs.spec import Spec
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How runs are carried out, whatever they are."""
+
+    results: Path
+    device: str
+    store_quota: str
+    engine: str
+    jobs: int | None
+    remeasure: bool
+    dry_run: bool
+    as_json: bool
+
+    def check(self) -> None:
+        """RequestError: no such device or engine, or it has no such option."""
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise RequestError(f"--device {self.device}: there are auto, cpu and cuda")
+        if self.engine not in ("local", "ray"):
+            raise RequestError(f"--engine {self.engine}: there are local and ray")
+        if self.jobs and self.engine == "local":
+            raise RequestError(
+                f"--jobs {self.jobs}: the local engine gives all cores to one run; add --engine ray for several"
+            )
+        if self.remeasure and self.engine == "ray":
+            raise RequestError("--remeasure times one run after the other on this machine: leave out --engine ray")
+
+
+def carry_out(cells: Sequence[Cell], manner: Manner) -> tuple[str, int]:
+    """Plan the cells, or carry them out; what went wrong in one sentence, and the exit status."""
+    from bench.runs import ahead, sweep
+    from bench.runs.grid import resolve_cells
+    from bench.store import folders
+
+    manner.check()
+    folders.set_quota(manner.store_quota)
+    processes.start(manner.device)
+    planned = resolve_cells(cells)
+    specs = list({spec.run_id: spec for own in planned.values() for spec in own}.values())
+    done = {spec.run_id for spec in specs if sweep.is_finished(spec, manner.results)}
+    if len(cells) > 1:
+        ahead.check({name: [s for s in own if s.run_id not in done] for name, own in planned.items()})
+    if manner.dry_run:
+        plan(specs, len(cells), done, manner)
+        return "", 0
+    outcomes, status = run(cells, specs, manner)
+    if processes.prints() and (manner.as_json or len(outcomes) > 1):
+        show({"runs": outcomes}, manner.as_json, "runs")
+    if processes.prints() and not manner.as_json:
+        ending.show_rows(cells, outcomes, manner.results)
+    return failure(outcomes) if status else "", status
+
+
+def run(cells: Sequence[Cell], specs: Sequence[Spec], manner: Manner) -> tuple[list[dict[str, Any]], int]:
+    """Outcomes and exit status, with the engine that was asked for."""
+    console = Console(quiet=not processes.main())
+    if manner.engine == "ray":
+        from bench.cluster import calls
+
+        requests = [cell.request for cell in cells]
+        return calls.run_all(requests, specs, manner.results, manner.device, manner.jobs, console)
+    from bench.runs.sweep import run_all
+
+    return run_all(specs, manner.results, manner.device, console, manner.remeasure)
+
+
+def plan(specs: Sequence[Spec], cells: int, done: set[str], manner: Manner) -> None:
+    """What would run, which of it is done, and what a task has to do once for all."""
+    from bench.runs.sweep import describe
+
+    states = {s.run_id: "done" if s.run_id in done else "planned" for s in specs}
+    if manner.as_json:
+        found = [describe(s, states[s.run_id]) | {"spec": dict(s.values)} for s in specs]
+        lines = [json.dumps({"cells": cells, "runs": found}, indent=1)]
+    else:
+        lines = [f"{s.run_id}  {s.label}{'  done' * (s.run_id in done)}" for s in specs]
+        lines += [f"{t.name}: {told}" for t in {id(s.task): s.task for s in specs}.values() if (told := t.plan())]
+        lines += [counted(cells, len(specs), len(done))] if len(specs) > 1 else []
+    if processes.prints():
+        print(*lines, sep="\n")
+
+
+def counted(cells: int, runs: int, done: int) -> str:
+    grid = f"{cells} cells, " if cells > 1 else ""
+    return f"{grid}{runs} runs: {done} done, {runs - done} to do"
+
+
+def failure(outcomes: Sequence[Mapping[str, Any]]) -> str:
+    """What went wrong, in one sentence."""
+    failed = [o for o in outcomes if o["status"] == "failed"]
+    if len(outcomes) > 1:
+        return f"{len(failed)} of {len(outcomes)} runs failed, the first one: {failed[0]['error']}"
+    return str(failed[0]["error"]) + (f" (details: {failed[0]['log']})" if "log" in failed[0] else "")
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`0,1,2` -> numbers. RequestError: something else, a negative one, or one given twice."""
+    try:
+        seeds = [int(s.encode("ascii")) for s in text.split(",")]  # no digits of other scripts
+    except ValueError:
+        raise RequestError(f"--seeds '{text}': give whole numbers separated by commas, as in 0,1,2") from None
+    if min(seeds) < 0 or max(seeds) >= 2**32 or len(set(seeds)) < len(seeds):
+        raise RequestError(f"--seeds {text}: seeds are different numbers from 0 to {2**32 - 1}")
+    return seeds

@@ -1,0 +1,29 @@
+"""`bench list` in 80 columns: which tasks a method fits, told by families."""
+
+from __future__ import annotations
+
+from bench.cli.tables import _families, _listed, catalogue
+from bench.plugins.catalogue import catalogue as everything
+
+GLUE = [f"glue/{name}" for name in ("cola", "mnli", "mrpc", "rte", "stsb")]
+ALL = ["sts", "text/trec", "text/subj", *GLUE]
+
+
+def test_tasks_are_told_by_families() -> None:
+    families = _families({"methods": [{"fits": ALL[:4], "misfits": dict.fromkeys(ALL[4:], "no")}]})
+    assert set(families) == {"sts", "text", "glue"}
+    for value, words in (
+        (ALL, "all"), (ALL[1:], "all but sts"), (["sts"], "sts"), (["sts", *GLUE[:4]], "sts, glue 4/5"),
+        (["text/trec", *GLUE], "text/trec, glue"), (GLUE[:2], "glue/cola, glue/mnli"),
+        (["hidden", "logits"], "hidden, logits"), ("kd", "kd"), ([], ""),
+    ):  # fmt: skip
+        assert _listed(value, families) == words, value
+
+
+def test_no_cell_is_long() -> None:
+    """The table fits 80 columns; a reason is told once, with all the methods that it holds for."""
+    parts = list(catalogue(everything()))
+    families = _families(everything())
+    assert all(len(_listed(row["fits"], families)) <= 50 for row in everything()["methods"])
+    reasons = [part.split("\n")[0] for part in parts if isinstance(part, str)]
+    assert reasons and len(set(reasons)) == len(reasons)
