@@ -28,6 +28,7 @@ from bench.sources import (
     number_in,
     package_file,
     table,
+    within,
 )
 from bench.task import Card, Predictions, Scores, Task, Track
 
@@ -345,7 +346,7 @@ def by_hash(text: str) -> bytes:
 
 def judged(rows: Iterable[Sequence[Any]], what: object) -> Pairs:
     """Pairs from (place, first, second, score) rows."""
-    kept = [(first, second, number_in(cell, place)) for place, first, second, cell in rows]
+    kept = [(first, second, within(number_in(cell, place), 0, 5, place)) for place, first, second, cell in rows]
     if not kept:
         raise DataError(f"{what} holds no scored pair")
     first, second, gold = zip(*kept, strict=True)

@@ -31,10 +31,13 @@ from bench.errors import BenchError, RequestError
 
 
 def root() -> Path:
-    """BENCH_CACHE, else `bench` in the user's cache folder."""
+    """BENCH_CACHE, else `bench` in the user's cache folder. RequestError: there is none."""
     if os.environ.get("BENCH_CACHE"):
         return Path(os.environ["BENCH_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bench"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bench"
+    except RuntimeError:  # no HOME, and a user that the system does not know, as in a container
+        raise RequestError("there is no home folder to keep the store in: name one with BENCH_CACHE") from None
 
 
 def content_key(**parts: Any) -> str:

@@ -234,7 +234,7 @@ def test_ctrl_c_is_no_success(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("bench.plugins.catalogue.catalogue", interrupted)
     answer = typed("list")
-    assert (answer.status, answer.out) == (1, "") and answer.err.startswith("bench: interrupted; the same command")
+    assert (answer.status, answer.out) == (130, "") and answer.err.startswith("bench: interrupted; the same command")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
