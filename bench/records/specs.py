@@ -45,13 +45,17 @@ class CheckedSpec(BaseModel):
     @property
     def first(self) -> set[str]:
         """The ids of the runs that it asked for."""
-        return {run_id for use in FIRST for run_id in self.versions.get(use, ())}
+        return {run_id for use in FIRST for run_id in self._of(use)}
 
     @property
     def of_any_seed(self) -> dict[str, Any]:
         """All but the seed, and the ids of the runs that came first, which are of the same seed."""
-        counts = {use: len(self.versions.get(use, ())) for use in FIRST}
+        counts = {use: len(self._of(use)) for use in FIRST}
         return self.model_dump(exclude={"seed"}) | {"versions": self.versions | counts}
+
+    def _of(self, use: str) -> list[str]:
+        found = self.versions.get(use, [])
+        return found if isinstance(found, list) else []
 
 
 def checked_spec(record: Record, where: str = "") -> CheckedSpec:
