@@ -20,7 +20,9 @@ def check_weights(path: Path, model: nn.Module, layers: int, without: tuple[str,
     """
     held = set(names_in(path))
     ends = {end for name in held for end in endings(renamed(name))}
-    lacking = [n for n, _ in model.named_parameters() if not n.startswith(without) and not ends & {n, shortened(n)}]
+    prefix = f"{getattr(model, 'base_model_prefix', '')}."  # files of an encoder alone leave it out
+    needed = (n for n, _ in model.named_parameters() if not n.startswith(without))
+    lacking = [n for n in needed if not ends & {n, n.removeprefix(prefix)}]
     if lacking:
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
         raise RequestError(f"{path} holds no weights of {lacking[0]}{more}: they would be random numbers")
@@ -48,8 +50,3 @@ def renamed(name: str) -> str:
 def endings(name: str) -> Iterable[str]:
     parts = name.split(".")
     return (".".join(parts[at:]) for at in range(len(parts)))
-
-
-def shortened(name: str) -> str:
-    """Without the part's own name, which files of an encoder alone leave out."""
-    return name.partition(".")[2]

@@ -121,13 +121,8 @@ def of_cost(cost: Cost, curve: list[Point], settings: Mapping[str, Any]) -> Iter
         yield "curve: a stage that begins twice"
     if not cost.train_seconds:
         yield "cost.train_seconds: no training takes no time"
-    known = None not in (cost.teacher_forwards, cost.teacher_seconds)
-    for n, seconds, what in (
-        (cost.teacher_forwards, cost.teacher_seconds, "teacher_seconds"),
-        (cost.teacher_forwards_reused, cost.teacher_seconds_reused, "teacher_seconds_reused"),
-    ):
-        if known and n and not seconds:
-            yield f"cost.{what}: forwards without time"
+    if cost.teacher_forwards_reused and not cost.teacher_seconds_reused:
+        yield "cost.teacher_seconds_reused: forwards without time"
     if cost.energy_j is not None and cost.train_seconds:
         watts = cost.energy_j / cost.train_seconds
         if not WATTS[0] <= watts <= 100 * WATTS[1] or not known_source(cost.energy_source):

@@ -120,6 +120,7 @@ WRONG = {
     "none": ([*PLAN, "--set", "updates=none"], ["integer"]),
     "choice": ([*PLAN, "--set", "batching=sorted"], ["'dealt', 'bucketed' or 'plain'"]),
     "no updates": ([*PLAN, "--set", "updates=0"], ["updates", "at least 1"]),
+    "updates of a teacher below 0": ([*PLAN, "--set", "teach=-5"], ["teach", "not -5"]),
     "rate": ([*PLAN, "--set", "lr=-1"], ["lr=-1", "greater than 0"]),
     "queue": (["run", "--task", "sts", "--method", "disco", "--set", "queue=-1"], ["queue=-1", "equal to 0"]),
     "share": (["run", "--task", "sts", "--method", "disco", "--set", "contrast_share=-1"], ["greater than 0"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from bench.base import provenance as times
 from bench.base.archive import pack
-from bench.base.console import Console
+from bench.base.console import Console, printable, warn
 from bench.base.files import sha256
+from bench.errors import RequestError
 from bench.networks.places import Place
 from bench.records import disk
 from bench.records.arrays import flatten, flatten_samples
@@ -203,3 +206,54 @@ def test_a_site_from_which_runs_were_withdrawn(monkeypatch: pytest.MonkeyPatch, 
     assert len(others) > 10 and not any(make(seed=0, track="lite").run_id in name for name in whole)
     for number, other in enumerate(others):
         assert other == whole, (number, other.keys() ^ whole.keys())
+
+
+@pytest.mark.parametrize("status", [0, 1, None])
+def test_a_plug_in_that_exits_has_failed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: int | None) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
+    found, code = sweep.attempt("run", lambda: sys.exit(status), QUIET)
+    assert code == 1 and isinstance(found, dict) and found["error"].startswith("SystemExit")
+    assert "sys.exit" in Path(found["log"]).read_text()
+
+
+def test_nobody_reads_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that is gone ends no run."""
+
+    class Gone:
+        closed = False
+
+        def isatty(self) -> bool:
+            return True
+
+        def write(self, _: str) -> None:
+            raise BrokenPipeError
+
+        flush = None
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    console = Console()
+    console("a line")
+    console.progress("stage", 1, 1)
+    console("another")
+    warn("a word")
+
+
+def test_names_command_neither_terminal_nor_ci() -> None:
+    assert printable("a\x1b[2J\nb\u202e") == "a\\x1b[2J\\nb\\u202e"
+    assert printable("::error::x") == "./::error::x" and printable("Zürich: ok") == "Zürich: ok"
+
+
+def test_a_user_without_a_home_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("BENCH_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    with pytest.raises(RequestError, match="BENCH_CACHE"):
+        folders.root()
+
+
+def test_a_clock_that_was_set_back_leaves_times_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(times, "now", lambda: "2025-01-01T09:00:00+00:00")
+    assert times.provenance("2025-01-01T10:00:00+00:00")["finished"] == "2025-01-01T10:00:00+00:00"
