@@ -180,9 +180,8 @@ def of_files(record: Record, path: Path, folder: Folder) -> Iterator[str]:
 
 def room_for(record: Record) -> int:
     """Bytes that predictions of so many examples take at most."""
-    return 10**6 + ROW * sum(
-        record.data.sizes.get(name, record.data.sizes.get("test", 0)) for name in record.metrics.all
-    )
+    most = max(record.data.sizes.values(), default=0)
+    return 10**6 + ROW * sum(record.data.sizes.get(name, most) for name in record.metrics.all)
 
 
 def differing(said: Mapping[str, Any], again: Mapping[follows.Place, Any]) -> Iterator[str]:
@@ -208,10 +207,16 @@ def malformed(predictions: Predictions, record: Record) -> Iterator[str]:
             yield f"{name}: the arrays of {dataset} differ in length"
         elif not len(arrays["gold"]):
             yield f"{name}: {dataset} is empty"
-        elif len(arrays["gold"]) != (size := record.data.sizes.get(dataset, record.data.sizes.get("test"))):
+        elif (size := sized(record, dataset)) not in (None, len(arrays["gold"])):
             yield f"{name}: {dataset} has {len(arrays['gold'])} examples, the record says {size}"
         elif not all(map(finite, arrays.values())):
             yield f"{name}: {dataset} holds values that are not finite"
+
+
+def sized(record: Record, dataset: str) -> int | None:
+    """The examples of a data set as the card says them; None: it does not."""
+    alone = "test" if len(record.metrics.all) == 1 else ""
+    return record.data.sizes.get(dataset, record.data.sizes.get(alone))
 
 
 def shape(array: Array) -> tuple[int, ...]:

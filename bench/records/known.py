@@ -15,7 +15,6 @@ from bench.plugins.compatible import why_not
 from bench.records import names
 from bench.records.schemas import Record
 from bench.records.specs import CheckedSpec
-from bench.task import Track
 
 PLUGINS = ("task", "method", "student")
 DIGEST = re.compile("[0-9a-f]{16}")  # the version of a plug-in given by path
@@ -85,6 +84,8 @@ def installed(kind: str, spec: CheckedSpec) -> registry.Plugin | None:
 
 
 def of_task(spec: CheckedSpec, cls: Any) -> Iterator[str]:
+    from bench.task import Track  # of a room that imports torch, which a board does without
+
     dataset = spec.task.partition("/")[2]
     if (dataset or "") not in (cls.datasets or ("",)):
         yield f"spec.task: there is no {spec.task!r:.80}"

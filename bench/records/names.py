@@ -17,7 +17,7 @@ ALIKE = str.maketrans(
 def skeleton(name: str) -> str:
     """Equal for names that look alike: without case, marks, padding and the script of the letters."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
-    return re.sub(r"[\W_]+", "", plain.casefold()).translate(ALIKE)
+    return re.sub(r"[^\w:~]+|_", "", plain.casefold()).translate(ALIKE)
 
 
 def oddness(name: str) -> str:

@@ -75,7 +75,7 @@ def sketch(found: Predictions, name: str) -> np.ndarray | str:
 
 def compared(seen: Sequence[Seen], taught: Mapping[str, Taught]) -> Problems:
     """Problems of records beside others. `taught`: the records of teachers, by key."""
-    for group in grouped(seen, lambda s: s.record.data.identity).values():
+    for group in grouped(seen, lambda s: (s.record.data.identity, s.spec.task)).values():
         yield from on_the_same_data(group)
     yield from called_alike(seen)
     by_id = {s.record.run_id: s for s in seen}
@@ -86,7 +86,7 @@ def compared(seen: Sequence[Seen], taught: Mapping[str, Taught]) -> Problems:
 
 
 def on_the_same_data(group: Sequence[Seen]) -> Problems:
-    yield from minority(group, lambda s: (s.spec.task, s.answers), "the gold answers of its predictions")
+    yield from minority(group, lambda s: s.answers, "the gold answers of its predictions")
     yield from minority(group, lambda s: (s.record.data.source, s.record.data.licence), "data.source or data.licence")
     for name in sorted({n for s in group for n in s.record.data.sizes}):
         those = [s for s in group if name in s.record.data.sizes]
@@ -96,7 +96,7 @@ def on_the_same_data(group: Sequence[Seen]) -> Problems:
     for name in sorted({n for s in group for n in s.others}):
         those = [s for s in group if name in s.others]
         yield from minority(those, lambda s: s.others[name], f"the predictions of {name}")  # noqa: B023
-    for own in grouped(group, lambda s: s.record.teacher.identity).values():
+    for own in grouped(group, lambda s: (s.record.teacher.identity, libraries(s))).values():
         yield from of_one_teacher(own)
     for own in grouped((s for s in group if keeps_shape(s)), network).values():
         yield from minority(own, sizes, "parameters or operations of the same student")
@@ -144,6 +144,11 @@ def teacher_size(seen: Seen) -> Hashable:
     )
 
 
+def libraries(seen: Seen) -> str:
+    """What counts operations and names modules, one way in one version and another in the next."""
+    return json.dumps(seen.record.environment.get("libraries"), sort_keys=True)
+
+
 def keeps_shape(seen: Seen) -> bool:
     """Whether the run's student is as its family builds it: no method that is known to prune, and none unknown."""
     plugin = registry.found("method").get(seen.spec.method)
@@ -154,8 +159,8 @@ def network(seen: Seen) -> Hashable:
     """All that a student's shape depends on."""
     s, names_ = seen.spec, ("student", "teacher", "initial", "kind")
     track = {key: s.settings.get("track", {}).get(key) for key in ("examples", "max_length")}
-    said = s.task, s.student, s.settings.get("student"), {n: s.versions.get(n) for n in names_}, track
-    return json.dumps(said, sort_keys=True), seen.record.efficiency.inputs
+    said = s.method, s.student, s.settings.get("student"), {n: s.versions.get(n) for n in names_}, track
+    return json.dumps(said, sort_keys=True), seen.record.efficiency.inputs, libraries(seen)
 
 
 def sizes(seen: Seen) -> Hashable:
@@ -169,7 +174,8 @@ def copies(group: Sequence[Seen]) -> Problems:
     for number, one in enumerate(told):
         for other in told[:number]:
             still = one.record.kept_start and other.record.kept_start
-            if not still and close(one.own, other.own, COPIED):
+            alike = (one.spec.method, one.spec.seed) == (other.spec.method, other.spec.seed)  # settings may be idle
+            if not still and not alike and close(one.own, other.own, COPIED):
                 yield one.path, f"its predictions are those of {other.path.stem}, which is another run"
 
 
