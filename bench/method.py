@@ -69,7 +69,9 @@ class Stage:
     keep: Literal["best", "last"] = "best"
 
     def __post_init__(self) -> None:
-        """RequestError: steps move other parts than there are, or networks that train share a role."""
+        """RequestError: no updates, steps move other parts than there are, or networks that train share a role."""
+        if self.updates < 1:
+            raise RequestError(f"stage {self.name} has {self.updates} updates: every stage needs at least one")
         moved = {part for step in self.steps for part in step.moves}
         if moved != set(self.parts):
             raise RequestError(f"stage {self.name} moves {listed(moved)}, and its parts are {listed(self.parts)}")

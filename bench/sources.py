@@ -59,6 +59,18 @@ def find_folder(folder: Path, candidates: Sequence[str], marker: str, what: str)
     raise DataError(f"no {what} in {folder}: looked for {marker} under {places}")
 
 
+NO_TEXT = {
+    b"\x1f\x8b": "a gzip archive", b"PK\x03\x04": "a zip archive", b"<!doctype html": "a web page",
+    b"<html": "a web page", b"version https://git-lfs": "a pointer of Git LFS",
+}  # fmt: skip
+
+
+def no_text(start: bytes) -> str:
+    """What a file that begins so is in place of text; empty: it may be text."""
+    found = (what for begins, what in NO_TEXT.items() if start.lstrip().lower().startswith(begins))
+    return next(found, "binary data" if b"\0" in start else "")
+
+
 def read_lines(path: Path, fallback: str = "") -> list[str]:
     """The lines of a UTF-8 file, line ends cut off (only `\\n` and `\\r\\n` count: text may hold other separators).
 
@@ -68,6 +80,8 @@ def read_lines(path: Path, fallback: str = "") -> list[str]:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
+    if what := no_text(data[:1000]):
+        raise DataError(f"{path} is {what}, and not the text that it is named for: fetch it again")
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -105,6 +119,13 @@ def number_in(cell: Any, place: str) -> float:
         if math.isfinite(value := float(cell)):
             return value
     raise DataError(f"{place}: {cell!r} is not a finite number")
+
+
+def within(value: float, low: float, high: float, place: str) -> float:
+    """The number. DataError: it lies outside of what is given for it."""
+    if not low <= value <= high:
+        raise DataError(f"{place}: {value:g} is no score from {low:g} to {high:g}")
+    return value
 
 
 def find_columns(names: Sequence[str], header: Sequence[str], place: str) -> list[int]:

@@ -58,6 +58,10 @@ class Track:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise RequestError(f"{name} must be at least 1, not {value}")
+        if self.teach < 0:
+            raise RequestError(
+                f"teach must be a number of updates, or 0 for as many as the student's, not {self.teach}"
+            )
 
 
 @dataclass(frozen=True)

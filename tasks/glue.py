@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.labelled import Labelled, LabelledTask, Splits, cut, dev_size, numbers, scored
-from bench.sources import DataError, filled, find_columns, find_folder, hub_rows, number_in
+from bench.sources import DataError, filled, find_columns, find_folder, hub_rows, number_in, within
 from bench.task import Card, Predictions, Scores, Track
 
 HUB = ("nyu-mll/glue", "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c")
@@ -134,7 +134,7 @@ def labelled(rows: Sequence[Sequence[Any]], places: Sequence[str], classes: Sequ
     labels = [row[-1] for row in rows]
     if classes:
         return Labelled(inputs, numbers(labels, classes, places))
-    values = [number_in(label, place) for label, place in zip(labels, places, strict=True)]
+    values = [within(number_in(label, place), 0, 5, place) for label, place in zip(labels, places, strict=True)]
     return Labelled(inputs, np.array(values, np.float32))
 
 

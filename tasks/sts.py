@@ -28,6 +28,7 @@ from bench.sources import (
     number_in,
     package_file,
     table,
+    within,
 )
 from bench.task import Card, Predictions, Scores, Task, Track
 
@@ -85,7 +86,7 @@ class Packaged:
     @cached_property
     def dev(self) -> dict[str, Pairs]:
         files = {"wordsim353": self.file("wordsim353.tsv"), "simlex999": self.file("simlex999.txt")}
-        return {name: judged(((at, *row) for at, row in table(f, (3,), "#")), f) for name, f in files.items()}
+        return {name: judged(((at, *row) for at, row in table(f, (3,), "#")), f, 10) for name, f in files.items()}
 
     @cached_property
     def test(self) -> dict[str, Pairs]:
@@ -343,9 +344,9 @@ def by_hash(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def judged(rows: Iterable[Sequence[Any]], what: object) -> Pairs:
-    """Pairs from (place, first, second, score) rows."""
-    kept = [(first, second, number_in(cell, place)) for place, first, second, cell in rows]
+def judged(rows: Iterable[Sequence[Any]], what: object, most: float = 5) -> Pairs:
+    """Pairs from (place, first, second, score) rows, scores from 0 to `most`."""
+    kept = [(first, second, within(number_in(cell, place), 0, most, place)) for place, first, second, cell in rows]
     if not kept:
         raise DataError(f"{what} holds no scored pair")
     first, second, gold = zip(*kept, strict=True)

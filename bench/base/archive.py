@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 LARGEST = 2_000_000_000  # bytes of all arrays, uncompressed
+SMALL, DENSEST = 32_000_000, 200  # bytes that may be of anything; else so many times those of the file
 KINDS = "biufU"  # booleans, numbers, and text of one width
 
 
@@ -33,13 +34,17 @@ def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def load_arrays(data: bytes) -> dict[str, np.ndarray]:
-    """{name: array of numbers or text}. ArchiveError: truncated, objects, false sizes, other files."""
+def load_arrays(data: bytes, most: int = LARGEST) -> dict[str, np.ndarray]:
+    """{name: array of numbers or text}, of at most so many bytes, which is known before any is unpacked.
+
+    ArchiveError: too large, truncated, objects, false sizes, other files.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
-            if sum(e.file_size for e in entries) > LARGEST:
-                raise ArchiveError("its arrays are too large to be read")
+            size = sum(e.file_size for e in entries)
+            if size > min(most, LARGEST) or size > max(SMALL, DENSEST * len(data)):
+                raise ArchiveError(f"its arrays are too large to be read ({size:,} bytes)")
             if len({e.filename for e in entries}) < len(entries) or not entries:
                 raise ArchiveError("no arrays, or two of one name")
             return {_name(e.filename): _array(archive.read(e)) for e in entries}

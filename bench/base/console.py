@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
+
+
+def printable(text: str) -> str:
+    """The text in one line that commands no terminal and no CI: what cannot be seen is escaped, as Python writes it."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return f"./{shown}" if shown.startswith(("::", "##")) else shown
+
+
+def warn(sentence: str) -> None:
+    """On standard error, where there is one."""
+    with suppress(OSError, ValueError, AttributeError):  # closed, or gone: what was to be said is no reason to stop
+        print("bench:", printable(sentence), file=sys.stderr, flush=True)
 
 
 class Console:
     """Call it with a line; `progress` moves a bar that lives on the last line of a terminal."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self.quiet = quiet
-        self.terminal = sys.stderr.isatty() and not quiet
+        self.quiet = quiet or sys.stderr is None or sys.stderr.closed
+        self.terminal = not self.quiet and sys.stderr.isatty()
         self.started = self.drawn = time.monotonic()
         self.bar = False
 
@@ -20,7 +33,8 @@ class Console:
             return
         self._clear()
         seconds = int(time.monotonic() - self.started)
-        print(f"{seconds // 60:3d}:{seconds % 60:02d}  {line}", file=sys.stderr, flush=True)
+        with suppress(OSError, ValueError):  # nobody reads it: the work goes on, and leaves its record
+            print(f"{seconds // 60:3d}:{seconds % 60:02d}  {printable(line)}", file=sys.stderr, flush=True)
 
     def progress(self, label: str, done: int, total: int) -> None:
         """At most five times a second, so that it costs the loop nothing."""
@@ -29,9 +43,11 @@ class Console:
         self.drawn, self.bar = time.monotonic(), True
         filled = 30 * done // max(1, total)
         bar = "#" * filled + "-" * (30 - filled)
-        print(f"\r\033[K        {label} [{bar}] {done}/{total}", end="", file=sys.stderr, flush=True)
+        with suppress(OSError, ValueError):
+            print(f"\r\033[K        {label} [{bar}] {done}/{total}", end="", file=sys.stderr, flush=True)
 
     def _clear(self) -> None:
         if self.bar:
-            print("\r\033[K", end="", file=sys.stderr)
+            with suppress(OSError, ValueError):
+                print("\r\033[K", end="", file=sys.stderr)
             self.bar = False

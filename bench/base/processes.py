@@ -8,14 +8,17 @@ and nothing here does anything.
 from __future__ import annotations
 
 import atexit
+import multiprocessing
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
+from multiprocessing import connection
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from bench.errors import RequestError
@@ -215,3 +218,16 @@ def leave() -> NoReturn:
 def prints() -> bool:
     """Whether this process is the one to print the outcome: the main one, or the first that failed."""
     return main() if _here.first_to_fail is None else _here.first_to_fail
+
+
+def end_with_parent() -> None:
+    """Of a process that multiprocessing started: it ends at once when its parent is killed, so that it writes nothing
+    into what the next command takes for its own."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

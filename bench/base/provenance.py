@@ -18,7 +18,8 @@ def provenance(started: str, processes: int = 1) -> dict[str, Any]:
     launcher = ["torchrun", "--nproc_per_node", str(processes), "-m"] if processes > 1 else []
     return {
         "command": shlex.join([*launcher, "bench", *sys.argv[1:]]),
-        "commit": head, "dirty": dirty, "version": __version__, "started": started, "finished": now(),
+        "commit": head, "dirty": dirty, "version": __version__, "started": started,
+        "finished": max(started, now()),  # a clock may be set back meanwhile
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.board import evidence, leaderboard
 from bench.board.learned import marks
-from bench.board.named import Reader, find_pair
+from bench.board.named import Reader, Unreadable, find_pair
 from bench.board.speed import Hardware
 from bench.board.verdicts import Verdicts, verdicts_of
 from bench.errors import RequestError
@@ -24,7 +24,17 @@ def compare(results: Path, task: str, a: str, b: str, track: str = "mini", stude
     found, boards = leaderboard.chosen(results, task, track)
     board, places = find_pair(boards, a, b, student)
     reader = Reader(board, found, results)
-    verdicts = verdicts_of(reader, reader.rows(set(places)))
+    try:
+        verdicts = verdicts_of(reader, reader.rows(set(places)))
+    except Unreadable as error:
+        wanted = ({run_id for _, run_id in board.rows[place].runs} for place in places if board.rows[place].method)
+        if why := next((error.why[min(runs)] for runs in wanted if runs <= set(error.why)), ""):
+            raise RequestError(why) from None
+        if not (smaller := leaderboard.without(board, found, error.why)):
+            raise
+        places = find_pair([smaller], a, b, student)[1]
+        reader = Reader(smaller, found, results)
+        verdicts = verdicts_of(reader, reader.rows(set(places)))
     d = verdicts.difference(*places)
     if d is None:
         raise RequestError("the two rows share no seed; runs are compared seed by seed")

@@ -10,10 +10,10 @@ import shlex
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from bench.base.console import warn
 from bench.base.groups import grouped
 from bench.board.differences import differences
 from bench.board.speed import Clock, Hardware, Score, Shape, Speed, hardware_of, shapes
@@ -148,10 +148,34 @@ def chosen(results: Path, task: str, track: str) -> tuple[list[Record], list[Boa
 
 
 def rows(records: Iterable[Record]) -> list[Board]:
-    """The boards, by task and track. RequestError: a record whose spec does not say what was run, or is there twice."""
+    """The boards, by task and track; of records of the same run the first counts, and the others are told and left out.
+
+    RequestError: a record whose spec does not say what was run.
+    """
     runs = sorted((Run(r, checked_spec(r)) for r in records), key=lambda run: run.record.run_id)
-    boards = [_board(group) for group in grouped(runs, _board_key).values()]
+    boards = [_board(_once(group)) for group in grouped(runs, _board_key).values()]
     return sorted(boards, key=lambda b: (b.task, _place(b.track), b.version, b.identity, b.metric, b.dataset))
+
+
+def without(board: Board, records: Iterable[Record], why: Mapping[str, str]) -> Board | None:
+    """The board without some of its runs, each of which is told with its reason; None: no run would be left."""
+    own = {run_id for row in board.rows for _, run_id in row.runs} - set(why)
+    if not own:
+        return None
+    for sentence in why.values():
+        warn(f"left out: {sentence}")
+    return rows(record for record in records if record.run_id in own)[0]
+
+
+def _once(runs: list[Run]) -> list[Run]:
+    """Each run once."""
+    found: dict[tuple[str, int], Run] = {}
+    for run in runs:
+        first = found.setdefault((json.dumps(run.spec.of_any_seed, sort_keys=True), run.spec.seed), run)
+        if first is not run:
+            one, two = first.record.run_id, run.record.run_id
+            warn(f"left out: {two}, which is the same run as {one} (seed {run.spec.seed}): remove one of them")
+    return list(found.values())
 
 
 def combined(scores: Sequence[Interval]) -> Score:
@@ -214,9 +238,6 @@ def _ranked(found: Iterable[Row]) -> list[Row]:
 def _row(runs: list[Run], differs: tuple[str, ...], times: Clock) -> Row:
     records = [r.record for r in runs]
     seeds = sorted((r.spec.seed, r.record.run_id) for r in runs)
-    for (seed, one), (other, two) in pairwise(seeds):
-        if seed == other:
-            raise RequestError(f"the records {one} and {two} are of the same run (seed {seed}): remove one of them")
     spec, pairs = runs[0].spec, frozenset(map(shapes, records))
     return Row(
         spec.method, spec.student, spec.teacher, combined([r.metrics.main for r in records]),

@@ -82,15 +82,24 @@ def nothing_called(name: str, student: str, boards: Sequence[Board]) -> RequestE
     return unknown("row", name, {TEACHER} | {row.method or row.reference for row in rows if not row.is_teacher})
 
 
+class Unreadable(RequestError):
+    """Runs whose predictions cannot stand on their board beside the others': {run id: why}."""
+
+    def __init__(self, why: Mapping[str, str]) -> None:
+        super().__init__("; ".join(why.values()))
+        self.why = why
+
+
 class Reader:
     """The stored predictions of a board."""
 
     def __init__(self, board: Board, found: Iterable[Record], results: Path) -> None:
         self.board, self.results = board, results
         self.records: Mapping[str, Record] = {record.run_id: record for record in found}
-        self.gold: Predictions = {}
-        self.examples = 0
-        self.trivial: float | None = None  # the score of the best answer that reads no input
+        self.scored: list[
+            tuple[Predictions, list[str]]
+        ] = []  # runs by what they were scored on, alike on a sound board
+        self.broken: dict[str, str] = {}  # runs whose predictions cannot be read, and why
         self.one_answer: set[str] = set()  # ids of runs that gave every input the same answer
 
     @cached_property
@@ -99,31 +108,64 @@ class Reader:
         score: Score = registry.load(registry.installed("task", self.board.task.partition("/")[0])).score
         return score
 
+    @cached_property
+    def examples(self) -> int:
+        return sum(len(arrays["gold"]) for arrays in self.scored[0][0].values()) if self.scored else 0
+
+    @cached_property
+    def trivial(self) -> float | None:
+        """The score of the best answer that reads no input."""
+        if not self.scored:
+            return None
+        predictions, (first, *_) = self.scored[0]
+        known = self.influence(predictions, self.records[first].metrics.all) is not None
+        return trivial(predictions, lambda p: self.score(p), self.board.metric, known)
+
     def rows(self, wanted: set[int]) -> dict[int, Runs]:
         """Contributions of all rows by place on the board. A teacher whose predictions nobody stored is left out.
 
-        RequestError: it is one of the wanted rows; predictions that are missing, or are not those of the record.
+        Unreadable: runs whose predictions are missing, are not those of the record, or were scored on other examples
+        than most. RequestError: nothing is stored of a wanted row.
         """
         found: dict[int, Runs] = {}
         for place, row in enumerate(self.board.rows):
-            runs = self.student(row) if row.method else self.beside(row)
-            if runs:
+            if row.method:
+                found[place] = self.student(row)
+        self.agree()
+        for place, row in enumerate(self.board.rows):
+            if row.method:
+                continue
+            if runs := self.beside(row):
                 found[place] = runs
             elif place in wanted:
                 raise RequestError(
                     f"the records hold no predictions of the {row.name}: records before schema 2 have none, nor has a "
                     "teacher that is told the answers"
                 )
-        return found
+        return dict(sorted(found.items()))
+
+    def agree(self) -> None:
+        """Unreadable: not all runs could be read, or they were not scored on the same examples."""
+        self.scored.sort(key=lambda group: -len(group[1]))
+        for _, others in self.scored[1:]:
+            why = "{} was not scored on the examples of the other records of its board"
+            self.broken |= {run_id: why.format(run_id) for run_id in others}
+        if self.broken:
+            raise Unreadable(self.broken)
 
     def student(self, row: Row) -> Runs:
-        """A row's runs by seed."""
+        """A row's runs by seed; those that cannot be read are `broken`."""
         found: dict[int | None, Contributions] = {}
         for seed, run_id in row.runs:
-            predictions = {name: own(arrays) for name, arrays in self.stored(run_id).items()}
-            found[seed] = self.contributions(predictions, run_id, self.records[run_id].metrics.all)
-            if one_answer(predictions):
-                self.one_answer.add(run_id)
+            try:
+                predictions = {name: own(arrays) for name, arrays in self.stored(run_id).items()}
+                found[seed] = self.contributions(predictions, run_id, self.records[run_id].metrics.all)
+                if one_answer(predictions):
+                    self.one_answer.add(run_id)
+            except RequestError as error:
+                self.broken[run_id] = str(error)
+            except (KeyError, IndexError, TypeError, ValueError, ArithmeticError, AttributeError):
+                self.broken[run_id] = f"stored predictions of {run_id} are not those of this task"
         return found
 
     def beside(self, row: Row) -> Runs:
@@ -133,7 +175,7 @@ class Reader:
             if found := of_other(self.stored(run_id), name):
                 record = self.records[run_id]
                 said = record.references[row.reference].metrics if row.reference else record.teacher.metrics
-                return {None: self.contributions(found, run_id, said or {})}
+                return {None: self.influence(found, said or {}) or contributions(found, self.score, self.board.metric)}
         return {}
 
     def with_row(self, row: Row) -> Iterator[str]:
@@ -151,32 +193,33 @@ class Reader:
         record = self.records[run_id]
         path = disk.beside(disk.path_of(self.results, record.spec, run_id), record.predictions.file)
         try:
-            data = path.read_bytes()
+            data = disk.inside(path, self.results).read_bytes()
         except OSError as error:
             raise RequestError(f"cannot read the predictions {path}: {error.strerror}") from None
         if files.sha256(data) != record.predictions.sha256:
             raise RequestError(f"{path} does not hold the predictions that {run_id} was scored from")
-        return unpack(path)
+        return unpack(path, data)
 
     def contributions(self, predictions: Predictions, run_id: str, recorded: Scores) -> Contributions:
-        """What each example adds. RequestError: the run was scored on other examples than the board's first."""
-        gold = {name: {k: a for k, a in arrays.items() if k != "prediction"} for name, arrays in predictions.items()}
-        first = not self.gold
-        if first:
-            self.gold, self.examples = gold, sum(len(arrays["gold"]) for arrays in gold.values())
-        elif not alike(gold, self.gold):
-            raise RequestError(f"{run_id} was not scored on the examples of the other records of its board")
-        metric = self.board.metric
-        told = all(metric in recorded.get(name, {}) for name in predictions)
-        found = by_influence(predictions, lambda _: recorded, metric) if told else None
-        if first:
-            self.trivial = trivial(predictions, lambda p: self.score(p), metric, found is not None)
-        return found or contributions(predictions, self.score, metric)
+        """What each example adds; the run joins those that were scored on the same examples."""
+        found = self.influence(predictions, recorded) or contributions(predictions, self.score, self.board.metric)
+        for others, runs in self.scored:
+            if alike(others, predictions):
+                runs.append(run_id)
+                return found
+        self.scored.append((predictions, [run_id]))
+        return found
+
+    def influence(self, predictions: Predictions, recorded: Scores) -> Contributions | None:
+        """Contributions by a metric that the engine knows from inside, of a record that says it; None: it does not."""
+        told = all(self.board.metric in recorded.get(name, {}) for name in predictions)
+        return by_influence(predictions, lambda _: recorded, self.board.metric) if told else None
 
 
 def alike(one: Predictions, two: Predictions) -> bool:
-    """Whether two runs have equal arrays of the same data sets in the same order."""
+    """Whether two runs were scored on equal arrays of the same data sets in the same order."""
     return list(one) == list(two) and all(
-        one[name].keys() == two[name].keys() and all(same(a, two[name][k]) for k, a in one[name].items())
+        one[name].keys() == two[name].keys()
+        and all(same(a, two[name][k]) for k, a in one[name].items() if k != "prediction")
         for name in one
     )

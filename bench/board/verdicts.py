@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.board import evidence
+from bench.board import evidence, leaderboard
 from bench.board.leaderboard import ALWAYS, Board
-from bench.board.named import Reader
+from bench.board.named import Reader, Unreadable
 from bench.board.power import Power, smallest
 from bench.board.speed import Score
 from bench.errors import BenchError
@@ -172,12 +172,17 @@ class Verdicts:
 
 def judge(board: Board, found: Iterable[Record], results: Path) -> Verdicts:
     """Compare all rows of a board, where the predictions that were scored lie beside its records."""
+    found = list(found)
+    reader = Reader(board, found, results)
     try:
-        reader = Reader(board, found, results)
         rows = reader.rows(set())
         if not rows:
             return Verdicts(board, None, (), "no predictions are stored")
         return verdicts_of(reader, rows)
+    except Unreadable as error:
+        smaller = leaderboard.without(board, found, error.why)
+        why = str(error) if len(error.why) == 1 else f"{next(iter(error.why.values()))}, and {len(error.why) - 1} more"
+        return judge(smaller, found, results) if smaller else Verdicts(board, None, (), why.replace(f"{results}/", ""))
     except BenchError as error:
         return Verdicts(board, None, (), str(error).replace(f"{results}/", ""))
     except (KeyError, IndexError, TypeError, ValueError):  # arrays that no run of this task leaves

@@ -11,7 +11,7 @@ import typer
 
 from bench import __version__
 from bench.base import processes, waiting
-from bench.base.console import Console
+from bench.base.console import Console, warn
 from bench.cli import results as about_results
 from bench.cli import site, sweeping
 from bench.cli.options import (
@@ -56,7 +56,7 @@ def main() -> None:
     except BenchError as error:
         fail(str(error), error.exit_status)
     except (typer.Abort, KeyboardInterrupt):
-        fail("interrupted; the same command goes on from the last checkpoint", 1)
+        fail("interrupted; the same command goes on from the last checkpoint", 130)
     except OSError as error:  # a full disk, a terminal that is gone
         fail(str(error), 1)
     except Exception as error:
@@ -74,7 +74,7 @@ def usage(error: Any) -> NoReturn:
 def fail(sentence: str, status: int) -> NoReturn:
     if not processes.tells():
         processes.leave()
-    print("bench:", " ".join(sentence.split()), file=sys.stderr)
+    warn(" ".join(sentence.split()))
     sys.exit(status)
 
 

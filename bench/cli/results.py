@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.base.console import Console
+from bench.base.console import Console, printable
 from bench.cli.options import DataDir, Device, Files, Json, Results, Settings, Track, show
 from bench.errors import RequestError
 
@@ -75,7 +75,7 @@ def check(
         print(json.dumps({"records": count, "ok": not problems, "problems": found}, indent=1))
     else:
         for p in problems:
-            print(f"{p.path}: {p.problem}")
+            print(printable(f"{p.path}: {p.problem}"))
         print(f"{count} records, {len(problems)} problems")
     sys.exit(1 if problems else 0)
 

@@ -94,6 +94,8 @@ class LabelledTask(Task):
         train = found.train.rows(range(min(len(found.train), self.track.examples or len(found.train))))
         if not len(train) or not len(found.dev):
             raise DataError(f"{self.name or self.dataset} has too few training examples to cut a dev set from")
+        if empty := [name for name, data in found.test.items() if not len(data)]:
+            raise DataError(f"{self.name or self.dataset}: the file of {empty[0]} holds no examples to test on")
         return Splits(train, found.dev, found.test)
 
     def part(self, split: str) -> Mapping[str, Labelled]:

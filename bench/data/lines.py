@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.sources import DataError
+from bench.sources import DataError, no_text
 
 BLOCK = 1 << 26  # bytes in which line ends are looked for at a time
 
@@ -26,6 +26,9 @@ class Lines(Sequence[str]):
         if not self.files:
             raise DataError(f"no text at {place}: give a file with a text in each line, or a folder of *.txt files")
         self.bytes = [mapped(file) for file in self.files]
+        for file, data in zip(self.files, self.bytes, strict=True):
+            if what := no_text(data[:1000].tobytes()):
+                raise DataError(f"{file} is {what}, and holds no text")
         bounds = [bounds_of(data) for data in self.bytes]
         self.starts, self.ends = (np.concatenate([part[side] for part in bounds]) for side in (0, 1))
         self.firsts = np.cumsum([0, *(len(part[0]) for part in bounds)])

@@ -55,5 +55,7 @@ def once(key: str, measure: Callable[[], dict[str, Any]], anew: bool = False) ->
                 return kept | {"notes": [*kept["notes"], NOTE]}
         commit, dirty = provenance.commit()
         found = measure() | {"measured": provenance.now(), "commit": commit, "dirty": dirty}
-        files.replace(path, json.dumps(found, default=lambda number: number.item()).encode())  # of numpy and torch
+        files.replace(
+            path, json.dumps(found, default=lambda number: number.item()).encode(), alone=True
+        )  # of numpy and torch
         return found

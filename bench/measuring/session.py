@@ -46,6 +46,7 @@ QUICK = Effort(inputs=16, rounds=5, seconds=0.2, most=1000, limit=3.0)
 STANDARD = Effort(inputs=128, rounds=20, seconds=5.0, most=2000, limit=20.0)
 SHORT = Effort(inputs=64, rounds=10, seconds=1.0, most=1000, limit=6.0)  # minutes on two cores would be hours a sweep
 EFFORTS = {"mini": QUICK, "lite": SHORT}
+PATIENCE = 3600  # seconds without a word of the measuring process, which tells of every point
 FIXED = 128  # tokens: the length that papers quote
 
 
@@ -120,7 +121,9 @@ def in_child(job: Job, console: Console) -> dict[str, Any]:
         ours.send(registry.loaded_files())
         ours.send_bytes(pickle.dumps(job))  # plain bytes: torch's own way would put the weights into shared memory
         while True:
-            kind, *rest = ours.recv()  # blocks: nothing here takes time from what is timed
+            if not ours.poll(PATIENCE):
+                raise BenchError(f"the measuring process has said nothing for {PATIENCE // 60} minutes, and was ended")
+            kind, *rest = ours.recv()  # has blocked: nothing here takes time from what is timed
             if kind == "done":
                 return rest[0]
             if kind == "failed":

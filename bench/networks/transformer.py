@@ -20,6 +20,7 @@ from bench.network import Network, Shape
 from bench.networks import attention
 from bench.networks.attention import WANTED, tapped
 from bench.networks.places import Place, check
+from bench.networks.weights import check_weights
 from bench.signals import Signals
 
 POOLINGS = ("mean", "cls", "max", "pooler")
@@ -203,7 +204,8 @@ def load(path: Path, pooling: str = "", goal: Kind | None = None) -> Transformer
     """A sentence-transformers or plain transformers model from a local folder, its pooling respected.
 
     A plain transformers model declares no pooling: the mean is taken, unless `pooling` names another.
-    RequestError: not a text encoder, no safetensors weights, an unknown pooling, a declared use that is not the goal's.
+    RequestError: not a text encoder, no safetensors weights or not all, an unknown pooling, a declared use that is not
+    the goal's.
     """
     if pooling and pooling not in POOLINGS:
         raise RequestError(f"unknown pooling '{pooling}': there are {', '.join(POOLINGS)}")
@@ -249,6 +251,8 @@ def load_classifier(path: Path, goal: Kind, new_head: bool = False) -> Transform
         raise RequestError(f"cannot load a classifier from {path}: {reason}") from error
     if model.config.num_labels != goal.outputs:
         raise RequestError(f"{path} gives {model.config.num_labels} outputs and the task has {goal.outputs}")
+    whole, unread = (model.base_model, ("pooler.",)) if new_head else (model, ())
+    check_weights(path, whole, model.config.num_hidden_layers, unread)
     if new_head:
         goal.begin(last_linear(model))
     limit = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512), 512)
@@ -278,6 +282,8 @@ def _from_modules(model: Any, pooling: str, path: Path) -> TransformerNetwork:
     backbone = getattr(first, "auto_model", None)
     if backbone is None or getattr(model, "tokenizer", None) is None:
         raise RequestError(f"{path} is not a text encoder with a transformers backbone")
+    unread = () if pooling == "pooler" else ("pooler.",)
+    check_weights(path, backbone, backbone.config.num_hidden_layers, unread)
     width = model.get_embedding_dimension()
     if pooling:
         width = backbone.config.hidden_size

@@ -15,13 +15,13 @@ Samples = dict[str, dict[str, list[list[int]]]]  # {point: {network: [[ns of a c
 LENGTHS = ".lengths"  # behind the name of ragged rows, of the array that says how long each is
 
 
-def unpack(path: Path) -> Predictions:
-    """Stored predictions: {data set: {array: values}}. RequestError: they cannot be read."""
+def unpack(path: Path, data: bytes | None = None) -> Predictions:
+    """Stored predictions: {data set: {array: values}}. `data`: of the file, where it has been read. RequestError: they
+    cannot be read."""
     try:
-        arrays = load_arrays(path.read_bytes())
+        return unflatten(load_arrays(path.read_bytes() if data is None else data))
     except (OSError, ArchiveError) as error:
         raise RequestError(f"cannot read the predictions {path}: {error}") from None
-    return unflatten(arrays)
 
 
 def unflatten(arrays: Mapping[str, np.ndarray]) -> Predictions:

@@ -6,18 +6,18 @@ is a path and a reason; a broken file never stops the check.
 
 from __future__ import annotations
 
-import datetime
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.errors import BenchError, RequestError
-from bench.records import disk, follows
+from bench.plugins import registry
+from bench.records import disk, follows, known, names, plausible, together
 from bench.records.arrays import unflatten
 from bench.records.mismatches import mismatches
 from bench.records.schemas import Profile, Record, Taught
@@ -26,6 +26,7 @@ from bench.records.strict import arrays_beside, read_strictly, samples_beside
 from bench.scoring.scores import REFERENCE, Array, Predictions, Ragged
 
 SCORED_AGAIN = 1e-6  # of a dev score: the same weights in another batch order
+ROW = 65_536  # bytes of an example's predictions: ranked lists of 1,000, of student, teacher and references
 ARRAYS = {"prediction", "gold", "teacher", "units"}  # of a data set's predictions
 RUNS = re.compile(r"(?:[^/]+/){4,}[0-9a-f]{16}(\.json|\.npz|\.samples\.npz)")
 OTHERS = re.compile(rf"{disk.PROFILES}/[^/]+(\.json|\.samples\.npz)|{disk.TEACHERS}/[^/]+\.json")
@@ -37,15 +38,26 @@ class Problem:
     problem: str
 
 
+@dataclass
+class Folder:
+    """What is known of the records that were read before."""
+
+    results: Path
+    places: dict[str, Path] = field(default_factory=dict)  # of runs, by id
+    runs: list[together.Seen] = field(default_factory=list)  # whose files are sound
+    taught: dict[str, Taught] = field(default_factory=dict)  # records of teachers, by key
+
+
 def check(results: Path) -> tuple[int, list[Problem]]:
     """(records seen, problems). RequestError: there is no such folder."""
     if not results.is_dir():
         raise RequestError(f"there is no folder of results at {results}")
-    found = sorted(walk(results))
-    problems, seen = [], dict[str, Path]()
+    found, folder = sorted(walk(results)), Folder(results)
+    problems = list[Problem]()
     for path in found:
-        reasons = list(stray(path, results)) or (examined(path, results, seen) if path.suffix == ".json" else [])
+        reasons = list(stray(path, results)) or (examined(path, folder) if path.suffix == ".json" else [])
         problems += [Problem(str(path), why) for why in reasons]
+    problems += [Problem(str(path), why) for path, why in together.compared(folder.runs, folder.taught)]
     others = (results / disk.PROFILES, results / disk.TEACHERS)
     return sum(p.suffix == ".json" and p.parent not in others for p in found), problems
 
@@ -67,26 +79,27 @@ def stray(path: Path, results: Path) -> Iterator[str]:
         yield "a link: results are plain files"
     elif not path.is_file():
         yield "an empty folder" if path.is_dir() else "not a plain file"
-    elif path.name.endswith(".partial"):
-        yield "left by a write that was interrupted; it can be deleted"
+    elif path.name.startswith(".") and path.suffix in (".partial", ".ready"):
+        yield "left by a write that was interrupted: the same command again finishes or removes it"
     elif not RUNS.fullmatch(name) and not OTHERS.fullmatch(name):
         yield "a stray file: not <track>/<task>/<method>/<student>/<run id>.json, .npz or .samples.npz"
     elif not path.with_name(re.sub(r"(\.samples)?\.npz$", ".json", path.name)).is_file():
         yield "a stray file: no record lies beside it"
 
 
-def examined(path: Path, results: Path, seen: dict[str, Path]) -> list[str]:
-    """All that is wrong with one record and the files beside it."""
+def examined(path: Path, folder: Folder) -> list[str]:
+    """All that is wrong with one record and the files beside it; a sound one is kept, to be compared with others."""
     found: list[str] = []
     try:
-        if path.parent == results / disk.PROFILES:
+        if path.parent == folder.results / disk.PROFILES:
             found += of_profile(path)
-        elif path.parent == results / disk.TEACHERS:
-            found += of_teacher(path)
+        elif path.parent == folder.results / disk.TEACHERS:
+            found += of_teacher(path, folder)
         else:
             record = read_strictly(path, Record)
-            for part in (of_place(record, path, results, seen), of_content(record), of_files(record, path)):
-                found += part
+            found += of_place(record, path, folder)
+            found += of_content(record)
+            found += of_files(record, path, folder)
     except BenchError as error:
         found.append(str(error))
     except Exception as error:  # nothing in a file may stop the check of the others
@@ -99,47 +112,52 @@ def of_profile(path: Path) -> Iterator[str]:
     profile = read_strictly(path, Profile)
     samples = samples_beside(path, profile.samples, set(profile.models))
     yield from differing(profile.model_dump(), follows.profile(profile, samples))
+    yield from plausible.of_profile(profile)
 
 
-def of_teacher(path: Path) -> Iterator[str]:
+def of_teacher(path: Path, folder: Folder) -> Iterator[str]:
     """The record of a teacher that was fine-tuned here: its name, and the checkpoint that was kept."""
     record = read_strictly(path, Taught)
-    best = max((point["dev"] for point in record.curve if "dev" in point), default=None)
-    yield from differing(record.model_dump(), {("key",): path.stem, ("dev",): best})
+    folder.taught[path.stem] = record
+    yield from differing(record.model_dump(), follows.taught(record, path.stem))
+    yield from plausible.of_cost(record.cost, record.curve, record.settings.get("track", {}))
+    yield from plausible.of_provenance(record.provenance)
+    family = record.task.partition("/")[0]
+    if family not in registry.found("task") and "/" not in record.task and not record.task.isidentifier():
+        yield f"unknown task {record.task!r:.60}"
+    if odd := names.oddness(record.model):
+        yield f"model: {odd}"
+    if not re.fullmatch("[0-9a-f]{64}", record.weights):
+        yield "weights: not a SHA-256"
 
 
-def of_place(record: Record, path: Path, results: Path, seen: dict[str, Path]) -> Iterator[str]:
+def of_place(record: Record, path: Path, folder: Folder) -> Iterator[str]:
     """The file lies where the spec says, once."""
     spec = checked_spec(record, "the record")
-    expected = disk.path_of(results, record.spec, record.run_id)
+    expected = disk.path_of(folder.results, record.spec, record.run_id)
     if path != expected:
-        yield f"belongs to {expected.relative_to(results)}"
+        yield f"belongs to {expected.relative_to(folder.results)}"
     if spec.track not in TRACK_ORDER:
         yield f"unknown track {spec.track!r}"
-    if record.run_id in seen:
-        yield f"the same run as {seen[record.run_id]}"
-    seen.setdefault(record.run_id, path)
+    if record.run_id in folder.places:
+        yield f"the same run as {folder.places[record.run_id]}"
+    folder.places.setdefault(record.run_id, path)
 
 
 def of_content(record: Record) -> Iterator[str]:
     """Numbers that must fit one another, whatever the predictions are, and times in an order that is possible."""
-    m, p, steps = record.metrics, record.provenance, [point.get("step") for point in record.curve]
-    if not all(type(step) is int and step >= 0 for step in steps):
-        yield "curve: a step is not a whole number from 0 on"
-    else:
-        yield from differing(record.model_dump(), follows.itself(record))
+    m, spec = record.metrics, checked_spec(record)
+    if unknown := list(known.named(spec)):
+        raise RequestError("; ".join(unknown))
+    yield from known.fits(record, spec)
+    yield from differing(record.model_dump(), follows.itself(record))
+    yield from plausible.of_run(record, spec.settings.get("track", {}))
     if chosen_last(record) and abs(m.dev - m.choices[-1].value) > SCORED_AGAIN:
         yield "metrics.dev is not the dev score of the last choice"
     if (record.cost.energy_j is None) != (record.cost.energy_source is None):
         yield "cost: energy without a source, or a source without energy"
-    first, before = checked_spec(record).first, record.cost.before
-    if before and not 0 < len(first) <= before.runs:
-        yield f"cost.before counts {before.runs} runs that came first, the spec names {len(first)}"
-    times = [moment(text) for text in (p.started, p.finished, record.efficiency.measured)]
-    if None in times:
-        yield "provenance: started, finished and measured must be times in ISO 8601 with their zone"
-    elif times[0] > times[1]:  # type: ignore[operator]
-        yield "provenance: finished before it started"
+    if (before := record.cost.before) and not 0 < len(spec.first) <= before.runs:
+        yield f"cost.before counts {before.runs} runs that came first, the spec names {len(spec.first)}"
 
 
 def chosen_last(record: Record) -> bool:
@@ -148,22 +166,22 @@ def chosen_last(record: Record) -> bool:
     return any(c.what == f"checkpoint of stage {last}" for c in record.metrics.choices)
 
 
-def moment(text: str) -> datetime.datetime | None:
-    try:
-        found = datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else None
-
-
-def of_files(record: Record, path: Path) -> Iterator[str]:
+def of_files(record: Record, path: Path, folder: Folder) -> Iterator[str]:
     """The files beside the record are the ones it was made from, and give its numbers."""
     said = record.model_dump()
     samples = samples_beside(path, record.efficiency.samples, {"teacher", "student"})
     yield from differing(said, follows.samples(record, samples))
-    predictions = unflatten(arrays_beside(path, ".npz", record.predictions))
-    wrong = list(malformed(predictions, record))
-    yield from wrong or differing(said, follows.predictions(record, predictions))
+    predictions = unflatten(arrays_beside(path, ".npz", record.predictions, room_for(record)))
+    wrong = list(malformed(predictions, record)) or list(differing(said, follows.predictions(record, predictions)))
+    yield from wrong
+    if not wrong:
+        folder.runs.append(together.Seen.of(path, record, checked_spec(record), predictions))
+
+
+def room_for(record: Record) -> int:
+    """Bytes that predictions of so many examples take at most."""
+    most = max(record.data.sizes.values(), default=0)
+    return 10**6 + ROW * sum(record.data.sizes.get(name, most) for name in record.metrics.all)
 
 
 def differing(said: Mapping[str, Any], again: Mapping[follows.Place, Any]) -> Iterator[str]:
@@ -189,10 +207,16 @@ def malformed(predictions: Predictions, record: Record) -> Iterator[str]:
             yield f"{name}: the arrays of {dataset} differ in length"
         elif not len(arrays["gold"]):
             yield f"{name}: {dataset} is empty"
-        elif len(arrays["gold"]) != record.data.sizes.get(dataset, len(arrays["gold"])):
-            yield f"{name}: {dataset} has {len(arrays['gold'])} examples, the record says {record.data.sizes[dataset]}"
+        elif (size := sized(record, dataset)) not in (None, len(arrays["gold"])):
+            yield f"{name}: {dataset} has {len(arrays['gold'])} examples, the record says {size}"
         elif not all(map(finite, arrays.values())):
             yield f"{name}: {dataset} holds values that are not finite"
+
+
+def sized(record: Record, dataset: str) -> int | None:
+    """The examples of a data set as the card says them; None: it does not."""
+    alone = "test" if len(record.metrics.all) == 1 else ""
+    return record.data.sizes.get(dataset, record.data.sizes.get(alone))
 
 
 def shape(array: Array) -> tuple[int, ...]:

@@ -66,9 +66,9 @@ def teacher(scorer: Callable[[Predictions], Scores], metric: str, predictions: P
     return {"metrics": found["all"], "main": found["main"]}
 
 
-def choices(curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def choices(curve: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The checkpoint that each stage ended with: the first that was best on dev."""
-    best: dict[str, dict[str, Any]] = {}
+    best: dict[str, Mapping[str, Any]] = {}
     for point in curve:
         kept = best.get(point["stage"])
         if "dev" in point and (kept is None or point["dev"] > kept["dev"]):
@@ -79,7 +79,7 @@ def choices(curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def stage_lengths(curve: list[dict[str, Any]]) -> dict[str, int]:
+def stage_lengths(curve: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """{stage: its last step}."""
     return {point["stage"]: point["step"] for point in curve}
 

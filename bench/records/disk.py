@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,12 +18,17 @@ from pydantic import ValidationError
 
 from bench.base import files
 from bench.base.archive import pack
+from bench.base.console import warn
 from bench.errors import BenchError, RequestError
 from bench.records.arrays import Samples, flatten_samples
 from bench.records.schemas import Part, Record, Taught, first_error
+from bench.records.specs import checked_spec
+from bench.records.values import odd_number
 
 PROFILES = "profiles"  # the folder of what `bench profile` measured
 TEACHERS = "teachers"  # the folder of the records of teachers that were fine-tuned here
+
+LARGEST = 20_000_000  # bytes of a record
 
 P = TypeVar("P", bound=Part)
 
@@ -32,8 +41,10 @@ def path_of(results: Path, spec: Mapping[str, Any], run_id: str) -> Path:
 
 
 def read(path: Path) -> Record:
-    """A validated record. RequestError: broken file, in one sentence that says where."""
-    return _read(path, Record, "record")
+    """A validated record, its spec too. RequestError: broken file, in one sentence that says where."""
+    record = _read(path, Record, "record")
+    checked_spec(record, str(path))
+    return record
 
 
 def read_teacher(path: Path) -> Taught:
@@ -43,7 +54,13 @@ def read_teacher(path: Path) -> Taught:
 
 def _read(path: Path, form: type[P], what: str) -> P:
     try:
-        return form.model_validate_json(path.read_bytes())
+        if path.stat().st_size > LARGEST:
+            raise RequestError(f"{path} is not a valid {what}: larger than {LARGEST // 10**6} MB")
+        data = path.read_bytes()
+        found = form.model_validate_json(data, strict=True)
+        if why := odd_number(data):
+            raise RequestError(f"{path} is not a valid {what}: {why}")
+        return found
     except ValidationError as error:
         raise RequestError(f"{path} is not a valid {what}: {first_error(error)}") from None
     except OSError as error:
@@ -51,8 +68,11 @@ def _read(path: Path, form: type[P], what: str) -> P:
 
 
 def paths(results: Path) -> list[Path]:
-    """All records of runs under a folder; what lies in the folders of profiles and of teachers is none."""
-    return sorted(p for p in results.rglob("*.json") if p.parent not in (results / PROFILES, results / TEACHERS))
+    """All records of runs under a folder; what lies in the folders of profiles and of teachers is none. No link is
+    followed, and only plain files are read."""
+    below = (Path(folder, name) for folder, _, names in os.walk(results) for name in names if name.endswith(".json"))
+    apart = (results / PROFILES, results / TEACHERS)
+    return sorted(p for p in below if p.parent not in apart and stat.S_ISREG(p.lstat().st_mode))
 
 
 def beside(record: Path, name: str) -> Path:
@@ -62,10 +82,39 @@ def beside(record: Path, name: str) -> Path:
     return record.with_name(name)
 
 
-def read_all(results: Path) -> Iterator[Record]:
-    """All records under a folder, in path order."""
+def placed(path: Path, results: Path) -> Record:
+    """A record that lies where its spec says, under the id of its spec. RequestError: it does not, or is broken."""
+    record = read(path)
+    if record.run_id != (run_id := run_id_of(record.spec)):
+        raise RequestError(f"{path} is not a valid record: run_id: the record says {record.run_id}, computed {run_id}")
+    if path != (place := path_of(results, record.spec, record.run_id)):
+        raise RequestError(f"{path} belongs to {place.relative_to(results)}")
+    inside(path, results)
+    return record
+
+
+def run_id_of(spec: Mapping[str, Any]) -> str:
+    """A hash of all that decides a result, which names a run."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True, allow_nan=False).encode()).hexdigest()[:16]
+
+
+def inside(path: Path, results: Path) -> Path:
+    """The path. RequestError: it leads out of the folder of results, by its name or over a link."""
+    where = Path(os.path.normpath(path)).relative_to(os.path.normpath(results)) if ".." not in path.parts else None
+    if where is None or path.resolve() != results.resolve() / where:
+        raise RequestError(f"{path} leads out of the folder of results")
+    return path
+
+
+def read_all(results: Path, tell: Callable[[str], Any] = warn) -> Iterator[Record]:
+    """All records under a folder, in path order; `tell` is told of each that cannot be read, which is left out."""
     for path in paths(results):
-        yield read(path)
+        try:
+            record = placed(path, results)
+        except RequestError as error:
+            tell(f"left out: {error}")
+        else:
+            yield record
 
 
 def write(results: Path, record: Record, predictions: dict[str, np.ndarray], samples: Samples) -> Path:
@@ -73,18 +122,37 @@ def write(results: Path, record: Record, predictions: dict[str, np.ndarray], sam
     path = path_of(results, record.spec, record.run_id)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.replace(path.with_suffix(".npz"), pack(predictions))
+        files.replace(path.with_suffix(".npz"), pack(predictions))  # no record names them yet
     except OSError as error:
         raise BenchError(f"cannot write the predictions beside {path}: {error.strerror}") from error
     return rewrite(path, record, samples)
 
 
+def finish(path: Path) -> None:
+    """End what a command that was killed had begun to write of a run, whose lock the caller holds: a record that waits
+    takes its place where the samples are already its own, and is forgotten where they are not."""
+    for ready in files.left(path, "ready"):
+        stored = read(ready).efficiency.samples
+        samples = beside(path, stored.file)
+        whole = samples.is_file() and files.sha256(samples.read_bytes()) == stored.sha256
+        if whole and path.with_suffix(".npz").is_file():
+            ready.replace(path)
+        else:
+            ready.unlink()
+    for name in (path, path.with_suffix(".npz"), path.with_suffix(".samples.npz")):
+        files.clear(files.left(name, "partial"))
+
+
 def rewrite(path: Path, record: Record, samples: Samples) -> Path:
-    """Put a record and its samples in their place, each whole or not at all; its predictions stay as they are."""
+    """Put a record and its samples in their place, each whole or not at all; its predictions stay as they are.
+
+    The record waits beside its place until the samples are in theirs, see `finish`.
+    """
     text = record.model_dump_json(by_alias=True, indent=1, exclude_defaults=True) + "\n"
     try:
+        ready = files.stage(path, text.encode())
         files.replace(path.with_name(record.efficiency.samples.file), pack(flatten_samples(samples)))
-        files.replace(path, text.encode())
+        ready.replace(path)
     except OSError as error:
         raise BenchError(f"cannot write the record {path}: {error.strerror}") from error
     return path

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from bench.plugins import registry
 from bench.records import derived
 from bench.records.arrays import Samples
-from bench.records.schemas import Profile, Record
+from bench.records.disk import run_id_of
+from bench.records.schemas import Profile, Record, Taught
 from bench.records.specs import checked_spec
 from bench.scoring.scores import Predictions
 
@@ -20,11 +19,11 @@ Place = tuple[str, ...]  # keys, from the outermost on
 def itself(record: Record) -> dict[Place, Any]:
     """From the spec, the curve and what was seen of the machine."""
     spec, noise = checked_spec(record, "the record"), derived.reasons(record.efficiency.seen)
-    text, data = json.dumps(record.spec, sort_keys=True, allow_nan=False), record.spec.get("data")
+    data = record.spec.get("data")
     stages = derived.stage_lengths(record.curve)
     sizes = {("efficiency",): record.efficiency, ("teacher", "efficiency"): record.teacher.efficiency}
     return {
-        ("run_id",): hashlib.sha256(text.encode()).hexdigest()[:16],
+        ("run_id",): run_id_of(record.spec),
         ("data", "identity"): data.get("identity") if isinstance(data, dict) else None,
         ("data", "source"): data.get("source") if isinstance(data, dict) else None,
         ("teacher", "name"): spec.teacher,
@@ -38,6 +37,18 @@ def itself(record: Record) -> dict[Place, Any]:
     } | {
         (*at, "parameters", "total"): size.parameters.embedding + size.parameters.active for at, size in sizes.items()
     }  # fmt: skip
+
+
+def taught(record: Taught, key: str) -> dict[Place, Any]:
+    """Of a teacher, from its curve and the name of its file."""
+    stages = derived.stage_lengths(record.curve)
+    return {
+        ("key",): key,
+        ("dev",): max((point["dev"] for point in record.curve if "dev" in point), default=None),
+        ("cost", "stages"): stages,
+        ("cost", "student_updates"): sum(stages.values()),
+        ("parameters", "total"): record.parameters.embedding + record.parameters.active,
+    }
 
 
 def predictions(record: Record, found: Predictions) -> dict[Place, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing_extensions import TypedDict
 
 SCHEMA: Literal[2] = 2
 
@@ -21,6 +22,20 @@ def first_error(error: ValidationError) -> str:
     """Where a file is not of its form, and why, in one sentence."""
     first = error.errors()[0]
     return f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
+
+
+class Point(TypedDict):
+    """One entry of a learning curve: the means of the losses since the entry before, and dev where it was read."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)  # type: ignore[misc]
+
+    stage: str
+    step: Annotated[int, Field(ge=0)]
+    losses: dict[str, float]
+    dev: NotRequired[float]
+
+
+Environment = dict[str, str | int | dict[str, str] | None]  # hardware and versions, and those of libraries
 
 
 class Interval(Part):
@@ -211,8 +226,8 @@ class Record(Part):
     references: dict[str, Reference] = Field(default={}, description="by name, as bm25; the task declares them")
     efficiency: Efficiency
     cost: Cost
-    curve: list[dict[str, Any]]
-    environment: dict[str, Any]
+    curve: list[Point]
+    environment: Environment
     provenance: Provenance
     predictions: StoredFile
 
@@ -234,15 +249,15 @@ class Taught(Part):
     task: str
     track: str
     seed: int
-    settings: dict[str, Any]
-    data: dict[str, Any]
+    settings: dict[str, dict[str, Any]]
+    data: Data
     parameters: Parameters
     dev: float = Field(description="main metric on dev of the checkpoint that was kept")
     told: bool = Field(default=False, description="it reads the answers, and was told those of dev for its score there")
     metric: str
-    cost: dict[str, Any]
-    curve: list[dict[str, Any]]
-    environment: dict[str, Any]
+    cost: Cost
+    curve: list[Point]
+    environment: Environment
     provenance: Provenance
     weights: str = Field(description="sha256 of the weights")
 
@@ -267,6 +282,6 @@ class Profile(Part):
     noise: list[str]
     seen: dict[str, float]
     notes: list[str]
-    environment: dict[str, Any]
+    environment: Environment
     provenance: Provenance
     samples: StoredFile

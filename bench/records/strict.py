@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -15,11 +12,13 @@ from pydantic import ValidationError
 from bench.base.archive import ArchiveError, load_arrays
 from bench.base.files import sha256
 from bench.errors import RequestError
+from bench.records import plausible
 from bench.records.arrays import Samples, unflatten_samples
+from bench.records.disk import LARGEST
 from bench.records.schemas import Part, StoredFile, first_error
+from bench.records.values import leaves, odd
 
-LARGEST = 20_000_000  # bytes of a record
-LONGEST = 20_000  # characters of a text in a record
+SAMPLES = 64_000_000  # bytes of a session's samples
 
 P = TypeVar("P", bound=Part)
 
@@ -71,33 +70,8 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no number")
 
 
-def leaves(tree: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, value) of every key and value below."""
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            yield f"a key of {where or 'the record'}", key
-            yield from leaves(value, f"{where}.{key}".lstrip("."))
-    elif isinstance(tree, list):
-        for number, value in enumerate(tree):
-            yield from leaves(value, f"{where}.{number}")
-    else:
-        yield where, tree
-
-
-def odd(value: Any) -> str:
-    """Why no record that bench wrote holds this value; empty: it may."""
-    if isinstance(value, str):
-        if len(value) > LONGEST:
-            return f"a text of {len(value)} characters"
-        hidden = {unicodedata.category(c) for c in value if c not in "\n\t"} & {"Cc", "Cf", "Cs", "Co"}
-        return "control or invisible characters" if hidden else ""
-    if isinstance(value, int) and abs(value) >= 2**63:
-        return "a number that does not fit into 64 bits"
-    return "not a finite number" if isinstance(value, float) and not math.isfinite(value) else ""
-
-
-def arrays_beside(path: Path, ending: str, stored: StoredFile) -> dict[str, np.ndarray]:
-    """The arrays of a file beside the record. RequestError: what is wrong with it."""
+def arrays_beside(path: Path, ending: str, stored: StoredFile, most: int) -> dict[str, np.ndarray]:
+    """The arrays of a file beside the record, `most` bytes. RequestError: what is wrong with it."""
     name = path.stem + ending
     if stored.file != name:
         raise RequestError(f"names the file {stored.file!r}, which must be {name}")
@@ -108,7 +82,7 @@ def arrays_beside(path: Path, ending: str, stored: StoredFile) -> dict[str, np.n
         data = file.read_bytes()
         if sha256(data) != stored.sha256:
             raise RequestError(f"{name}: its hash is not the one in the record")
-        return load_arrays(data)
+        return load_arrays(data, most)
     except OSError as error:
         raise RequestError(f"{name}: {error.strerror}") from None
     except ArchiveError as error:
@@ -117,7 +91,7 @@ def arrays_beside(path: Path, ending: str, stored: StoredFile) -> dict[str, np.n
 
 def samples_beside(path: Path, stored: StoredFile, networks: set[str]) -> Samples:
     """The samples of these networks beside a record. RequestError: what is wrong with them."""
-    arrays = arrays_beside(path, ".samples.npz", stored)
+    arrays = arrays_beside(path, ".samples.npz", stored, SAMPLES)
     try:
         samples = unflatten_samples(arrays)
         complete = {"single", "offline"} <= set(samples) and all(set(s) == networks for s in samples.values())
@@ -125,6 +99,6 @@ def samples_beside(path: Path, stored: StoredFile, networks: set[str]) -> Sample
         complete = False
     if not complete:
         raise RequestError(f"{stored.file}: not the samples of {' and '.join(sorted(networks))}")
-    if any(not turn or min(turn) <= 0 for by in samples.values() for rounds in by.values() for turn in rounds):
-        raise RequestError(f"{stored.file}: a round without samples, or a time that is not positive")
+    if why := plausible.of_samples(samples):
+        raise RequestError(f"{stored.file}: {why}")
     return samples

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 import json
 import math
@@ -17,6 +16,7 @@ from bench.errors import RequestError, unknown
 from bench.networks import places
 from bench.plugins import registry
 from bench.plugins.compatible import why_not
+from bench.records.disk import run_id_of
 from bench.sources import choose
 from bench.store import folders
 from bench.task import Task, Track, said
@@ -63,8 +63,7 @@ class Spec:
 
     @property
     def run_id(self) -> str:
-        text = json.dumps(self.values, sort_keys=True, allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return run_id_of(self.values)
 
     @property
     def label(self) -> str:

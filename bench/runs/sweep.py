@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 
 import torch
 
-from bench.base import processes
+from bench.base import files, processes
 from bench.base.console import Console
 from bench.errors import BenchError, RequestError
 from bench.records import disk
 from bench.runs import teach
 from bench.runs.protocol import carry_out, measure_again
 from bench.runs.spec import Request, Spec, open_tasks_set
+from bench.runs.teach import CHECKPOINT
 from bench.store import folders
 from bench.teachers import plans
 
@@ -52,7 +53,7 @@ def attempt(name: str, work: Callable[[], T], tell: Console) -> tuple[T | dict[s
     except BenchError as error:
         tell(f"  failed: {error}")
         return {"error": str(error)}, error.exit_status
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a plug-in may call sys.exit, which is no way to end a run
         log = folders.make_folder(folders.root() / "runs" / name) / "error.txt"
         log.write_text(traceback.format_exc())
         tell(f"  failed: {type(error).__name__}: {error} (details: {log})")
@@ -88,6 +89,7 @@ def run_one(
     """
     path = disk.path_of(results, spec.values, spec.run_id)
     status = "skipped"
+    processes.from_main(lambda: tidy(spec, path, results))
     if processes.from_main(lambda: remeasure or not path.exists()):
         for wanted, helper in spec.wanted:
             console(f"  {wanted.name}: {helper.label}  ({helper.run_id})")
@@ -99,6 +101,21 @@ def run_one(
                 path = processes.from_main(lambda: measure_again(spec, results, device, console))
                 status = "done"
     return outcome(spec, path, status, console)
+
+
+def tidy(spec: Spec, path: Path, results: Path) -> None:
+    """Finish, or clear, what a command that was killed left of a run: of its record, and of its training."""
+    checkpoint = folders.root() / "runs" / spec.run_id / CHECKPOINT
+    kinds = ("partial", "ready")
+    ends = (".json", ".npz", ".samples.npz")
+    if any(files.left(path.with_suffix(end), *kinds) for end in ends) or (path.exists() and checkpoint.exists()):
+        with folders.locked(f"run-{spec.run_id}"):
+            disk.finish(path)
+            if path.exists():
+                checkpoint.unlink(missing_ok=True)
+    if path.exists():
+        for place in (spec.place, *spec.others.values()):
+            teach.publish(place, results)
 
 
 def outcome(spec: Spec, path: Path, status: str, console: Console) -> dict[str, Any]:

@@ -36,6 +36,8 @@ from bench.training import checkpoint
 from bench.training.evaluation import Evaluation
 from bench.training.loop import Trainer
 
+CHECKPOINT, RECORD = "checkpoint.safetensors", "record.json"
+
 
 class Supervised(Method):
     """The task's own objective alone."""
@@ -58,25 +60,28 @@ def ensure(plan: Plan, device: torch.device, console: Console) -> Network:
     """The teacher from the store; taught first where it is not there."""
     with folders.locked(f"teacher-{plan.key}"):
         network = plan.network()
-        kept = checkpoint.load(plan.weights)
+        kept = checkpoint.load(plan.weights) if (plan.folder / RECORD).is_file() else None
         if kept is None:
             teach(plan, network, device, console)
         else:
             network.load_state_dict(kept[0])
+        (plan.folder / CHECKPOINT).unlink(missing_ok=True)
         return network
 
 
 def teach(plan: Plan, network: Network, device: torch.device, console: Console) -> None:
-    """Train the network, and keep its weights and its record in the store."""
+    """Train the network, and keep its weights and its record in the store, the weights last: a teacher that is there
+    has a record."""
     started, task = now(), plan.task
     console(f"  teaching {plan.name} on {task.name}")
     folders.make_folder(plan.folder)
     run = Run(task, task.track, network.width, network.width, plan.seed, network.optimiser)
     dev = Evaluation(task, "dev")
-    path = plan.folder / "checkpoint.safetensors"
+    path = plan.folder / CHECKPOINT
     trainer = Trainer(network, Supervised(None, run), {}, lambda n: dev.score(dev.outputs(n)), path, console, device)
     progress = trainer.fit()
-    checkpoint.save(plan.weights, network.state_dict(), {"model": plan.name})
+    weights = plan.weights.with_suffix(".ready")
+    checkpoint.save(weights, network.state_dict(), {"model": plan.name})
     record = Taught(
         schema_=1, key=plan.key, model=plan.name, origin=network.origin, task=task.name,
         track=task.track_name, seed=plan.seed, data=recording.data(task),
@@ -85,23 +90,26 @@ def teach(plan: Plan, network: Network, device: torch.device, console: Console) 
         told=network.reads_targets,
         cost=recording.cost(progress, [], trainer.meter), curve=progress.curve,
         environment=machine.describe(device), provenance=provenance(started),
-        weights=files.sha256(plan.weights.read_bytes()),
+        weights=files.sha256(weights.read_bytes()),
     )  # fmt: skip
     files.replace(
-        plan.folder / "record.json",
+        plan.folder / RECORD,
         (record.model_dump_json(by_alias=True, indent=1, exclude_defaults=True) + "\n").encode(),
+        alone=True,
     )
-    path.unlink(missing_ok=True)
+    weights.replace(plan.weights)
 
 
 def publish(place: Place, results: Path) -> Path | None:
     """The taught teacher's record among the results; None: this teacher was not taught here."""
-    source = (place.folder or Path()) / "record.json"
+    source = (place.folder or Path()) / RECORD
     if not isinstance(place.origin, Plan) or not source.is_file():
         return None
     key = json.loads(source.read_text(encoding="utf-8"))["key"]
     path = results / disk.TEACHERS / f"{key}.json"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.replace(path, source.read_bytes())
+    with folders.locked(f"teacher-{place.origin.key}"):
+        files.clear(files.left(path, "partial"))
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.replace(path, source.read_bytes())
     return path

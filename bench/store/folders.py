@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,10 +32,13 @@ from bench.errors import BenchError, RequestError
 
 
 def root() -> Path:
-    """BENCH_CACHE, else `bench` in the user's cache folder."""
+    """BENCH_CACHE, else `bench` in the user's cache folder. RequestError: there is none."""
     if os.environ.get("BENCH_CACHE"):
         return Path(os.environ["BENCH_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bench"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bench"
+    except RuntimeError:  # no HOME, and a user that the system does not know, as in a container
+        raise RequestError("there is no home folder to keep the store in: name one with BENCH_CACHE") from None
 
 
 def content_key(**parts: Any) -> str:
@@ -169,9 +173,12 @@ def lock_name(room: str, key: str) -> str:
 
 
 def read_folder(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """(memory-mapped arrays, meta data), all that was written."""
+    """(memory-mapped arrays, meta data), all that was written. ValueError: an array is not what was written."""
     meta = json.loads((folder / "meta.json").read_text())
-    return {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in meta["arrays"]}, meta
+    names = meta["arrays"]
+    if "checksums" in meta and any(checksum(folder / f"{name}.npy") != meta["checksums"][name] for name in names):
+        raise ValueError("damaged")
+    return {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}, meta
 
 
 def write_folder(folder: Path, meta: dict[str, Any], compute: Callable[[], dict[str, np.ndarray]]) -> None:
@@ -182,7 +189,17 @@ def write_folder(folder: Path, meta: dict[str, Any], compute: Callable[[], dict[
     with appearing(folder) as new:
         for name, array in arrays.items():
             np.save(new / f"{name}.npy", array, allow_pickle=False)
-        (new / "meta.json").write_text(json.dumps(meta | {"arrays": list(arrays)}, indent=1))
+        sums = {name: checksum(new / f"{name}.npy") for name in arrays}
+        (new / "meta.json").write_text(json.dumps(meta | {"arrays": list(arrays), "checksums": sums}, indent=1))
+
+
+def checksum(path: Path) -> int:
+    """CRC-32 of a file: against a disk that forgets, which is quicker than a hash against people."""
+    found = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 24):
+            found = zlib.crc32(block, found)
+    return found
 
 
 @dataclass(frozen=True)

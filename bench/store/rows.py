@@ -110,7 +110,7 @@ class Rows:
             self._note(new)
 
     def _note(self, folder: Path) -> None:
-        replace(folder / "meta.json", json.dumps(self.meta, indent=1).encode())
+        replace(folder / "meta.json", json.dumps(self.meta, indent=1).encode(), alone=True)
 
     def missing(self, rows: np.ndarray) -> np.ndarray:
         """Those of `rows` that are not computed yet."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -17,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.base.files import replace, sha256
+from bench.base.processes import end_with_parent
 from bench.errors import RequestError
 from bench.plugins import registry
 from bench.records.disk import PROFILES, TEACHERS
 from bench.store import folders
 from bench.web import publish, sitewide
 from bench.web.links import NOWHERE, Links
-from bench.web.unit import NOTE, SAME_RUN, once, part_of
+from bench.web.unit import NOTE, once, part_of
 from bench.web.unit import build as build_unit
 
 Units = Mapping[str, Mapping[str, Any]]  # {folder of a track and task: what is known of it}
@@ -52,6 +54,7 @@ def build(results: Path, out: Path, links: Links = NOWHERE) -> set[str]:
 
 
 def _build(results: Path, out: Path, memory: Path, stamps: Units, links: Links) -> set[str]:
+    publish.tidy(out)
     lists, there = publish.manifests(out), names_in(out) if out.is_dir() else set()
     version = f"{code()} {links}"
     ours, known = set().union(*lists.values()), recall(memory, version)
@@ -63,7 +66,8 @@ def _build(results: Path, out: Path, memory: Path, stamps: Units, links: Links) 
     others, changed = there - ours, {unit: own for unit, own in stamps.items() if unit not in same}
     built = known | _built(partial(build_unit, results, out, others, links), changed)
     units = {unit: built[unit] for unit in stamps}
-    once(((run["run_id"], results / run["record"]) for found in units.values() for run in found["runs"]), SAME_RUN)
+    if not any(found["runs"] for found in units.values()):
+        raise RequestError(f"none of the records in {results} can be shown: bench check {results}")
     homes = ((board["slug"], results / unit) for unit, found in units.items() for board in found["boards"])
     once(homes, "hold records of one board: move them")
     wide = sitewide.files(units, links)
@@ -71,7 +75,7 @@ def _build(results: Path, out: Path, memory: Path, stamps: Units, links: Links) 
     now = {"site": set(wide)} | {part_of(unit): set(found["files"]) for unit, found in units.items()}
     publish.clear(out, lists, now)
     folders.make_folder(memory.parent)
-    replace(memory, json.dumps({"version": version, "units": units}).encode())
+    replace(memory, json.dumps({"version": version, "units": units}).encode(), alone=True)
     return set().union(*now.values())
 
 
@@ -105,13 +109,21 @@ def _stamp(path: Path) -> list[int]:
 
 
 def names_in(top: Path) -> set[str]:
-    """All files of a folder; what hidden folders hold is nobody's business. OSError: one that cannot be read."""
+    """All plain files of a folder; what hidden folders hold is nobody's business, and no link is followed.
+
+    OSError: one that cannot be read.
+    """
     found: set[str] = set()
     for folder, below, names in os.walk(top, onerror=_refuse):
         below[:] = [name for name in below if not name.startswith(".")]
-        place = Path(folder).relative_to(top).as_posix()
-        found.update(names if place == "." else (f"{place}/{name}" for name in names))
+        place, plain = Path(folder).relative_to(top).as_posix(), (n for n in names if plain_file(f"{folder}/{n}"))
+        found.update(plain if place == "." else (f"{place}/{name}" for name in plain))
     return found
+
+
+def plain_file(path: str) -> bool:
+    """Whether it is no link, which may lead anywhere, and no pipe, which is waited for."""
+    return stat.S_ISREG(os.lstat(path).st_mode)
 
 
 def _refuse(error: OSError) -> None:
@@ -123,7 +135,7 @@ def _built(build_one: Callable[..., dict[str, Any]], stamps: Units) -> dict[str,
     workers = min(len(stamps), os.cpu_count() or 1)
     if workers < 2 or sum(map(len, stamps.values())) < MANY:
         return {unit: build_one(unit, own) for unit, own in stamps.items()}
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=end_with_parent) as pool:
         return dict(zip(stamps, pool.map(build_one, stamps, stamps.values()), strict=True))
 
 

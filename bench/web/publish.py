@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 
+from bench.base import files
 from bench.base.files import replace
 from bench.errors import RequestError
 
@@ -24,7 +25,7 @@ OURS = re.compile(
 def manifests(out: Path) -> dict[str, set[str]]:
     """The files of each part; a line that no build writes is no reason to touch a file."""
     folder = out / MANIFEST
-    return {path.name: _lines(path) for path in sorted(folder.iterdir())} if folder.is_dir() else {}
+    return {path.name: _lines(path) for path in sorted(folder.glob("[!.]*"))} if folder.is_dir() else {}
 
 
 def _lines(path: Path) -> set[str]:
@@ -32,19 +33,27 @@ def _lines(path: Path) -> set[str]:
     return {line for line in lines if OURS.fullmatch(line)}
 
 
-def write(out: Path, part: str, files: Mapping[str, bytes], others: Set[str]) -> None:
+def tidy(out: Path) -> None:
+    """Remove what a build that was killed was writing; the caller holds the site's lock."""
+    for path in out.rglob(".*.partial") if out.is_dir() else ():
+        match, folder = files.LEFT.fullmatch(path.name), path.parent.relative_to(out)
+        if match and (folder == Path(MANIFEST) or OURS.fullmatch((folder / match[1]).as_posix())):
+            path.unlink()
+
+
+def write(out: Path, part: str, made: Mapping[str, bytes], others: Set[str]) -> None:
     """Put the files of a part in their place where they changed, after their names were listed beside those before.
 
     RequestError: one of them would replace a file of `others`, which are not ours.
     """
-    for name in sorted(files.keys() & others):
-        if (out / name).read_bytes() != files[name]:
+    for name in sorted(made.keys() & others):
+        if (out / name).read_bytes() != made[name]:
             raise RequestError(f"{out / name} was not made by bench: choose another folder with --out")
-    for folder in {out / MANIFEST, *((out / name).parent for name in files)}:
+    for folder in {out / MANIFEST, *((out / name).parent for name in made)}:
         folder.mkdir(parents=True, exist_ok=True)
     manifest = out / MANIFEST / part
-    enlist(out, part, files.keys() | (_lines(manifest) if manifest.exists() else set()))
-    for name, data in files.items():
+    enlist(out, part, made.keys() | (_lines(manifest) if manifest.exists() else set()))
+    for name, data in made.items():
         path = out / name
         if not path.exists() or path.read_bytes() != data:
             replace(path, data)

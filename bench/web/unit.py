@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from bench.base import files
+from bench.base.console import warn
 from bench.board import evidence
 from bench.errors import RequestError
 from bench.records import disk
 from bench.records.schemas import Record
-from bench.records.specs import checked_spec
 from bench.web import answers, facts, pages, publish, tables
 from bench.web.charts import Point
 from bench.web.formats import in_script, rounded, upright
@@ -22,7 +20,6 @@ from bench.web.links import Links
 
 NOTE = "NOTE.md"  # beside the methods' folders of a track and task
 LONGEST = 20_000
-SAME_RUN = "hold the same run: remove one of them"
 
 
 def build(
@@ -33,10 +30,10 @@ def build(
     `stamps`: {record, or note, below the results folder: what changes when it does}; `others`: files that are not ours.
     """
     note = next((text(results / path) for path in stamps if path.endswith(NOTE)), "")
-    records = {path: load(results, path) for path in stamps if not path.endswith(NOTE)}
-    once(((record.run_id, results / path) for path, record in records.items()), SAME_RUN)
-    boards = facts.boards(records.values(), results)
+    records = dict(loaded(results, (path for path in stamps if not path.endswith(NOTE))))
+    boards = facts.boards(records.values(), results) if records else []
     home = {run["run_id"]: board for board, _ in boards for row in board["rows"] for run in row["runs"]}
+    records = {path: record for path, record in records.items() if record.run_id in home}
     runs = [tables.fitting(facts.run_facts(r, path, home[r.run_id]["slug"])) for path, r in records.items()]
     made: dict[str, bytes] = {}
     for board, pairs in boards:
@@ -73,11 +70,15 @@ def once(found: Iterable[tuple[str, Path]], both: str) -> None:
             raise RequestError(f"{other} and {place} {both}")
 
 
-def load(results: Path, path: str) -> Record:
-    """A record whose spec is checked. RequestError: broken, with the file and the reason."""
-    record = disk.read(results / path)
-    checked_spec(record, str(results / path))
-    return record
+def loaded(results: Path, paths: Iterable[str]) -> Iterator[tuple[str, Record]]:
+    """Those that can be read and lie in their place; each other is told and left out."""
+    for path in paths:
+        try:
+            record = disk.placed(results / path, results)
+            disk.beside(results / path, record.predictions.file)
+            yield path, record
+        except RequestError as error:
+            warn(f"left out: {error}")
 
 
 def downloads(board: Mapping[str, Any], pairs: list[Any], runs: list[dict[str, Any]]) -> dict[str, bytes]:
@@ -103,12 +104,10 @@ def families(pairs: list[Any]) -> list[str]:
 
 
 def run_files(results: Path, path: str, record: Record, board: Mapping[str, Any], links: Links) -> dict[str, bytes]:
-    """The page of a run, and copies of its record and predictions. RequestError: a curve that is none."""
-    try:
-        curve = [Point.model_validate(p) for p in record.curve]
-    except ValidationError as error:
-        raise RequestError(f"{results / path} is not a valid record: curve: {error.errors()[0]['msg']}") from None
+    """The page of a run, and copies of its record and predictions."""
     name, predictions = f"runs/{record.run_id}", disk.beside(results / path, record.predictions.file)
-    page = pages.run(record, curve, path, board, predictions.is_file(), links)
+    curve = [Point.model_validate(p) for p in record.curve]
+    stored = predictions.is_file() and not predictions.is_symlink()
+    page = pages.run(record, curve, path, board, stored, links)
     found = {f"{name}.html": page, f"{name}.json": (results / path).read_bytes()}
-    return found | ({f"{name}.npz": predictions.read_bytes()} if predictions.is_file() else {})
+    return found | ({f"{name}.npz": predictions.read_bytes()} if stored else {})

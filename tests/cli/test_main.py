@@ -120,6 +120,7 @@ WRONG = {
     "none": ([*PLAN, "--set", "updates=none"], ["integer"]),
     "choice": ([*PLAN, "--set", "batching=sorted"], ["'dealt', 'bucketed' or 'plain'"]),
     "no updates": ([*PLAN, "--set", "updates=0"], ["updates", "at least 1"]),
+    "updates of a teacher below 0": ([*PLAN, "--set", "teach=-5"], ["teach", "not -5"]),
     "rate": ([*PLAN, "--set", "lr=-1"], ["lr=-1", "greater than 0"]),
     "queue": (["run", "--task", "sts", "--method", "disco", "--set", "queue=-1"], ["queue=-1", "equal to 0"]),
     "share": (["run", "--task", "sts", "--method", "disco", "--set", "contrast_share=-1"], ["greater than 0"]),
@@ -234,7 +235,7 @@ def test_ctrl_c_is_no_success(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("bench.plugins.catalogue.catalogue", interrupted)
     answer = typed("list")
-    assert (answer.status, answer.out) == (1, "") and answer.err.startswith("bench: interrupted; the same command")
+    assert (answer.status, answer.out) == (130, "") and answer.err.startswith("bench: interrupted; the same command")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")

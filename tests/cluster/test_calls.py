@@ -161,7 +161,7 @@ def test_ctrl_c_leaves_resumable_runs_and_no_cluster(local: Local, tmp_path: Pat
     wait_for(lambda: len(unfinished(tmp_path)), child, tmp_path)
     child.send_signal(signal.SIGINT)
     child.communicate(timeout=60)
-    assert child.returncode == 1
+    assert child.returncode == 130
     assert (tmp_path / "log").read_text().splitlines()[-1].startswith("bench: interrupted; the same command goes on")
     deadline = time.monotonic() + 20
     while workers_of(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from bench.data import lines as module
 from bench.data.lines import Lines
 from bench.inputs import Texts, digest_texts
-from bench.sources import DataError
+from bench.sources import DataError, read_lines
 
 ODD = "one\n\ntwo\ttabbed\r\n\r\nthree é\n four \nfive"
 FOUND = ["one", "two\ttabbed", "three é", " four ", "five"]
@@ -61,3 +61,19 @@ def test_a_line_that_is_not_utf8_is_named(tmp_path):
     assert found[0] == "good"
     with pytest.raises(DataError, match=r"a\.txt, line 3: not UTF-8"):
         found[1]
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"<!DOCTYPE html><html>not found</html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS"),
+        (b"\x1f\x8b\x08 packed", "a gzip archive"),
+        (b"a text\nwith \0 in it\n", "binary data"),
+    ],
+)
+def test_files_that_are_no_text_are_named(tmp_path: Path, data: bytes, what: str) -> None:
+    (tmp_path / "a.txt").write_bytes(data)
+    for read in (Lines, read_lines):
+        with pytest.raises(DataError, match=rf"a\.txt is {what}"):
+            read(tmp_path / "a.txt")

@@ -148,13 +148,14 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(root: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("file", ["embedding.npy", "meta.json"])
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "noise", "other"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "noise", "other", "one bit"])
 def test_damaged_entries_are_computed_again(root: Path, file: str, damage: str) -> None:
     kept()
     path = root / "signals" / "key" / file
     data = path.read_bytes()
     path.unlink()
     texts = {"empty": b"", "cut": data[: len(data) - 5], "noise": b"\xff\x00" * 40, "other": b"[]"}
+    texts["one bit"] = data[:-1] + bytes([data[-1] ^ 1])
     if damage != "missing":
         path.write_bytes(texts[damage])
     assert [e.key for e in folders.entries()] == ["key"]  # listing does not fail

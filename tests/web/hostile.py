@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.records import disk
 from bench.records.schemas import Record
-from tests.factories.records import make, put, settings
+from tests.factories.records import make, put, run_id_of, settings
 from tests.web.browser import Site, built
 
 RIGHT_TO_LEFT = "\N{RIGHT-TO-LEFT OVERRIDE}"
@@ -69,6 +69,7 @@ def site(folder: Path) -> Site:
         record = worst(seed)
         record.predictions.file = f"{NAME[:60]}.npz"  # a name that leads elsewhere ends the build, see test_pages
         record.spec["versions"]["task"] = seed  # on a board of its own, for its first record alone would say why not
+        record.run_id = run_id_of(record.spec)
         disk.write(results, record, {}, {"single": {"student": [[1]]}})
     for seed in range(2):
         for method, noise in ((f"one {NAME}", 0.4), (f"two {NAME}", 0.9)):

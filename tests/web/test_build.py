@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,37 @@ def test_a_build_that_was_killed_is_finished_by_the_next(tmp_path: Path) -> None
             started.wait()
         build(tmp_path / "results", out)
         assert files(out) == files(whole)
+
+
+def test_no_worker_outlives_a_build_that_was_killed(tmp_path: Path) -> None:
+    """It would write pages that the next build has just removed, and that none knows of."""
+    (tmp_path / "killed.py").write_text(
+        "import multiprocessing, os, signal, sys, time\n"
+        "from bench.base.processes import end_with_parent\n"
+        "def work(pid):\n"
+        "    end_with_parent(); pid.value = os.getpid(); time.sleep(600)\n"
+        "if __name__ == '__main__':\n"
+        "    context = multiprocessing.get_context('spawn')\n"
+        "    pid = context.Value('i', 0)\n"
+        "    context.Process(target=work, args=(pid,)).start()\n"
+        "    while not pid.value: time.sleep(0.01)\n"
+        "    print(pid.value, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, tmp_path / "killed.py"], env=environment, stdout=subprocess.PIPE, check=False
+    )
+    worker = int(done.stdout)
+    for _ in range(500):
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return
+        if Path(f"/proc/{worker}/stat").read_text().split()[2] == "Z":
+            return
+        time.sleep(0.02)
+    raise AssertionError("the worker is still there")
 
 
 def test_pages_of_records_that_are_gone_are_removed_and_nothing_else(tmp_path: Path) -> None:
@@ -208,30 +241,55 @@ def test_no_records_says_what_to_run(tmp_path: Path, there: bool) -> None:
         lambda text: text.replace('"width":384', '"width":384,"extra":1'),
     ],
 )
-def test_a_broken_record_is_named(tmp_path: Path, damage: Any) -> None:
-    path = tmp_path / "results" / "broken.json"
-    path.parent.mkdir()
+def test_a_broken_record_is_named(tmp_path: Path, damage: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """And left out; the others are there as if it were not."""
+    save(tmp_path / "results", make("kd"))
+    alone = files(site(tmp_path))
+    path = tmp_path / "results" / "mini" / "sts" / "kd" / "bert-3" / "broken.json"
     text = make().model_dump_json(by_alias=True)
     assert damage(text) != text
     path.write_text(damage(text))
-    with pytest.raises(RequestError, match=r"broken\.json is not a valid record: .+"):
-        build(tmp_path / "results", tmp_path / "out")
+    capsys.readouterr()
+    build(tmp_path / "results", tmp_path / "out")
+    assert re.search(r"bench: left out: .*broken\.json is not a valid record: .+", capsys.readouterr().err)
+    assert files(tmp_path / "out") == alone
 
 
-def test_a_record_that_is_there_twice_is_named(tmp_path: Path) -> None:
+def test_a_record_that_is_there_twice_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(tmp_path / "results", make())
     (tmp_path / "results" / "copy.json").write_text(make().model_dump_json(by_alias=True))
-    with pytest.raises(RequestError, match=r"copy\.json.* hold the same run|hold the same run.*copy"):
-        build(tmp_path / "results", tmp_path / "out")
+    build(tmp_path / "results", tmp_path / "out")
+    assert re.search(r"left out: .*copy\.json belongs to mini/sts/kd/bert-3/", capsys.readouterr().err)
+    assert (tmp_path / "out" / "runs" / f"{make().run_id}.html").is_file()
 
 
-def test_records_of_one_board_in_two_folders_are_named(tmp_path: Path) -> None:
+def test_no_link_out_of_the_folder_is_followed(tmp_path: Path) -> None:
+    save(tmp_path / "results", make("kd"))
+    alone = files(site(tmp_path))
+    save(tmp_path / "elsewhere", make("disco"))
+    (secret := tmp_path / "secret").write_text("mine")
+    there = tmp_path / "results" / "mini" / "sts"
+    (there / "disco").symlink_to(tmp_path / "elsewhere" / "mini" / "sts" / "disco")
+    (there / "NOTE.md").symlink_to(secret)
+    (there / "kd" / "bert-3" / "x.json").symlink_to(next((tmp_path / "elsewhere").rglob("*.json")))
+    os.mkfifo(there / "kd" / "bert-3" / "y.json")
+    build(tmp_path / "results", tmp_path / "out")
+    assert files(tmp_path / "out") == alone
+    predictions = next((tmp_path / "results").rglob(f"{make('kd').run_id}.npz"))
+    predictions.unlink()
+    predictions.symlink_to(secret)
+    assert predictions.read_bytes() == b"mine"
+    build(tmp_path / "results", tmp_path / "out")
+    assert not any(b"mine" in data for name, data in files(tmp_path / "out").items() if name.endswith(".npz"))
+
+
+def test_a_record_in_another_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(tmp_path / "results", make("kd"))
     elsewhere = tmp_path / "results" / "lite" / "sts" / "finetune" / "bert-3" / "r.json"
     elsewhere.parent.mkdir(parents=True)
     elsewhere.write_text(make("finetune").model_dump_json(by_alias=True))
-    with pytest.raises(RequestError, match=r"hold records of one board"):
-        build(tmp_path / "results", tmp_path / "out")
+    build(tmp_path / "results", tmp_path / "out")
+    assert re.search(r"left out: .*lite/sts/finetune/bert-3/r\.json belongs to mini/", capsys.readouterr().err)
 
 
 def test_an_output_folder_that_is_not_ours(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from bench.errors import RequestError
+from bench.records import disk
 from bench.records.schemas import Record
 from bench.web import formats, sitewide
 from bench.web.build import build
 from bench.web.charts import CURVE_ROWS, Point, curve_chart
 from bench.web.pages import environment
-from tests.factories.records import CPU, make, settings
+from tests.factories.records import CPU, make, run_id_of, settings
 from tests.web.site import board_rows, page, scored, site, task_page
 
 HOSTILE = "\"><script>alert(1)</script><a href='javascript:alert(2)' onclick=x>{{ 7*7 }}&amp;--><!--"
@@ -221,15 +222,16 @@ def attack(record: Record) -> Record:
     bad["predictions"] = raw["predictions"]
     bad["efficiency"]["samples"] = raw["efficiency"]["samples"]
     bad["metrics"]["all"][HOSTILE] = {HOSTILE: 0.5}
-    bad["environment"][HOSTILE] = [HOSTILE, {HOSTILE: HOSTILE}]
+    bad["environment"][HOSTILE] = {HOSTILE: HOSTILE}
     bad["data"]["sizes"][HOSTILE] = 3
+    bad["run_id"] = run_id_of(bad["spec"])
     return Record.model_validate(bad)
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     record = attack(make("kd"))
-    place = tmp_path / "results" / "r.json"
-    place.parent.mkdir()
+    place = disk.path_of(tmp_path / "results", record.spec, record.run_id)
+    place.parent.mkdir(parents=True)
     place.write_text(record.model_dump_json(by_alias=True), encoding="utf-8")
     build(tmp_path / "results", tmp_path / "out")
     for path in (tmp_path / "out").rglob("*.html"):
@@ -258,13 +260,17 @@ def test_a_value_is_escaped_once_and_a_name_cannot_turn_the_words_beside_it() ->
 
 
 @pytest.mark.parametrize("name", ["../secret.npz", "../../secret.npz", "/etc/hostname", "..", "", "W" * 300])
-def test_a_record_cannot_have_other_files_published(tmp_path: Path, name: str) -> None:
-    (tmp_path / "results").mkdir()
+def test_a_record_cannot_have_other_files_published(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "secret.npz").write_bytes(b"secret")
     record = make("kd", predictions__file=name)
-    (tmp_path / "results" / "r.json").write_text(record.model_dump_json(by_alias=True), encoding="utf-8")
-    with pytest.raises(RequestError, match="which cannot lie beside it"):
+    place = disk.path_of(tmp_path / "results", record.spec, record.run_id)
+    place.parent.mkdir(parents=True)
+    place.write_text(record.model_dump_json(by_alias=True), encoding="utf-8")
+    with pytest.raises(RequestError, match="none of the records"):
         build(tmp_path / "results", tmp_path / "out")
+    assert "which cannot lie beside it" in capsys.readouterr().err
     assert not list((tmp_path / "out").rglob("*.npz"))
 
 
