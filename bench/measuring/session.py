@@ -48,7 +48,7 @@ def measure(
     effort: Effort,
     console: Console,
     lengths: Sequence[int] = (FIXED,),
-    search: Search | None = None,
+    searches: Sequence[Search] = (),
     seed: int = 0,
 ) -> dict[str, Any]:
     """Counts, latency, throughput and energy of each network, and speed-ups over the first one.
@@ -61,7 +61,7 @@ def measure(
     threads = torch.get_num_threads()
     job = Job(
         {name: n.to("cpu") for name, n in networks.items()}, pool(inputs).take(drawn), want,
-        points(device, threads, lengths, search), effort, str(device), frozenset(noise.cores()),
+        points(device, threads, lengths, searches), effort, str(device), frozenset(noise.cores()),
     )  # fmt: skip
     try:
         with folders.locked("measuring"):  # two measurements at once would each slow the other
@@ -70,8 +70,8 @@ def measure(
         for network in networks.values():
             network.to(device)
     for name, network in networks.items():
-        if search:
-            found["counts"][name]["index_bytes"] = search.documents * network.width * 4
+        if searches and network.index_width:
+            found["counts"][name]["index_bytes"] = searches[0].documents * network.index_width * 4
     return summary(found) | {
         "scope": SCOPE,
         "device": device_name(device),
@@ -81,11 +81,13 @@ def measure(
     }
 
 
-def points(device: torch.device, threads: int, lengths: Sequence[int], search: Search | None = None) -> list[Point]:
+def points(
+    device: torch.device, threads: int, lengths: Sequence[int], searches: Sequence[Search] = ()
+) -> list[Point]:  # fmt: skip
     """What is timed: the two scenarios, both clocks, fixed lengths, search, and one thread where there are more."""
     both = [Point(s, threads, end_to_end=raw) for raw in (False, True) for s in ("single", "offline")]
     both += [Point("single", threads, length=n) for n in lengths]
-    both += [Point("single", threads, end_to_end=True, search=search)] if search else []
+    both += [Point("single", threads, end_to_end=True, search=search) for search in searches]
     return both + ([Point("single", 1, suffix="_1_thread")] if threads > 1 and device.type == "cpu" else [])
 
 

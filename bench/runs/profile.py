@@ -39,7 +39,7 @@ def profile(request: Request, quick: bool, device: torch.device, console: Consol
     task.unseal()  # inputs alone: nothing is trained, chosen or scored
     effort = session.QUICK if quick else session.STANDARD
     want, inputs = frozenset({task.goal.output}), task.inputs("test")
-    found = session.measure(networks, inputs, want, effort, console, task.lengths, task.search())
+    found = session.measure(networks, inputs, want, effort, console, task.lengths, task.searches())
     sizes = {
         name: found["models"][name] | {"parameters": parameters(n), "disk_bytes": 0, "origin": n.origin}
         for name, n in networks.items()
