@@ -73,7 +73,7 @@ def losses(student: Tensor, teacher: Tensor, replicate: bool = False) -> tuple[T
     """(L_kd, L_nll) of scores (B, 1 + hard), the own caption's first; the teacher's without gradient."""
     sure, unsure = weights(teacher)
     own = F.one_hot(torch.zeros(len(student), dtype=torch.long, device=student.device), student.shape[1])
-    nll = (unsure * F.binary_cross_entropy_with_logits(student, own.float(), reduction="none").mean(1)).sum()
+    nll = (unsure * F.binary_cross_entropy_with_logits(student, own.to(student.dtype), reduction="none").mean(1)).sum()
     if replicate:
         return F.mse_loss(student, teacher.sort(1, descending=True).values), nll
     return (sure * (student - teacher).square().mean(1)).sum(), nll

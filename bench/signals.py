@@ -43,7 +43,9 @@ SIGNALS = {
     "embedding": Signal("B D"),  # of an input; in a classifier what its last layer reads
     "states": Signal("B L D"),  # of the last layer
     "hidden": Signal("B L D", layers=True),  # index 0 is the embedding output
-    "sides": Signal("B S D"),  # of an input of two parts that are read apart: a vector of each, whose product is the score
+    "sides": Signal(
+        "B S D"
+    ),  # of an input of two parts that are read apart: a vector of each, whose product is the score
     "pooled": Signal("B D", layers=True),  # the embedding that each of `hidden` would make
     "maps": Signal("B C Y X", layers=True),  # of a convolutional network, after the stem and after each stage
     "attention_scores": Signal("B H L L", layers=True),  # before softmax; 0 where the key is padding

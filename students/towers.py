@@ -1,7 +1,7 @@
 """Two small towers: a residual network for images, and a mean of word vectors or an encoder for texts.
 
     DEPTHxWIDTH          image tower resnet:DEPTH, text tower a mean of word vectors of WIDTH, both into WIDTH numbers
-    DEPTHxWIDTH+MODEL    the text tower is an encoder by the task's short name, which is fine-tuned
+    DEPTHxWIDTH+MODEL    the text tower is an encoder by the task's short name, locked, behind a linear layer that learns
     model                the CLIP- or SigLIP-like model that --set towers.init=FOLDER (or a Hub id) names, as it is
 
 After Radford et al. 2021 (CLIP), arXiv:2103.00020, whose towers are a ResNet or a ViT and a transformer. The loss, the
@@ -46,8 +46,7 @@ class Towers(Student):
         init: str = ""  # a model of transformers with two towers: a folder or a Hub id
         # Adam's own rate (Kingma & Ba 2015), as of all students that read words; our choice
         rate: PositiveFloat = 1e-3
-        # with an encoder as text tower or a given model: that of copied BERT layers here; our choice
-        tuning_rate: PositiveFloat = 2e-4
+        tuning_rate: PositiveFloat = 1e-5  # of a given model: the usual one of CLIP; our choice
 
     settings: Settings
 
@@ -73,8 +72,8 @@ class Towers(Student):
         depth, width, model = SIZE.fullmatch(size).groups()  # type: ignore[union-attr]
         images, texts = sides(task)
         image = ResNet(ResNet.Settings()).build(depth, images, None)
-        network = JoinedTowers(image, self._text(int(width), model, texts), int(width))
-        network.optimiser = Optimiser(lr=self.settings.tuning_rate if model else self.settings.rate)
+        network = JoinedTowers(image, self._text(int(width), model, texts), int(width), locked=bool(model))
+        network.optimiser = Optimiser(lr=self.settings.rate)
         return network
 
     def _text(self, width: int, model: str | None, texts: Task) -> Network:

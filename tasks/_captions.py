@@ -127,7 +127,9 @@ def split_lists(places: Sequence[Path]) -> dict[str, list[str]]:
         path = next((place / name for name in names for place in places if (place / name).is_file()), None)
         if path is None:
             raise DataError(f"no list of the {split} images in {places[0]}: looked for {', '.join(names)}")
-        found[split] = [safe(line.strip(), f"{path}, line {n}") for n, line in enumerate(filled(path), 1) if line.strip()]
+        found[split] = [
+            safe(line.strip(), f"{path}, line {n}") for n, line in enumerate(filled(path), 1) if line.strip()
+        ]
     listed = [name for names in found.values() for name in dict.fromkeys(names)]
     if len(set(listed)) < len(listed):
         twice = next(name for name in listed if listed.count(name) > 1)

@@ -53,7 +53,9 @@ def album(folder: Path, form: Form, dataset: str) -> Album:
     found, root = described(base, form.json_name), None
     root = next((base / f for f in FOLDERS if any(is_image(base / f / n) for n in first(found))), base)
     splits, counts = sorted_out(found, root)
-    return Album(splits, lambda p, size: decoded([root / each.name for each in p], size), lambda p: key(root, p), counts)
+    return Album(
+        splits, lambda p, size: decoded([root / each.name for each in p], size), lambda p: key(root, p), counts
+    )
 
 
 def first(found: Described) -> list[str]:

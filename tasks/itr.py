@@ -51,7 +51,7 @@ FORMS: Mapping[str, Form] = {
     ),
     "coco-5k": COCO, "coco-1k": COCO, "openmoji": OPENMOJI,
 }  # fmt: skip
-SIZES = {"mini": 32, "lite": 64, "full": 224}  # pixels. Our choice; 224 is CLIP's
+SIZES = {"mini": 32, "lite": 48, "full": 224}  # pixels. Our choice; 224 is CLIP's
 OTHERS = {"mini": 3, "lite": 3, "full": 15}  # captions of others in a group; 15 is METER's
 DEV = 200  # images
 FOLD = 1000
@@ -81,8 +81,8 @@ class Itr(Task):
             datasets=("openmoji",), teach=300,
         ),
         "lite": Track(
-            updates=300, batch_size=32, evaluations=6, teacher="towers:14x256+all-MiniLM-L6-v2", student="towers:8x64",
-            datasets=("flickr8k", "flickr30k", "coco-5k", "coco-1k"), examples=5_000,
+            updates=400, batch_size=32, evaluations=5, teacher="towers:14x256+all-MiniLM-L6-v2", student="towers:8x64",
+            datasets=("flickr8k", "flickr30k", "coco-5k", "coco-1k"), examples=5_000, teach=200,
         ),
         # a CLIP that users have; 145,000 captions are those of Flickr30k, and of COCO a fourth, whose images fit into memory
         "full": Track(

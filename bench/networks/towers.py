@@ -103,15 +103,24 @@ class Towers(Network):
 
 
 class JoinedTowers(Towers):
-    """Two networks of this suite, each behind a linear layer into the common width."""
+    """Two networks of this suite, each behind a linear layer into the common width. `locked`: the text tower learns
+    nothing, and its dropout is off; the layer behind it learns (Zhai et al. 2022, LiT, arXiv:2111.07991, locks images).
+    """
 
-    def __init__(self, image: Network, text: Network, width: int) -> None:
+    def __init__(self, image: Network, text: Network, width: int, locked: bool = False) -> None:
         super().__init__()
+        self.locked = locked
+        text.requires_grad_(not locked)
         self.image, self.text, self.width = image, text, 2 * width
         self.project_image = nn.Linear(image.width, width, bias=False)
         self.project_text = nn.Linear(text.width, width, bias=False)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
         self.bias = nn.Parameter(torch.zeros(()))
+
+    def train(self, mode: bool = True) -> JoinedTowers:
+        super().train(mode)
+        self.text.train(mode and not self.locked)
+        return self
 
     @property
     def scale(self) -> Tensor:
@@ -128,5 +137,7 @@ class JoinedTowers(Towers):
         return found
 
     def read(self, batch: dict[str, Tensor]) -> Tensor:
-        found: Tensor = self.project_text(self.text(batch, frozenset({"embedding"})).embedding)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.locked):
+            read = self.text(batch, frozenset({"embedding"})).embedding
+        found: Tensor = self.project_text(read)
         return found
