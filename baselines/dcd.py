@@ -11,10 +11,10 @@ Rao, Ding, Qi, Fang, Liu, Shen, Tao, IEEE TMM 25, 2023, arXiv:2207.01426; offici
 alone; its equations are read from the code). Needs the teacher's output, computed once for all candidates: the student
 pays for 1 + hard of 1 + N pairs. Students of both sorts fit: cross encoders, as in the paper, and towers.
 
-`replicate=true` does what the released code does where it differs: the weights w cancel, as the squared error is a mean
-before they multiply it, so L_kd = mean_bc (s - t)^2; and t is sorted, highest first, while s begins with the own
-caption, so the two are shifted where the teacher does not rank that one first. Its temperature cancels too, and there is
-none here. Deviations: candidates are drawn once for each caption and not in every update, and never from the same
+`replicate=true` does what the released code does where it differs. The weights w cancel, as the squared error is
+averaged before they multiply it: L_kd = mean_bc (s - t)^2. And t is sorted, highest first, while s begins with the own
+caption, so the two are shifted where the teacher does not rank that one first. Its temperature cancels too, and there
+is none here. Deviations: candidates are drawn once for each caption and not in every update, and never from the same
 image's captions; the teacher's dropout is off, where the released code leaves it on; weights are of the whole batch.
 """
 

@@ -66,8 +66,8 @@ class Network(nn.Module):
         raise TypeError(f"{type(self).__name__} reads no targets")
 
     def once(self, encoded: Encoded) -> Encoded:
-        """What a pass over many inputs reads in the place of `encoded`: parts that inputs share are computed here, once,
-        with the weights as they are."""
+        """What a pass over many inputs reads in the place of `encoded`: what inputs share is computed here, once, with
+        the weights as they are."""
         return encoded
 
     def blueprint(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Two small towers: a residual network for images, and a mean of word vectors or an encoder for texts.
 
     DEPTHxWIDTH          image tower resnet:DEPTH, text tower a mean of word vectors of WIDTH, both into WIDTH numbers
-    DEPTHxWIDTH+MODEL    the text tower is an encoder by the task's short name, locked, behind a linear layer that learns
+    DEPTHxWIDTH+MODEL    the text tower is an encoder by the task's short name, locked, before a layer that learns
     model                the CLIP- or SigLIP-like model that --set towers.init=FOLDER (or a Hub id) names, as it is
 
 After Radford et al. 2021 (CLIP), arXiv:2103.00020, whose towers are a ResNet or a ViT and a transformer. The loss, the
@@ -69,7 +69,7 @@ class Towers(Student):
             raise RequestError("towers:model and --set towers.init=FOLDER go together: one of them is missing")
         if size == GIVEN:
             return self._given(task)
-        depth, width, model = SIZE.fullmatch(size).groups()  # type: ignore[union-attr]
+        depth, width, model = SIZE.fullmatch(size).groups()
         images, texts = sides(task)
         image = ResNet(ResNet.Settings()).build(depth, images, None)
         network = JoinedTowers(image, self._text(int(width), model, texts), int(width), locked=bool(model))

@@ -62,7 +62,7 @@ class Vilt(Student):
         return match.group()
 
     def build(self, size: str, task: Task, teacher: Network | None) -> Network:
-        layers, width, heads = SIZE.fullmatch(size).groups()  # type: ignore[union-attr]
+        layers, width, heads = SIZE.fullmatch(size).groups()
         if not width:
             return self._of_teacher(int(layers), teacher)
         return self._new(int(layers), int(width), int(heads or default_heads(int(width))), task, teacher)
@@ -88,9 +88,9 @@ class Vilt(Student):
 
         images, texts = sides(task)
         pixels = images.found
-        lent = isinstance(teacher, CrossEncoder)
-        tokens = teacher.tokens if lent else task_tokens(texts, WORDS)  # type: ignore[union-attr]
-        size = teacher.model.config.vocab_size if lent else tokens.size  # type: ignore[union-attr]
+        lender: Any = teacher if isinstance(teacher, CrossEncoder) else None
+        tokens: Any = lender.tokens if lender else task_tokens(texts, WORDS)
+        size = lender.model.config.vocab_size if lender else tokens.size
         config = ViltConfig(
             vocab_size=size, hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads,
             intermediate_size=4 * width, max_position_embeddings=LONGEST, image_size=max(pixels.size),

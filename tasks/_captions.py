@@ -1,8 +1,9 @@
 """Files of images with captions: Karpathy's json, lists of tokens with split files, Kaggle's table.
 
-    dataset_*.json               {"images": [{"filename", "filepath", "split", "sentences": [{"raw"}]}]}; restval is train
-    Flickr8k.token.txt, results_20130124.token      image.jpg#0<TAB>caption, and split files with a name a line
-    captions.txt                 image,caption with a header, and the same split files
+    dataset_*.json      {"images": [{"filename", "filepath", "split", "sentences": [{"raw"}]}]}; restval is train
+    Flickr8k.token.txt, results_20130124.token
+                        image.jpg#0<TAB>caption, and split files with a name a line
+    captions.txt        image,caption with a header, and the same split files
 
 Of several of these in one folder the first is read; lists of tokens and the table have to say the same.
 """
@@ -38,7 +39,7 @@ class Described(NamedTuple):
 
 
 def described(folder: Path, json_name: str) -> Described:
-    """What the folder's files say, or those of its folder Flickr8k_text. DataError: there are none, or they disagree."""
+    """What files of the folder say, or of its folder Flickr8k_text. DataError: there are none, or they disagree."""
     if (folder / json_name).is_file():
         return karpathy(folder / json_name)
     places = [place for place in (folder / "Flickr8k_text", folder) if place.is_dir()]
@@ -76,7 +77,7 @@ def karpathy(path: Path) -> Described:
         raise
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{path} is not in Karpathy's form (images with filename, split, sentences): {type(error).__name__}: {error}"
+            f"{path} is not in Karpathy's form (images with filename, split, sentences): {type(error).__name__} {error}"
         ) from None
     splits = {split: [name for name, own, _ in rows if own == split] for split in SPLITS}
     return Described(gathered(((name, text) for name, _, texts in rows for text in texts)), splits)

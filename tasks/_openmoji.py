@@ -1,4 +1,4 @@
-"""The drawings of OpenMoji that a package ships, with the names that Unicode gives them: a small set for the mini track.
+"""Drawings of OpenMoji that a package ships, with the names that Unicode gives them: a small set for the mini track.
 
 One drawing a code point, rendered from the package's colour font, and one caption each: the name in lower case. Names
 are those that Python knows, so a newer Python may know more of them, which the data's identity shows.

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -126,11 +126,10 @@ def square(path: Path, size: int) -> np.ndarray:
     return np.asarray(image.crop((left, top, left + size, top + size))).transpose(2, 0, 1)
 
 
-def on_white(image: object) -> object:
+def on_white(image: Any) -> Any:
     """RGB."""
-    given: object = image
-    if given.mode in ("RGBA", "LA", "PA") or "transparency" in given.info:  # type: ignore[attr-defined]
-        layer = given.convert("RGBA")  # type: ignore[attr-defined]
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        layer = image.convert("RGBA")
         white = pillow().new("RGBA", layer.size, (255, 255, 255, 255))
-        given = pillow().alpha_composite(white, layer)
-    return given.convert("RGB")  # type: ignore[attr-defined]
+        image = pillow().alpha_composite(white, layer)
+    return image.convert("RGB")

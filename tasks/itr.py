@@ -34,6 +34,7 @@ from bench.tasks._openmoji import FORM as OPENMOJI
 from bench.tasks._openmoji import openmoji
 from bench.tasks._pictures import Album, Form, Picture, album
 
+RESEARCH = "non-commercial research, images belong to their owners (unverified)"
 COCO = Form(
     "dataset_coco.json", ("itr/coco", "coco", "."), "Lin et al. Microsoft COCO. ECCV 2014; split of Karpathy, Fei-Fei. "
     "CVPR 2015", "captions CC BY 4.0, images under Flickr's terms (unverified)", 15,
@@ -41,13 +42,13 @@ COCO = Form(
 FORMS: Mapping[str, Form] = {
     "flickr8k": Form(
         "dataset_flickr8k.json", ("itr/flickr8k-1000", "itr/flickr8k", "flickr8k", "."),
-        "Hodosh, Young, Hockenmaier. JAIR 47, 2013", "non-commercial research, images belong to their owners (unverified)",
+        "Hodosh, Young, Hockenmaier. JAIR 47, 2013", RESEARCH,
         63,
     ),
     "flickr30k": Form(
         "dataset_flickr30k.json", ("itr/flickr30k", "flickr30k", "."),
         "Young, Lai, Hodosh, Hockenmaier. TACL 2, 2014; split of Karpathy, Fei-Fei. CVPR 2015",
-        "non-commercial research, images belong to their owners (unverified)", 63,
+        RESEARCH, 63,
     ),
     "coco-5k": COCO, "coco-1k": COCO, "openmoji": OPENMOJI,
 }  # fmt: skip
@@ -64,10 +65,12 @@ class Itr(Task):
 
     title = "Image-text retrieval"
     purposes = {
-        "flickr8k": "Photographs and what people wrote of them", "flickr30k": "Photographs and what people wrote of them",
-        "coco-5k": "Photographs of common objects, 5,000 at once", "coco-1k": "Photographs of common objects, 1,000 at once",
+        "flickr8k": "Photographs and what people wrote of them",
+        "flickr30k": "Photographs and what people wrote of them",
+        "coco-5k": "Photographs of common objects, 5,000 at once",
+        "coco-1k": "Photographs of common objects, 1,000 at once",
         "openmoji": "Drawings of emoji and their names",
-    }  # fmt: skip
+    }
     kind = "match"
     reads = "image-text"
     datasets = ("flickr8k", "flickr30k", "coco-5k", "coco-1k", "openmoji")
@@ -84,7 +87,7 @@ class Itr(Task):
             updates=400, batch_size=32, evaluations=5, teacher="towers:14x256+all-MiniLM-L6-v2", student="towers:8x64",
             datasets=("flickr8k", "flickr30k", "coco-5k", "coco-1k"), examples=5_000, teach=200,
         ),
-        # a CLIP that users have; 145,000 captions are those of Flickr30k, and of COCO a fourth, whose images fit into memory
+        # a CLIP that users have; 145,000 captions: Flickr30k's, and a fourth of COCO's, whose images fit into memory
         "full": Track(
             updates=11_000, batch_size=128, evaluations=10, examples=145_000, max_length=77,
             teacher="openai/clip-vit-base-patch32", student="towers:20x256",
@@ -218,9 +221,10 @@ class Itr(Task):
             revision="as installed" if packaged else "as given; its fingerprint is recorded",
             licence=form.licence, citation=form.work,
             splits={
-                "supervised": f"{len(self.train)} images of train, in hashed order, with {OTHERS[self.track_name]} "
+                "supervised": f"{len(self.train)} images of train in hashed order, with {OTHERS[self.track_name]} "
                 "captions of others each", "distil": "the same", "candidates": f"with {form.draws} captions of others",
-                "dev": f"the first {DEV} images of dev in hashed order, all pairs", "test": "all pairs of the test split",
+                "dev": f"the first {DEV} images of dev in hashed order, all pairs",
+                "test": "all pairs of the test split",
             },
             sizes=sizes | captions, notes=tuple(self.notes()),
         )  # fmt: skip
@@ -260,6 +264,6 @@ def within(folds: Sequence[Sequence[Picture]]) -> np.ndarray:
     for pictures in folds:
         captions = sum(len(p.captions) for p in pictures)
         grid = np.indices((len(pictures), captions)).reshape(2, -1).T
-        parts.append(grid + [image, text])
+        parts.append(grid + np.array([image, text]))
         image, text = image + len(pictures), text + captions
     return np.concatenate(parts)

@@ -17,14 +17,14 @@ from bench.network import Encoded
 
 
 class Pairs(Pool):
-    """N pairs: `index` (N, 2) says which image and which text; None: every image with every text, image by image."""
+    """N pairs: `numbers` (N, 2) says which image and which text; None: every image with every text, image by image."""
 
-    def __init__(self, images: Images, texts: Texts, index: np.ndarray | None = None) -> None:
+    def __init__(self, images: Images, texts: Texts, numbers: np.ndarray | None = None) -> None:
         self.images, self.texts = images, texts
-        self.index = None if index is None else np.ascontiguousarray(index, np.int32)
+        self.numbers = None if numbers is None else np.ascontiguousarray(numbers, np.int32)
 
     def __len__(self) -> int:
-        return len(self.images) * len(self.texts) if self.index is None else len(self.index)
+        return len(self.images) * len(self.texts) if self.numbers is None else len(self.numbers)
 
     def __getitem__(self, row: Any) -> Any:
         """(image, text) of a number; of a slice, a pool."""
@@ -35,9 +35,9 @@ class Pairs(Pool):
 
     def sides(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The images and the texts of these pairs, by number."""
-        if self.index is None:
+        if self.numbers is None:
             return rows // len(self.texts), rows % len(self.texts)
-        return self.index[rows, 0], self.index[rows, 1]
+        return self.numbers[rows, 0], self.numbers[rows, 1]
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Pairs:
         """With the images and texts of these pairs alone."""
@@ -51,7 +51,7 @@ class Pairs(Pool):
     @cached_property
     def digest(self) -> str:  # type: ignore[override]
         digest = hashlib.sha256(f"pairs {self.images.digest} {self.texts.digest} ".encode())
-        digest.update(b"all" if self.index is None else self.index.data)
+        digest.update(b"all" if self.numbers is None else self.numbers.data)
         return digest.hexdigest()
 
 
@@ -61,17 +61,13 @@ class PairArrays:
     def __init__(self, pairs: Pairs, images: Encoded, texts: Encoded, image_cost: int | None = None) -> None:
         """`image_cost`: tokens of work of an image; None: as its own encoding says."""
         self.pairs, self.images, self.texts = pairs, images, texts
-        self.image_cost = image_cost
         self.axes: dict[str, np.ndarray] = {}
+        each = int(images.lengths.max(initial=0)) if image_cost is None else image_cost
+        text = pairs.sides(np.arange(len(pairs)))[1]
+        self.lengths = (each + texts.lengths[text]).astype(np.int32)  # tokens of an image and its text
 
     def __len__(self) -> int:
         return len(self.pairs)
-
-    @cached_property
-    def lengths(self) -> np.ndarray:
-        """(N,) tokens of an image and its text."""
-        each = int(self.images.lengths.max(initial=0)) if self.image_cost is None else self.image_cost
-        return (each + self.texts.lengths[self.pairs.sides(np.arange(len(self)))[1]]).astype(np.int32)
 
     def batch(self, rows: np.ndarray) -> dict[str, Tensor]:
         """The tensors of the distinct images and texts of these pairs, and `image` and `text` (P,): which are whose."""

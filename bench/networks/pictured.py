@@ -1,4 +1,4 @@
-"""Models of transformers that read images and texts: how their inputs are made ready, and which network each becomes."""
+"""Models of transformers that read images and texts: how inputs are made ready, and which network each becomes."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def load(path: Path, goal: Kind) -> Network:
     try:
         config = transformers.AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         named = (config.architectures or [""])[0]
-        cls = getattr(transformers, named, None)
+        cls: Any = getattr(transformers, named, None)
         if not named.endswith(CROSS) and not hasattr(cls, "get_image_features"):
             raise RequestError(f"{path} holds a {named or config.model_type}, which does not compare images with texts")
         model = cls.from_pretrained(

@@ -2,8 +2,8 @@
 
     i = unit(image tower)    t = unit(text tower)    score = scale i . t + bias
 
-Radford et al. 2021, arXiv:2103.00020: the scale is learned as its logarithm, from 1 / 0.07, and is at most 100. The bias
-is SigLIP's (Zhai et al. 2023, arXiv:2303.15343); a softmax does not see it, and a sigmoid needs it.
+Radford et al. 2021, arXiv:2103.00020: the scale is learned as its logarithm, from 1 / 0.07, and is at most 100. The
+bias is SigLIP's (Zhai et al. 2023, arXiv:2303.15343); a softmax does not see it, and a sigmoid needs it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.data.images import Images
-from bench.data.pairs import Pairs, PairArrays, PairVectors
+from bench.data.pairs import PairArrays, Pairs, PairVectors
 from bench.inputs import pool, texts
 from bench.losses import unit
 from bench.network import Encoded, Network
