@@ -40,8 +40,18 @@ def configured(kind: str, layers: int) -> Any:
         return transformers.CLIPModel(config)
     if kind == "siglip":
         return transformers.SiglipModel(transformers.SiglipConfig(text_config=text, vision_config=vision))
+    if kind == "bridgetower":
+        return transformers.BridgeTowerForImageAndTextRetrieval(bridges(vision, text, sizes))
     config = transformers.ViltConfig(**sizes, **words, max_position_embeddings=24, image_size=SIDE, patch_size=8)
     return transformers.ViltForImageAndTextRetrieval(config)
+
+
+def bridges(vision: dict[str, Any], text: dict[str, Any], sizes: dict[str, Any]) -> Any:
+    from transformers import BridgeTowerConfig
+
+    wide = {"hidden_size": 64}  # its image tower has heads of 64
+    seen = {k: v for k, v in vision.items() if k not in ("num_attention_heads", "intermediate_size")}
+    return BridgeTowerConfig(**(sizes | wide), text_config=text | wide, vision_config=seen | wide)
 
 
 def save(kind: str, folder: Path, layers: int = 2) -> tuple[Any, Any]:

@@ -120,3 +120,17 @@ def test_a_processor_s_own_file_is_read_too(tmp_path):
     (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": json.loads(old.read_text())}))
     old.unlink()
     assert load(tmp_path, Match(1)).mean.tolist() == pytest.approx([0.4, 0.5, 0.6])
+
+
+def test_a_two_stream_model_gives_the_difference_of_its_logits(tmp_path):
+    """BridgeTower, whose head has the classes no match and match."""
+    model, tokenizer = save("bridgetower", tmp_path)
+    network = load(tmp_path, Match(1))
+    words = tokenizer(TEXTS * 3, return_tensors="pt", padding=True)
+    words.pop("token_type_ids")
+    with torch.no_grad():
+        expected = model(pixel_values=normalised(pixels()).repeat_interleave(4, 0), **words).logits
+    assert expected.shape == (12, 2) and network.index_width == 0
+    torch.testing.assert_close(
+        scored(network, pairs()).flatten(), expected[:, 1] - expected[:, 0], atol=1e-5, rtol=1e-4
+    )
