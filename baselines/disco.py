@@ -4,7 +4,7 @@
         keys K = [v_1 .. v_B ; queue]      logits_ij = alpha cos(u_i, K_j)      L = mean_i CE(target i, logits_i)
         alpha = exp(theta), theta learnable from 1; the queue holds the newest earlier teacher embeddings, unit-norm
     Stage 2, contrastive, NLI triplets (dropout pairs where there are none):   bench.losses.Contrast
-             where candidates are ranked, the supervised loss of that kind, which is contrastive too
+             where candidates are ranked, or images and texts matched, the supervised loss, which is contrastive too
 
 Gao et al. 2021, https://arxiv.org/abs/2112.05638; hyper-parameters from its official code, `caskcsg/sentemb`.
 Negatives are teacher embeddings only. W is thrown away: evaluation and stage 2 use the student's own embedding. The
@@ -39,7 +39,7 @@ class Disco(Method):
     title = "DisCo (contrastive knowledge distillation)"
     citation = "Gao, Wu, Wang, Wang, Zang, Wang, Hu. arXiv:2112.05638"
     needs = frozenset({"embedding"})
-    kinds = frozenset({"embed", "rank"})
+    kinds = frozenset({"embed", "match", "rank"})
 
     @dataclass(frozen=True)
     class Settings:

@@ -42,6 +42,7 @@ class Kind(ABC):
         ""  # how outputs are compared, of bare texts; a model that declares another way does not fit
     )
 
+    loader: ClassVar[str] = ""  # the module of bench.networks whose `load` reads a ready model for it; empty: by `auto`
     version: ClassVar[int] = 1  # raise it when the same training would give other numbers
 
     @classmethod

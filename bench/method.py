@@ -109,6 +109,9 @@ class Run:
     dev_outputs: Callable[[str], Outputs] | None = (
         None  # a wanted run's name -> what its student says of dev; None: it is told
     )
+    taught: Callable[[Examples], Outputs] | None = (
+        None  # a training set -> the teacher's output at each place of its groups, (N, K, ...), from the store
+    )
     dev_score: Callable[[Outputs], float] | None = None  # outputs over dev -> the main metric there
 
 

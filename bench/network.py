@@ -48,6 +48,11 @@ class Network(nn.Module):
     reads_targets: bool = False  # a teacher that is told the answers: no row on test, and `encode` is for timing alone
 
     @property
+    def index_width(self) -> int:
+        """Numbers that an index keeps of a document; 0: query and document are read together, and nothing is kept."""
+        return self.width
+
+    @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
@@ -59,6 +64,11 @@ class Network(nn.Module):
         """As `encode`, for a network with `reads_targets`: the labels of a training set, or of dev while
         it is taught, are read too."""
         raise TypeError(f"{type(self).__name__} reads no targets")
+
+    def once(self, encoded: Encoded) -> Encoded:
+        """What a pass over many inputs reads in the place of `encoded`: what inputs share is computed here, once, with
+        the weights as they are."""
+        return encoded
 
     def blueprint(self) -> dict[str, Any]:
         """JSON from which the student's family builds these very shapes again; empty: its size says it all."""

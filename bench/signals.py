@@ -15,7 +15,8 @@ MASKS = {"L": "mask", "W": "words"}
 
 @dataclass(frozen=True)
 class Signal:
-    """How a signal looks. B inputs, C classes, D width, H heads, L tokens, W words, Y and X places of an image."""
+    """How a signal looks. B inputs, C classes, D width, S sides, H heads, L tokens, W words, Y and X
+    places of an image."""
 
     axes: str
     layers: bool = False  # a tuple of such tensors, one a layer
@@ -43,6 +44,7 @@ SIGNALS = {
     "embedding": Signal("B D"),  # of an input; in a classifier what its last layer reads
     "states": Signal("B L D"),  # of the last layer
     "hidden": Signal("B L D", layers=True),  # index 0 is the embedding output
+    "sides": Signal("B S D"),  # of two parts of an input that are read apart: vectors whose product is the score
     "pooled": Signal("B D", layers=True),  # the embedding that each of `hidden` would make
     "maps": Signal("B C Y X", layers=True),  # of a convolutional network, after the stem and after each stage
     "attention_scores": Signal("B H L L", layers=True),  # before softmax; 0 where the key is padding

@@ -85,6 +85,8 @@ class Search:
     queries: Pool
     documents: int  # vectors in the index
     depth: int  # best documents that are picked
+    together: Pool | None = None  # the first query with each document, for networks that read the two together
+    suffix: str = ""  # of its name, where a task has several
 
 
 class TestSealed(BenchError):
@@ -199,9 +201,10 @@ class Task(ABC):
         what the teacher says of each input of `distil`. RequestError: there are none."""
         raise RequestError(f"{self.name} ranks no documents: its predictions lie beside the record, as .npz")
 
-    def search(self) -> Search | None:
-        """What is timed beside the network alone, of a task whose users search; asked for after `unseal`."""
-        return None
+    def searches(self) -> Sequence[Search]:
+        """What is timed beside the network alone, of a task whose users search, the one that boards show first; asked
+        for after `unseal`."""
+        return ()
 
     @staticmethod
     @abstractmethod

@@ -231,11 +231,11 @@ class Retrieval(Task):
             found[name] = {"prediction": Ragged.of(rows, np.float32, (2,)), "gold": queries.gold}
         return {"bm25": found}
 
-    def search(self) -> Search:
+    def searches(self) -> list[Search]:
         """A query of test against an index of all its documents."""
         queries = list(chain.from_iterable(queries.texts for queries in self.queries("test").values()))
         documents = list(chain.from_iterable(part.documents for part in self.parts.values()))
-        return Search(read_apart(queries, []), len(documents), DEPTH)
+        return [Search(read_apart(queries, []), len(documents), DEPTH)]
 
     def run_files(
         self, rankings: Mapping[str, Predictions], taught: Callable[[], np.ndarray]

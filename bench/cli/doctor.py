@@ -14,7 +14,7 @@ from typing import Any
 from bench.errors import BenchError
 from bench.measuring import machine
 from bench.plugins import registry
-from bench.sources import Source
+from bench.sources import DataError, Source
 from bench.store import folders
 
 NO_BM25 = "not installed: retrieval needs it, pip install 'bench-kd[retrieval]'"
@@ -66,15 +66,20 @@ def _packaged() -> str:
     """Every task with a mini track can read its data and find its teacher."""
     from bench.teachers import plans
 
-    ready = []
+    ready, lacking = [], []
     for plugin in registry.found("task").values():
         cls = registry.load(plugin)
         for dataset in (cls.tracks["mini"].datasets or cls.datasets or [""]) if "mini" in cls.tracks else ():
-            task = cls(Source("packaged"), "mini", dataset)
-            task.identity()
-            plans.locate(task.track.teacher, task)
-            ready.append(plugin.name + (f"/{dataset}" if dataset else ""))
-    return f"mini track ready: {', '.join(ready)}"
+            task, name = cls(Source("packaged"), "mini", dataset), plugin.name + (f"/{dataset}" if dataset else "")
+            try:
+                task.identity()
+                plans.locate(task.track.teacher, task)
+                ready.append(name)
+            except DataError as error:  # the package that ships it is an extra
+                lacking.append(f"; not {name}: {error}")
+    if not ready:
+        raise DataError("no task of the mini track is ready" + "".join(lacking))
+    return f"mini track ready: {', '.join(ready)}" + "".join(lacking)
 
 
 def _folder(path: Path) -> str:

@@ -28,11 +28,11 @@ NOTE = "timed in an earlier run with networks of the same shapes, on the same in
 
 def key_of(
     networks: Mapping[str, Network], inputs: Sequence[Any], effort: Effort, lengths: Sequence[int],
-    search: Search | None = None,
+    searches: Sequence[Search] = (),
 ) -> str:  # fmt: skip
     """Everything that a session's times depend on, but for what else the machine was doing."""
     device = next(iter(networks.values())).device
-    more = {"search": [search.queries.digest, search.documents, search.depth]} if search else {}
+    more = {f"search{s.suffix}": [s.queries.digest, s.documents, s.depth] for s in searches}
     return folders.content_key(
         networks={name: [str(n), parameters(n)] for name, n in networks.items()}, inputs=digest_inputs(inputs),
         effort=vars(effort), lengths=list(lengths), environment=machine.describe(device), commit=code(), **more,

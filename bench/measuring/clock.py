@@ -54,7 +54,7 @@ class Point:
     def name(self) -> str:
         """The key in a record: `single`, `offline_end_to_end`, `single_128`, `batch_128x512` ..."""
         if self.search:
-            return SEARCH
+            return SEARCH + self.search.suffix
         if self.batch:
             return batch_name(self.batch, self.length) + ("_end_to_end" if self.end_to_end else "")
         clock = "_end_to_end" if self.end_to_end else ""
@@ -201,17 +201,26 @@ def _raw(network: Network, inputs: Pool, want: frozenset[str], split: Split = le
 
 def searches(network: Network, search: Search, want: frozenset[str]) -> list[Call]:
     """Each query is encoded and compared with an index in memory, by exact inner products; its best documents in host
-    memory. The index holds random vectors: speed does not depend on what they are."""
-    name, depth = next(iter(want)), min(search.depth, search.documents)
-    index = torch.randn(search.documents, network.width, generator=torch.Generator().manual_seed(0))
+    memory. The index holds random vectors: speed does not depend on what they are. A network that keeps no vectors
+    reads the first query with every document."""
+    depth = min(search.depth, search.documents)
+    if not network.index_width and search.together is not None:
+        return [partial(_best, _raw(network, search.together, want), depth)]
+    name, vectors = "embedding", frozenset({"embedding"})
+    index = torch.randn(search.documents, network.index_width, generator=torch.Generator().manual_seed(0))
     index = index.to(network.device)
 
     def call(query: Pool) -> Any:
-        vector = network(to_device(network.encode(query).batch(np.array([0])), network.device), want)[name]
+        vector = network(to_device(network.encode(query).batch(np.array([0])), network.device), vectors)[name]
         found = (index @ vector[0].float()).topk(depth)
         return found.indices.cpu(), found.values.cpu()
 
     return [partial(call, search.queries.take([i])) for i in range(min(ALIKE, len(search.queries)))]
+
+
+def _best(score: Call, depth: int) -> Any:
+    """The highest of the scores that a call gives, in batches of one signal each."""
+    return torch.cat([scores for batch in score() for scores in batch]).flatten().topk(depth)
 
 
 class Clock:

@@ -57,7 +57,7 @@ def measure(
     effort: Effort,
     console: Console,
     lengths: Sequence[int] = (FIXED,),
-    search: Search | None = None,
+    searches: Sequence[Search] = (),
     seed: int = 0,
     batches: Sequence[Batches] = (),
 ) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def measure(
     device = next(iter(networks.values())).device
     drawn = np.random.default_rng(seed).permutation(len(inputs))[: effort.inputs]
     threads = torch.get_num_threads()
-    timed = [*points(device, threads, lengths, search), *batch_points(batches, threads)]
+    timed = [*points(device, threads, lengths, searches), *batch_points(batches, threads)]
     job = Job(
         {name: n.to("cpu") for name, n in networks.items()}, pool(inputs).take(drawn), want, timed, effort,
         str(device), frozenset(noise.cores()),
@@ -81,8 +81,8 @@ def measure(
         for network in networks.values():
             network.to(device)
     for name, network in networks.items():
-        if search:
-            found["counts"][name]["index_bytes"] = search.documents * network.width * 4
+        if searches and network.index_width:
+            found["counts"][name]["index_bytes"] = searches[0].documents * network.index_width * 4
     return summary(found) | {
         "scope": SCOPE,
         "device": device_name(device),
@@ -92,11 +92,13 @@ def measure(
     }
 
 
-def points(device: torch.device, threads: int, lengths: Sequence[int], search: Search | None = None) -> list[Point]:
+def points(
+    device: torch.device, threads: int, lengths: Sequence[int], searches: Sequence[Search] = ()
+) -> list[Point]:  # fmt: skip
     """What is timed: the two scenarios, both clocks, fixed lengths, search, and one thread where there are more."""
     both = [Point(s, threads, end_to_end=raw) for raw in (False, True) for s in ("single", "offline")]
     both += [Point("single", threads, length=n) for n in lengths]
-    both += [Point("single", threads, end_to_end=True, search=search)] if search else []
+    both += [Point("single", threads, end_to_end=True, search=search) for search in searches]
     return both + ([Point("single", 1, suffix="_1_thread")] if threads > 1 and device.type == "cpu" else [])
 
 

@@ -39,7 +39,7 @@ def passes(
     """(row numbers, their signals), batch by batch, without dropout."""
     was_training = network.training
     network.eval()
-    done = 0
+    encoded, done = network.once(encoded), 0
     for rows in length_batches(encoded.lengths):
         yield rows, network(to_device(encoded.batch(rows), network.device), names)
         done += len(rows)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -260,7 +261,10 @@ def load_classifier(path: Path, goal: Kind, new_head: bool = False) -> Transform
 
 
 def load_model(place: Place, goal: Kind, new_head: bool = False) -> Network:
-    """The model at a place, with the head that the kind has in the library, or as an encoder."""
+    """The model at a place, as the kind has it loaded: with its head of the library, or as an encoder."""
+    if goal.loader:
+        network: Network = import_module(f"bench.networks.{goal.loader}").load(place.path, goal)
+        return network
     if goal.auto:
         return load_classifier(place.path, goal, new_head)
     return load(place.path, place.pooling, goal)

@@ -42,7 +42,7 @@ def profile(
     task.unseal()  # inputs alone: nothing is trained, chosen or scored
     effort = session.QUICK if quick else session.STANDARD
     want, inputs = frozenset({task.goal.output}), task.inputs("test")
-    found = session.measure(networks, inputs, want, effort, console, task.lengths, task.search(), batches=more)
+    found = session.measure(networks, inputs, want, effort, console, task.lengths, task.searches(), batches=more)
     sizes = {
         name: found["models"][name] | {"parameters": parameters(n), "disk_bytes": 0, "origin": n.origin}
         for name, n in networks.items()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -19,6 +20,7 @@ from bench.base.console import Console
 from bench.base.provenance import now
 from bench.base.seeds import derived_seed
 from bench.errors import RequestError
+from bench.inputs import Examples, flat
 from bench.measuring import cache, machine, session
 from bench.method import Method, Run
 from bench.network import Network
@@ -34,7 +36,7 @@ from bench.scoring.scores import REFERENCE, TEACHER
 from bench.store import folders
 from bench.task import Predictions
 from bench.teachers.plans import Plan
-from bench.teachers.teacher import Teacher
+from bench.teachers.teacher import Asked, Teacher
 from bench.training import checkpoint
 from bench.training.evaluation import Evaluation
 from bench.training.loop import Trainer
@@ -222,9 +224,19 @@ def build_method(spec: Spec, student: Network, teachers: Mapping[str, Teacher], 
     run = Run(
         spec.task, spec.track, student.width, teacher.network.width, spec.seed, student.optimiser,
         student.shape, teacher.network.shape, student,
-        lambda purpose: build_other(spec, teacher, purpose), lambda name: dev.of_teacher(teachers[name]), dev.score,
+        lambda purpose: build_other(spec, teacher, purpose), lambda name: dev.of_teacher(teachers[name]),
+        lambda examples: taught(spec, teacher, examples), dev.score,
     )  # fmt: skip
     return registry.load(spec.method)(spec.method_settings, run)
+
+
+def taught(spec: Spec, teacher: Teacher, examples: Examples) -> np.ndarray:
+    """The teacher's output at each place of a training set's groups, (N, K, ...), from the store."""
+    goal, track, (count, width) = spec.task.goal, spec.track, examples.groups.shape
+    asked = Asked(examples, frozenset({goal.output}), track.max_length, "train", track.signals)
+    source = teacher.serve(asked, lambda: np.unique(examples.groups))
+    parts = [source.rows(flat(rows))[goal.output].cpu() for rows in np.array_split(examples.groups, 1 + count // 1024)]
+    return torch.cat([part.unflatten(0, (width, -1)).transpose(0, 1) for part in parts]).numpy()
 
 
 def predict(spec: Spec, student: Network, teacher: Teacher) -> Predictions:
@@ -245,8 +257,8 @@ def measure(spec: Spec, student: Network, teacher: Teacher, console: Console, an
     """Size and speed of teacher and student on test inputs; from the store where their shapes were timed before."""
     console("  measuring")
     networks = {"teacher": teacher.network, "student": student}
-    inputs, lengths, search = spec.task.inputs("test"), spec.task.lengths, spec.task.search()
+    inputs, lengths, searches = spec.task.inputs("test"), spec.task.lengths, spec.task.searches()
     effort = session.EFFORTS.get(spec.values["track"], session.STANDARD)
     want = frozenset({spec.task.goal.output})
-    key = cache.key_of(networks, inputs, effort, lengths, search)
-    return cache.once(key, lambda: session.measure(networks, inputs, want, effort, console, lengths, search), anew)
+    key = cache.key_of(networks, inputs, effort, lengths, searches)
+    return cache.once(key, lambda: session.measure(networks, inputs, want, effort, console, lengths, searches), anew)

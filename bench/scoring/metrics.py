@@ -7,6 +7,7 @@ from collections.abc import Callable
 from bench.scoring.correlation import Pearson, Spearman
 from bench.scoring.counts import F1, Accuracy, MacroF1, Mcc
 from bench.scoring.entities import Entities, TypeF1
+from bench.scoring.matching import MATCHING
 from bench.scoring.metric import Metric
 from bench.scoring.ranking import AveragePrecision, Ndcg, Precision, Recall, ReciprocalRank
 
@@ -24,5 +25,6 @@ METRICS: dict[str, Metric] = {
     "entity_f1": Entities(), "entity_precision": Entities((1, 0)), "entity_recall": Entities((0, 1)),
     "strict_entity_f1": Entities(strict=True), "type_f1": TypeF1(),
     "map": AveragePrecision(), "mrr": ReciprocalRank(), "ndcg": Ndcg(),
+    **MATCHING,
     **{f"{name}@{depth}": metric(depth) for name, metric in CUT.items() for depth in DEPTHS},
 }  # fmt: skip

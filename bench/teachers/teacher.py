@@ -156,6 +156,8 @@ class Teacher:
     ) -> Iterator[tuple[np.ndarray, dict[str, Layers]]]:
         """Signals of these virtual rows, in batches of like length: (rows, {signal: layers})."""
         network, done = self.network.eval(), 0
+        with torch.no_grad():
+            encoded = network.once(encoded) if len(rows) > 1 else encoded
         for batch in length_batches(encoded.lengths[rows % len(encoded.lengths)]):
             with torch.no_grad():
                 found = network(to_device(encoded.batch(rows[batch]), self.device), names)

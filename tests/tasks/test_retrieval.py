@@ -177,7 +177,7 @@ def test_test_is_sealed_for_what_else_reads_it(judged):
         judged.references,
         judged.inputs,
         lambda split: judged.run_lines("scifact", {}),
-        lambda _: judged.search(),
+        lambda _: judged.searches(),
     ):
         with pytest.raises(TestSealed):
             read("test")
