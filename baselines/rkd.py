@@ -16,10 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -48,14 +49,13 @@ class Rkd(Method):
         distance: NonNegativeFloat = 25.0  # RepDistiller
         angle: NonNegativeFloat = 50.0  # RepDistiller
         lr: PositiveFloat | None = None  # none: the architecture's
-        rows: PositiveInt | None = later(
-            None
-        )  # at most so many rows are compared, which come in random order; none: all
+        # at most so many rows of a batch are compared, which come in random order; none: all
+        rows: Annotated[int, Field(ge=3)] | None = later(None)
 
     def __init__(self, settings: Settings, run: Run) -> None:
         super().__init__(settings, run)
-        size = min(run.track.batch_size or 3, settings.rows or 3)
-        if size < 3:
+        size = run.track.batch_size
+        if size and size < 3:
             raise RequestError(f"rkd compares the examples of a batch, and {size} make no angle: --set batch_size=3")
 
     def stages(self) -> Iterable[Stage]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -48,10 +48,11 @@ class Joint:
     pattern: Pattern
 
     @classmethod
-    def of(cls, graph: Graph, kind: str) -> Joint:
-        into = {name: r.ends for name, r in graph.relations.items() if r.end == kind}
+    def of(cls, relations: Mapping[str, Ends], kind: str, count: int) -> Joint:
+        """`count`: nodes of the type. Each relation's edges stand in the order of its own pattern."""
+        into = {name: r.pattern.rows.numpy() for name, r in relations.items() if r.end == kind}
         ends = np.concatenate([*into.values(), np.empty(0, np.int64)])
-        return cls(tuple(into), Pattern.of(ends, np.arange(len(ends)), (graph.count(kind), len(ends))))
+        return cls(tuple(into), Pattern.of(ends, np.arange(len(ends)), (count, len(ends))))
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Placed:
             n: Ends(r.source, r.end, Pattern.of(r.ends, r.sources, (graph.count(r.end), graph.count(r.source))))
             for n, r in graph.relations.items()
         }
-        joints = {kind: Joint.of(graph, kind) for kind in graph.features}
+        joints = {kind: Joint.of(relations, kind, graph.count(kind)) for kind in graph.features}
         return cls({kind: graph.count(kind) for kind in joints}, features, relations, joints, graph.target)
 
     def to(self, device: torch.device, non_blocking: bool = False) -> Placed:

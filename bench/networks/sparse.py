@@ -47,12 +47,19 @@ def starts(numbers: np.ndarray, count: int) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(np.bincount(numbers, minlength=count))])
 
 
-@torch.library.custom_op("bench::sums_of_rows", mutates_args=())
-def sums(x: Tensor, chosen: Tensor, starts: Tensor, weights: Tensor | None) -> Tensor:
+OPERATORS = torch.library.Library("bench", "DEF")  # custom_op would import torch's compiler at its first call
+OPERATORS.define("sums_of_rows(Tensor x, Tensor chosen, Tensor starts, Tensor? weights) -> Tensor")
+
+
+def _sums(x: Tensor, chosen: Tensor, starts: Tensor, weights: Tensor | None) -> Tensor:
     """(M, D) -> (N, D): row n is sum_e weights[e] x[chosen[e]] over e from starts[n] to starts[n + 1]."""
     return functional.embedding_bag(
         chosen, x.contiguous(), starts, mode="sum", per_sample_weights=weights, include_last_offset=True
     )
+
+
+OPERATORS.impl("sums_of_rows", _sums, "CompositeExplicitAutograd")
+sums = torch.ops.bench.sums_of_rows
 
 
 @register_flop_formula(torch.ops.bench.sums_of_rows)

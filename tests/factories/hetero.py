@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+
+from bench.plugins.registry import find, load
+from bench.sources import Source
 
 PAPERS, AUTHORS, VENUES = 90, 30, 6
 TYPES = {"0": "paper", "1": "author", "2": "venue"}
@@ -54,3 +59,25 @@ def links(rng: np.random.Generator, classes: np.ndarray) -> list[str]:
 
 def lines(rows: list[str]) -> str:
     return "".join(f"{row}\n" for row in rows)
+
+
+def opened(folder: Path, dataset: str = "acm-hgb") -> Any:
+    """The task of these files, its test unsealed."""
+    task = load(find("task", "graphs"))(Source("directory", folder), "lite", dataset)
+    task.name = f"graphs/{dataset}"
+    task.unseal()
+    return task
+
+
+def network(task: Any, shape: str, **settings: Any) -> Any:
+    """A student's network with its first weights, of seed 0, in eval mode."""
+    family, size = shape.split(":")
+    cls = load(find("student", family))
+    torch.manual_seed(0)
+    return cls(cls.Settings(**settings)).build(cls.check(size), task, None).eval()
+
+
+def read(net: Any, task: Any, *want: str) -> Any:
+    """Signals of all target nodes."""
+    inputs = task.examples("distil").inputs
+    return net(net.encode(inputs).batch(np.arange(len(inputs))), frozenset(want))
