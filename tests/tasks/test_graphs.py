@@ -238,7 +238,7 @@ def test_runs_of_one_label_and_of_several(tmp_path: Path) -> None:
     answers = [bench("run", "--task", "graphs/acm-hgb", *methods, *common)]
     answers.append(bench("run", "--task", "graphs/imdb-hgb", "--method", "hire", *common))
     records = [disk.read(Path(run["record"])) for answer in answers for run in runs_of(answer)]
-    assert [r.metrics.main.metric for r in records] == ["macro_f1"] * 4 + ["label_macro_f1"]
+    assert [r.metrics.main.name for r in records] == ["macro_f1"] * 4 + ["label_macro_f1"]
     assert all(r.efficiency.flops["mean"] > 0 and r.teacher.main.value > 0 for r in records)
     assert bench("check", tmp_path / "results").status == 0
 
