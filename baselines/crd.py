@@ -25,6 +25,7 @@ import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from bench.errors import RequestError
 from bench.inputs import Batch
 from bench.losses import soft_divergence, unit
 from bench.method import Losses, Method, Names, Run, Stage
@@ -62,6 +63,8 @@ class Crd(Method):
         super().__init__(settings, run)
         s = settings
         labels = torch.from_numpy(np.asarray(run.task.examples("distil").labels))
+        if (labels < 0).any():
+            raise RequestError("crd draws negatives of other classes, and some of what it reads has no label")
         self.project_student = nn.Linear(run.student_width, s.width)
         self.project_teacher = nn.Linear(run.teacher_width, s.width)
         counts = torch.bincount(labels)

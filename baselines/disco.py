@@ -57,7 +57,7 @@ class Disco(Method):
         needed = settings.projection == "always" or run.student_width != run.teacher_width
         self.project = nn.Linear(run.student_width, run.teacher_width) if needed else nn.Identity()
         self.theta = nn.Parameter(torch.tensor(settings.theta))
-        pushed = run.track.updates * run.track.batch_size * columns(run)
+        pushed = run.track.updates * (run.track.batch_size or len(run.task.examples("distil"))) * columns(run)
         self.queue = Queue(min(settings.queue, pushed), run.teacher_width)
         self.objective = run.task.objective()
 

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from pydantic import NonNegativeFloat, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -27,6 +28,7 @@ from bench.errors import RequestError
 from bench.inputs import Batch
 from bench.method import Losses, Method, Run, Stage
 from bench.signals import Signals
+from bench.task import later
 
 TINY = 1e-12  # under the root, whose slope at 0 is infinite
 CLOSE = 1e-4  # of a row's mean distance: nearer rows differ by rounding alone, and their direction is noise
@@ -39,6 +41,7 @@ class Rkd(Method):
     title = "Relational knowledge distillation (RKD)"
     citation = "Park, Kim, Lu, Cho. CVPR 2019, arXiv:1904.05068"
     needs = frozenset({"embedding"})
+    defaults = {"graph": {"rows": 256}}  # a batch is all of its nodes
     version = 2  # rows that coincide
 
     @dataclass(frozen=True)
@@ -46,20 +49,22 @@ class Rkd(Method):
         distance: NonNegativeFloat = 25.0  # RepDistiller
         angle: NonNegativeFloat = 50.0  # RepDistiller
         lr: PositiveFloat | None = None  # none: the architecture's
+        # at most so many rows of a batch are compared, which come in random order; none: all
+        rows: Annotated[int, Field(ge=3)] | None = later(None)
 
     def __init__(self, settings: Settings, run: Run) -> None:
         super().__init__(settings, run)
-        if run.track.batch_size < 3:
-            raise RequestError(
-                f"rkd compares the examples of a batch, and {run.track.batch_size} make no angle: --set batch_size=3"
-            )
+        size = run.track.batch_size
+        if size and size < 3:
+            raise RequestError(f"rkd compares the examples of a batch, and {size} make no angle: --set batch_size=3")
 
     def stages(self) -> Iterable[Stage]:
         wants = {"output", "embedding"}
         yield self.stage("rkd", self.relations, needs=self.needs, wants=wants)
 
     def relations(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
-        f, g = student.embedding, teacher.embedding.detach()
+        few = slice(self.settings.rows)
+        f, g = student.embedding[few], teacher.embedding[few].detach()
         losses = {
             "distance": self.settings.distance * F.smooth_l1_loss(distances(f), distances(g)),
             "angle": self.settings.angle * angle_loss(f, g),

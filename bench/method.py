@@ -61,7 +61,7 @@ class Stage:
     name: str
     data: str | Examples  # a training set of the task by name, or one of the method's own
     updates: int
-    batch_size: int
+    batch_size: int | None  # None: all examples of the stage in every update
     roles: Mapping[str, Role | Sequence[Role]]
     steps: Sequence[Step]
     parts: Mapping[str, Part]

@@ -15,8 +15,8 @@ MASKS = {"L": "mask", "W": "words"}
 
 @dataclass(frozen=True)
 class Signal:
-    """How a signal looks. B inputs, C classes, D width, S sides, H heads, L tokens, W words, Y and X
-    places of an image."""
+    """How a signal looks. B inputs, C classes, D width, S sides, H heads, L tokens, W words, Y and X places of an image;
+    N nodes of a graph."""
 
     axes: str
     layers: bool = False  # a tuple of such tensors, one a layer
@@ -30,6 +30,11 @@ class Signal:
     def small(self) -> bool:
         """One vector an input, which is always stored."""
         return not self.layers and not self.axis
+
+    @property
+    def whole(self) -> bool:
+        """It belongs to all inputs together, and has no row for each of them."""
+        return not self.axes.startswith("B")
 
     @property
     def ragged(self) -> tuple[int, ...]:
@@ -51,6 +56,7 @@ SIGNALS = {
     "queries": Signal("B H L D", layers=True),
     "keys": Signal("B H L D", layers=True),
     "values": Signal("B H L D", layers=True),
+    "nodes": Signal("N D"),  # the embeddings of all nodes of a graph, type by type: the same for every batch
     "mask": Signal("B L"),  # 1 on real tokens
     "words": Signal("B W"),  # 1 on words whose first piece was read
 }

@@ -40,7 +40,7 @@ class Track:
     """How much data and compute: the part of the protocol that a task fixes for every method alike."""
 
     updates: int  # student updates of a method's main stage
-    batch_size: int
+    batch_size: int | None  # None: every update reads the whole training set, as is usual on a graph
     examples: int | None = None  # at most this many training inputs; None: all
     evaluations: int = 4  # how often dev is read in a stage, its end included
     max_length: int = 64  # tokens a training input is cut to, where the network reads tokens

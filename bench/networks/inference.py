@@ -12,7 +12,7 @@ from bench.base.console import Console
 from bench.kind import Kind, Outputs
 from bench.network import Encoded, Network
 from bench.scoring.scores import Ragged
-from bench.signals import Signals
+from bench.signals import Signals, declared
 
 TOKENS = 8192  # padded tokens in one batch: bounded memory whatever the lengths
 
@@ -51,14 +51,16 @@ def passes(
 def outputs(
     network: Network, encoded: Encoded, names: frozenset[str], console: Console | None = None
 ) -> dict[str, np.ndarray]:
-    """Per-input signals of every input, in input order, as float32 arrays (N, ...)."""
+    """Per-input signals of every input, in input order, as float32 arrays (N, ...); those of all inputs together as
+    they are."""
     collected: dict[str, list[Tensor]] = {name: [] for name in names}
     order = []
     for rows, signals in passes(network, encoded, names, console):
         order.append(rows)
         for name in names:
             collected[name].append(signals[name].float().cpu())
-    return {name: collect(parts, order) for name, parts in collected.items()}
+    whole = {name for name in names if declared(name).whole}
+    return {n: parts[0].numpy() if n in whole else collect(parts, order) for n, parts in collected.items()}
 
 
 def decoded(network: Network, encoded: Encoded, goal: Kind) -> Outputs:

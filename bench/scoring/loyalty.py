@@ -18,6 +18,7 @@ def loyalty(predictions: Predictions) -> dict[str, dict[str, float]]:
 
     Scores (N, C), logits:  label        share of inputs with the same highest class
                             probability  1 - mean Jensen-Shannon distance (base e) of the two distributions
+    Labels (N, C), bool:    label        share of inputs with the same labels
     Names (N,), whole or text; Ragged rows of them:
                             label        share of inputs with the same name, or the same row
     Values (N,):            rank         Spearman's correlation with the teacher's values; 0 where one is constant
@@ -31,6 +32,8 @@ def _of(student: Array, teacher: Array) -> dict[str, float]:
         named = student.flat.dtype.kind in NAMES
         return {"label": float(np.mean([same(*rows) for rows in zip(student, teacher, strict=True)]))} if named else {}
     teacher = np.asarray(teacher)
+    if student.ndim == 2 and student.dtype == bool:
+        return {"label": float((student == teacher).all(1).mean())}
     if student.ndim == 2:
         alike = float((student.argmax(1) == teacher.argmax(1)).mean())
         return {"label": alike, "probability": probability_loyalty(student, teacher)}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from bench.scoring.correlation import Pearson, Spearman
 from bench.scoring.counts import F1, Accuracy, MacroF1, Mcc
 from bench.scoring.entities import Entities, TypeF1
+from bench.scoring.labels import LabelF1
 from bench.scoring.matching import MATCHING
 from bench.scoring.metric import Metric
 from bench.scoring.ranking import AveragePrecision, Ndcg, Precision, Recall, ReciprocalRank
@@ -21,6 +22,8 @@ CUT: dict[str, Callable[[int], Metric]] = {
 DEPTHS = range(1, 1001)  # `ndcg@10` is `ndcg` of the 10 documents ranked highest
 METRICS: dict[str, Metric] = {
     "accuracy": Accuracy(), "f1": F1(), "macro_f1": MacroF1(), "mcc": Mcc(),
+    "micro_f1": Accuracy(),  # of one class an input every error is one false positive and one false negative
+    "label_micro_f1": LabelF1("micro"), "label_macro_f1": LabelF1("macro"),
     "pearson": Pearson(), "spearman": Spearman(),
     "entity_f1": Entities(), "entity_precision": Entities((1, 0)), "entity_recall": Entities((0, 1)),
     "strict_entity_f1": Entities(strict=True), "type_f1": TypeF1(),

@@ -45,5 +45,7 @@ def _one(prediction: Array) -> bool:
     """Of class scores (N, C) the label is the largest; ranked lists have none."""
     values = prediction.flat if isinstance(prediction, Ragged) else prediction
     if isinstance(prediction, np.ndarray) and values.ndim == 2:
+        if values.dtype == bool:
+            return len(values) > 0 and bool((values == values[0]).all())
         values = values.argmax(1)
     return values.ndim == 1 and len(values) > 0 and bool((values == values[0]).all())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -58,6 +58,8 @@ class Teacher:
             return LiveSignals(self, asked)
         if small and asked.examples.views == 1 and len(asked.examples.inputs) <= WHOLE:
             return self.whole(asked)
+        if any(self.signal(name).whole for name in asked.names):
+            return LiveSignals(self, asked)
         return self.by_row(asked, rows())
 
     def outputs(self, inputs: Any) -> Outputs | None:
@@ -88,7 +90,7 @@ class Teacher:
             kind = "computed" if meta["fresh"] else "reused"
             self.forwards[kind] += meta["rows"]
             self.seconds[kind] += meta["seconds"]
-        return StoredSignals(arrays, self.device)
+        return StoredSignals(arrays, self.device, {name for name in names if self.signal(name).whole})
 
     def _key(self, asked: Asked, names: list[str], **more: Any) -> str:
         told = {"targets": digest(asked.examples.labels)} if self.network.reads_targets else {}
@@ -191,19 +193,19 @@ def digest(labels: np.ndarray | Ragged | None) -> str:
 
 
 class StoredSignals:
-    """Teacher signals by pool row."""
+    """Teacher signals by pool row; those named in `whole` are read as they are, once."""
 
-    def __init__(self, arrays: dict[str, np.ndarray], device: torch.device) -> None:
-        self.arrays, self.device = arrays, device
+    def __init__(self, arrays: dict[str, np.ndarray], device: torch.device, whole: Collection[str] = ()) -> None:
+        self.device = device
+        self.whole = {name: self._tensor(np.array(arrays[name])) for name in whole}
+        self.arrays = {name: array for name, array in arrays.items() if name not in whole}
 
     def rows(self, rows: np.ndarray) -> Signals:
         """Signals of these pool rows, float32, on the device."""
-        return Signals(
-            {
-                name: torch.from_numpy(np.asarray(array[rows], np.float32)).to(self.device, non_blocking=True)
-                for name, array in self.arrays.items()
-            }
-        )
+        return Signals(self.whole | {name: self._tensor(array[rows]) for name, array in self.arrays.items()})
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.asarray(array, np.float32)).to(self.device, non_blocking=True)
 
 
 class RowSignals:

@@ -112,7 +112,7 @@ class Trainer:
 
     def _movers(self, stage: Stage, networks: Mapping[str, nn.Module], examples: int) -> dict[str, Mover]:
         modules = {**networks, "method": self.method}
-        epoch = examples / stage.batch_size if self.track.warmup == "epoch" else 0
+        epoch = examples / (stage.batch_size or examples) if self.track.warmup == "epoch" else 0
         return {name: Mover(part, modules, stage, epoch) for name, part in stage.parts.items()}
 
     def _steps(

@@ -49,9 +49,10 @@ def deal(batches: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def batch_order(
-    lengths: np.ndarray, batch_size: int, seed: Sequence[int], start: int, stop: int, batching: str = "dealt"
+    lengths: np.ndarray, batch_size: int | None, seed: Sequence[int], start: int, stop: int, batching: str = "dealt"
 ) -> Iterator[np.ndarray]:
-    """Example numbers of the batches `start` to `stop`, epoch after epoch."""
+    """Example numbers of the batches `start` to `stop`, epoch after epoch; without a size every batch is an epoch."""
+    batch_size = batch_size or len(lengths)
     per_epoch = max(1, len(lengths) // batch_size)
     epoch, order = -1, np.empty((0, 0), np.int64)
     for step in range(start, stop):
