@@ -60,6 +60,10 @@ class Network(nn.Module):
         it is taught, are read too."""
         raise TypeError(f"{type(self).__name__} reads no targets")
 
+    def diagnosis(self, encoded: Encoded) -> dict[str, float]:
+        """What else is to be known of a network that was taught, by name, from dev as it read that."""
+        return {}
+
     def blueprint(self) -> dict[str, Any]:
         """JSON from which the student's family builds these very shapes again; empty: its size says it all."""
         return {}

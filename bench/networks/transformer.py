@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import torch
@@ -257,6 +258,9 @@ def load_classifier(path: Path, goal: Kind, new_head: bool = False) -> Transform
 
 def load_model(place: Place, goal: Kind, new_head: bool = False) -> Network:
     """The model at a place, with the head that the kind has in the library, or as an encoder."""
+    if goal.loader:
+        check(place.path)
+        return resolve_name(goal.loader)(place.path, goal)
     if goal.auto:
         return load_classifier(place.path, goal, new_head)
     return load(place.path, place.pooling, goal)
