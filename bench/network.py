@@ -75,4 +75,6 @@ class Network(nn.Module):
     def embedding_parameters(self) -> int:
         """How many parameters are look-up tables: counted apart, because a forward pass reads few of their rows."""
         tables = (m for m in self.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag)))
-        return sum(p.numel() for m in tables for p in m.parameters(False))
+        return sum(
+            {p: p.numel() for m in tables for p in m.parameters(False)}.values()
+        )  # one that is shared counts once

@@ -47,21 +47,21 @@ class Ctc(Kind):
 
     def loss(self, student: Signals, batch: Batch) -> Tensor:
         """Summed over the batch and divided by its real frames, as what is compared frame by frame is."""
-        return self.nll(student.logits, student.mask, batch.labels).sum() / student.mask.sum().clamp(min=1)
+        mask = frames(student)
+        return self.nll(student.logits, mask, batch.labels).sum() / mask.sum().clamp(min=1)
 
     def pair(self, student: Signals, teacher: Signals, batch: Batch) -> tuple[Tensor, Tensor]:
         """Of the student's real frames, beside each the teacher's nearest in time. RequestError: of other classes."""
         ours, theirs = student.logits, teacher.logits.detach()
         if ours.shape[-1] != theirs.shape[-1]:
             raise RequestError(f"the teacher tells {theirs.shape[-1]} classes apart and the student {ours.shape[-1]}")
-        real = student.mask.bool()
-        read = teacher.mask if "mask" in teacher else theirs.new_ones(theirs.shape[:2])
-        return ours[real], nearest(theirs, read.sum(1), student.mask)[real]
+        mask = frames(student)
+        return ours[mask.bool()], nearest(theirs, frames(teacher).sum(1), mask)[mask.bool()]
 
     def decode(self, signals: Signals) -> list[np.ndarray]:
         """Greedy, without a language model: the best class of each frame, collapsed; -1 where logits are not finite."""
         best = signals.logits.argmax(-1).masked_fill(~signals.logits.isfinite().all(-1), -1).cpu().numpy()
-        return [collapsed(row[:n]) for row, n in zip(best, signals.mask.sum(1).tolist(), strict=True)]
+        return [collapsed(row[:n]) for row, n in zip(best, frames(signals).sum(1).tolist(), strict=True)]
 
     def checked(self, outputs: Outputs, inputs: int) -> Outputs:
         if outputs.flat.min(initial=0) < 0:
@@ -78,11 +78,19 @@ class Ctc(Kind):
         return Ragged.of([text.split() for text in spelt], np.str_)
 
 
+def frames(signals: Signals) -> Tensor:
+    """(B, L) 1 on real frames; of pictures of one size, whose stored signals have no mask, on all."""
+    if "mask" in signals:
+        found: Tensor = signals.mask
+        return found
+    return torch.ones(signals.logits.shape[:2], dtype=torch.int64, device=signals.logits.device)
+
+
 def nearest(values: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
     """(B, L', C) of `lengths` (B,) real frames -> (B, L, C) at the frames of the mask (B, L), by relative time; where
     both are as long it is the same frame."""
-    frames = torch.arange(mask.shape[1], device=values.device) + 0.5
-    at = (frames * (lengths / mask.sum(1).clamp(min=1))[:, None]).long()
+    middles = torch.arange(mask.shape[1], device=values.device) + 0.5
+    at = (middles * (lengths / mask.sum(1).clamp(min=1))[:, None]).long()
     at = torch.minimum(at, lengths[:, None].long() - 1).clamp(min=0)
     return values.gather(1, at[..., None].expand(-1, -1, values.shape[-1]))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.data.tokens import TokenArrays
 from bench.errors import RequestError
@@ -55,6 +55,12 @@ class Translator(Network):
         super().__init__()
         self.model, self.tokenizer, self.limit, self.goal = model, tokenizer, limit, goal
         self.width = model.config.d_model
+
+    def embedding_parameters(self) -> int:
+        """A table that is the output layer too is read whole."""
+        shared = self.model.get_output_embeddings().weight
+        tables = {p for m in self.modules() if isinstance(m, nn.Embedding) for p in m.parameters(False)}
+        return sum(p.numel() for p in tables if p is not shared)
 
     def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> Encoded:
         return tokenise(self.tokenizer, texts(inputs), min(max_length or self.limit, self.limit))
