@@ -9,7 +9,7 @@ from bench.scoring.edits import distances
 from bench.scoring.metrics import METRICS
 from bench.scoring.scores import Ragged
 
-WORDS = "the cat sat on a mat and it did purr softly . , then ran !".split()
+WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "it", "did", "purr", "softly", ".", ",", "then", "ran", "!"]
 
 
 def rows(texts: list[str]) -> Ragged:
