@@ -52,7 +52,7 @@ def test_words_are_of_36_characters(tmp_path: Path) -> None:
     gold = task.splits.test["svt"].labels
     assert [row.tolist() for row in task.goal.words(gold)] == [["hotel"], ["rzte"]]
     assert task.sizes() == {"train": 18, "dev": 2, "test": 2, "svt": 2}
-    scores = task.score(task.predict(Ragged.of([list(gold)[0], [1]], np.int64), "test"))["svt"]
+    scores = task.score(task.predict(Ragged.of([next(iter(gold)), [1]], np.int64), "test"))["svt"]
     assert scores["word_accuracy"] == 0.5 and scores["cer"] == pytest.approx(4 / 9)
 
 

@@ -94,7 +94,7 @@ def test_flac_is_read_as_the_wave_it_holds(tmp_path: Path) -> None:
         (lambda p: wavfile.write(p, 8000, np.zeros((9, 2), np.int16)), "2 channels, expected one"),
         (lambda p: wavfile.write(p, 8000, np.zeros(9, np.float32)), "holds float32 samples, expected 16 bits"),
         (lambda p: p.write_bytes(b"no sound"), "cannot be read as WAV"),
-        (lambda p: p.rename(p.with_name("seven.wav")), "is not named DIGIT_SPEAKER_INDEX.wav"),
+        (lambda p: p.rename(p.with_name("seven.wav")), "is not named DIGIT_SPEAKER_INDEX"),
         (lambda p: p.unlink(), "no recordings for test"),
     ],
 )
@@ -111,7 +111,7 @@ def test_wrong_transcripts(tmp_path: Path) -> None:
         _ = opened(books(tmp_path, "ROOM 2"), "librispeech").splits
     assert not len(opened(books(tmp_path, ""), "librispeech").splits.train.labels.flat)  # silence is a text
     next(tmp_path.rglob("*0000.wav")).unlink()
-    with pytest.raises(DataError, match="there is no 84-121123-0000.flac beside it"):
+    with pytest.raises(DataError, match=r"there is no 84-121123-0000\.flac beside it"):
         _ = opened(tmp_path, "librispeech").splits
 
 
