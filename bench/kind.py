@@ -38,6 +38,7 @@ class Kind(ABC):
     distributions: ClassVar[bool] = True  # whether a softmax over the output's last axis means something
     auto: ClassVar[str] = ""  # the class of transformers whose head this is; empty: the library has none
     pipeline: ClassVar[str] = ""  # what the Hub calls the use of such a model
+    teacher_forced: ClassVar[bool] = False  # networks read the answers while they are trained, and none where judged
     compares: ClassVar[str] = (
         ""  # how outputs are compared, of bare texts; a model that declares another way does not fit
     )

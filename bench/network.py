@@ -70,6 +70,10 @@ class Network(nn.Module):
         the weights as they are."""
         return encoded
 
+    def diagnosis(self, encoded: Encoded) -> dict[str, float]:
+        """What else is to be known of a network that was taught, by name, from dev as it read that."""
+        return {}
+
     def blueprint(self) -> dict[str, Any]:
         """JSON from which the student's family builds these very shapes again; empty: its size says it all."""
         return {}
@@ -81,4 +85,6 @@ class Network(nn.Module):
     def embedding_parameters(self) -> int:
         """How many parameters are look-up tables: counted apart, because a forward pass reads few of their rows."""
         tables = (m for m in self.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag)))
-        return sum(p.numel() for m in tables for p in m.parameters(False))
+        return sum(
+            {p: p.numel() for m in tables for p in m.parameters(False)}.values()
+        )  # one that is shared counts once

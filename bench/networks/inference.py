@@ -9,12 +9,25 @@ import torch
 from torch import Tensor
 
 from bench.base.console import Console
+from bench.inputs import Examples
 from bench.kind import Kind, Outputs
 from bench.network import Encoded, Network
 from bench.scoring.scores import Ragged
 from bench.signals import Signals, declared
 
 TOKENS = 8192  # padded tokens in one batch: bounded memory whatever the lengths
+
+
+def encode(network: Network, goal: Kind, examples: Examples, max_length: int | None) -> Encoded:
+    """A training set as the network reads it: with the answers where it is told them, or trains on what follows
+    them."""
+    if reads_answers(network, goal, examples):
+        return network.encode_told(examples.inputs, examples.labels, max_length)
+    return network.encode(examples.inputs, max_length)
+
+
+def reads_answers(network: Network, goal: Kind, examples: Examples) -> bool:
+    return network.reads_targets or (goal.teacher_forced and examples.labels is not None)
 
 
 def to_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:

@@ -263,6 +263,7 @@ def load_classifier(path: Path, goal: Kind, new_head: bool = False) -> Transform
 def load_model(place: Place, goal: Kind, new_head: bool = False) -> Network:
     """The model at a place, as the kind has it loaded: with its head of the library, or as an encoder."""
     if goal.loader:
+        check(place.path)
         network: Network = import_module(f"bench.networks.{goal.loader}").load(place.path, goal)
         return network
     if goal.auto:

@@ -27,6 +27,8 @@ def why_not(method: Declared, kind: str, student: Declared | None = None, reads:
 
 def unfit(student: Declared, kind: str, goal: Declared, reads: str) -> str:
     """Why a student cannot be built for a kind of task on such inputs; empty: it can."""
+    if student.get("told"):
+        return "that network is told the answers: it can teach, and be no student"
     kinds, own = student.get("kinds", ()), student.get("reads", "text")
     if kinds and kind not in kinds:
         return f"that student is built for {', '.join(sorted(kinds))} tasks and this one is '{kind}'"

@@ -254,6 +254,7 @@ class Taught(Part):
     parameters: Parameters
     dev: float = Field(description="main metric on dev of the checkpoint that was kept")
     told: bool = Field(default=False, description="it reads the answers, and was told those of dev for its score there")
+    diagnosis: dict[str, float] = Field(default={}, description="what else the network says of itself on dev, by name")
     metric: str
     cost: Cost
     curve: list[Point]

@@ -218,7 +218,11 @@ def run_place(spec: Spec) -> places.Place:
 
 def declared(cls: type) -> dict[str, Any]:
     """What the class itself says: inherited and computed attributes too, which its source alone may not show."""
-    return {name: getattr(cls, name) for name in ("needs", "wants", "kinds", "offers", "reads") if hasattr(cls, name)}
+    return {
+        name: getattr(cls, name)
+        for name in ("needs", "wants", "kinds", "offers", "reads", "told")
+        if hasattr(cls, name)
+    }
 
 
 def asked(method: type[Method], settings: Any) -> dict[str, Any]:

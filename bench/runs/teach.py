@@ -82,12 +82,15 @@ def teach(plan: Plan, network: Network, device: torch.device, console: Console) 
     progress = trainer.fit()
     weights = plan.weights.with_suffix(".ready")
     checkpoint.save(weights, network.state_dict(), {"model": plan.name})
+    diagnosis = dev.diagnosis(network)
+    if diagnosis:
+        console("  on dev " + ", ".join(f"{name} {value:.4f}" for name, value in diagnosis.items()))
     record = Taught(
         schema_=1, key=plan.key, model=plan.name, origin=network.origin, task=task.name,
         track=task.track_name, seed=plan.seed, data=recording.data(task),
         settings={"track": asdict(task.track), "optimiser": asdict(network.optimiser)},
         parameters=parameters(network), dev=dev.score(dev.outputs(network)), metric=task.main_metric,
-        told=network.reads_targets,
+        told=network.reads_targets, diagnosis=diagnosis,
         cost=recording.cost(progress, [], trainer.meter), curve=progress.curve,
         environment=machine.describe(device), provenance=provenance(started),
         weights=files.sha256(weights.read_bytes()),

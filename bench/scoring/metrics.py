@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bench.scoring.bleu import Bleu
 from bench.scoring.correlation import Pearson, Spearman
 from bench.scoring.counts import F1, Accuracy, MacroF1, Mcc
+from bench.scoring.edits import ErrorRate, WordAccuracy
 from bench.scoring.entities import Entities, TypeF1
 from bench.scoring.labels import LabelF1
 from bench.scoring.matching import MATCHING
@@ -27,6 +29,8 @@ METRICS: dict[str, Metric] = {
     "pearson": Pearson(), "spearman": Spearman(),
     "entity_f1": Entities(), "entity_precision": Entities((1, 0)), "entity_recall": Entities((0, 1)),
     "strict_entity_f1": Entities(strict=True), "type_f1": TypeF1(),
+    "wer": ErrorRate(), "cer": ErrorRate(letters=True), "word_accuracy": WordAccuracy(), "bleu": Bleu(),
+    "1-wer": ErrorRate(right=True), "1-cer": ErrorRate(letters=True, right=True),
     "map": AveragePrecision(), "mrr": ReciprocalRank(), "ndcg": Ndcg(),
     **MATCHING,
     **{f"{name}@{depth}": metric(depth) for name, metric in CUT.items() for depth in DEPTHS},

@@ -91,7 +91,7 @@ def locate(reference: str, task: Task, own: Place | None = None) -> Place:
     if is_shape(reference):
         return taught(Plan(reference, task, None))
     place = places.locate(reference, task)
-    if not task.goal.auto or places.has_head(place, task.goal):
+    if not task.goal.auto or task.goal.loader or places.has_head(place, task.goal):
         return place
     return taught(Plan(reference, task, place))
 

@@ -27,9 +27,18 @@ class Evaluation:
 
     def outputs(self, network: Network) -> Outputs:
         """What the kind keeps of each input. BenchError: test, of a network that is told the answers."""
+        return decoded(network, self.encoded(network), self.goal)
+
+    def diagnosis(self, network: Network) -> dict[str, float]:
+        """What the network says of itself on this split."""
+        return network.diagnosis(self.encoded(network))
+
+    def encoded(self, network: Network) -> Encoded:
+        """The split as this network reads it."""
         if self._encoded is None or self._encoded[0] is not network:
             self._encoded = network, self._encode(network)
-        return decoded(network, self._encoded[1], self.goal)
+        found: Encoded = self._encoded[1]
+        return found
 
     def _encode(self, network: Network) -> Encoded:
         if not network.reads_targets:

@@ -13,7 +13,7 @@ from bench.inputs import Batch, Examples, flat
 from bench.kind import Kind
 from bench.method import Role, Run, Stage
 from bench.network import Network
-from bench.networks.inference import to_device
+from bench.networks.inference import encode, to_device
 from bench.signals import Signals
 from bench.teachers.teacher import Asked, Source, Teacher
 from bench.training.order import batch_order
@@ -31,13 +31,11 @@ class Feed:
         """`counted`: a resumed stage, which has paid for its signals already."""
         self.stage, self.run, self.number, self.counted = stage, run, number, counted
         self.examples: Examples = run.task.examples(stage.data) if isinstance(stage.data, str) else stage.data
-        self.encoded = {role: self._encode(network) for role, network in networks.items()}
+        goal, limit = run.task.goal, run.track.max_length
+        self.encoded: dict[str, Any] = {
+            role: encode(network, goal, self.examples, limit) for role, network in networks.items()
+        }
         self.sources = {role: self._serve(r, teachers) for role, r in stage.roles.items() if role not in networks}
-
-    def _encode(self, network: Network) -> Any:
-        if network.reads_targets:
-            return network.encode_told(self.examples.inputs, self.examples.labels, self.run.track.max_length)
-        return network.encode(self.examples.inputs, self.run.track.max_length)
 
     def _serve(self, role: Role | Sequence[Role], teachers: Mapping[str, Teacher]) -> Source | list[Source]:
         if not isinstance(role, Role):
