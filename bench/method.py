@@ -82,12 +82,13 @@ class Wanted:
     """A run that comes first: an assistant that teaches, a start, a teacher of another task. It leaves a record."""
 
     name: str  # by which roles and other wanted runs call it
-    student: str  # as on the command line: `resnet:14`
+    student: str = ""  # as on the command line: `resnet:14`; empty: the run's own, built with the same settings
     method: str = "kd"
     teacher: str = ""  # the wanted run that teaches it, by name; empty: the run's own teacher
     task: str = ""  # empty: the run's own
     settings: Mapping[str, Any] = field(default_factory=dict)  # of its method, beside the defaults
     use: Literal["teaches", "starts"] = "teaches"  # it teaches, or the student starts from its weights
+    weights: tuple[str, ...] = ()  # of a start, how the names of those begin that are taken; empty: all that fit
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Run:
     dev_outputs: Callable[[str], Outputs] | None = (
         None  # a wanted run's name -> what its student says of dev; None: it is told
     )
+    opened: Callable[[str], Network] | None = None  # a wanted run's name -> its student, frozen
     dev_score: Callable[[Outputs], float] | None = None  # outputs over dev -> the main metric there
 
 
@@ -123,6 +125,7 @@ class Method(nn.Module):
     kinds: ClassVar[Names] = frozenset()  # kinds of task it is defined for; empty: all
     recipes: ClassVar[Mapping[str, Optimiser]] = {}  # by kind of task, where the architecture's recipe is not taken
     defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # settings that are others where inputs are `image` ...
+    transfers: ClassVar[str] = ""  # the method whose runs on other tasks it begins with; its setting `source` names one
     version: ClassVar[int] = 1  # raise it when the same settings would give other numbers
 
     @dataclass(frozen=True)
@@ -133,6 +136,7 @@ class Method(nn.Module):
         super().__init__()
         self.settings, self.run = settings, run
         self.goal: Kind = run.task.goal
+        self.notes: dict[str, float] = {}  # what it found out before training, for the record
 
     @staticmethod
     def needed(settings: Any, names: Names) -> Names:

@@ -49,6 +49,7 @@ SIGNALS = {
     "queries": Signal("B H L D", layers=True),
     "keys": Signal("B H L D", layers=True),
     "values": Signal("B H L D", layers=True),
+    "prompt": Signal("B D"),  # the mean of what was learned beside a frozen network, the same for every input
     "mask": Signal("B L"),  # 1 on real tokens
     "words": Signal("B W"),  # 1 on words whose first piece was read
 }
