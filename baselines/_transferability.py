@@ -3,8 +3,8 @@
     e(p)  = mean over N inputs x of the target of [h(x; encoder + p) - h(x; encoder)]         (D,)
     task  = cos(e(p_source), e(p_target))        mean = cos(mean of p_source's vectors, mean of p_target's)
 
-h is the encoder's sentence embedding. `mean` is PANDA's E_avg. PANDA's own is a cosine of task embeddings, whose formula
-was not published: e is our reconstruction.
+h is the encoder's sentence embedding. `mean` is PANDA's E_avg. PANDA's own is a cosine of task embeddings, whose
+formula was not published: e is our reconstruction.
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@ is the predicted transferability: the cosine of the two tasks' embeddings, at le
 or a number of your own. beta = 0 is prompt tuning from a random start. Each record notes both cosines where it needed
 them. A PANDA run needs three others: the source's and the target's own prompt tuning, and the transfer.
 
-Zhong, Ding, Liu, Du, Tao. IEEE TKDE 2024, arXiv:2208.10160. Official code, WHU-ZQH/PANDA (5efc6dc): `weight` is its 0.1;
-its beta is a number, 0.1, divides the mean once more by B, and its teacher's dropout is on: `replicate` does these three.
+Zhong, Ding, Liu, Du, Tao. IEEE TKDE 2024, arXiv:2208.10160. Official code, WHU-ZQH/PANDA (5efc6dc): `weight` is its
+0.1; beta is a number there, 0.1, the mean is divided by B once more, and the teacher's dropout is on: `replicate` does
+these three.
 """
 
 from __future__ import annotations
@@ -25,14 +26,6 @@ from bench.method import Losses, Method, Run, Stage, Wanted
 from bench.signals import Signals
 
 OFFICIAL = 0.1  # beta of the official code
-# The paper's names of its data sets, and the tasks here; spans and tags are not among them
-SOURCES = {
-    "BoolQ": "superglue/boolq", "CB": "superglue/cb", "RTE": "superglue/rte", "WiC": "superglue/wic",
-    "WSC": "superglue/wsc", "COPA": "superglue/copa", "MultiRC": "superglue/multirc", "ReCoRD": "superglue/record",
-    "MNLI": "glue/mnli", "CoLA": "glue/cola", "SST-2": "glue/sst2", "QNLI": "glue/qnli", "MRPC": "glue/mrpc",
-    "STS-B": "glue/stsb", "QQP": "glue/qqp",
-}  # fmt: skip
-TARGETS = ("CB", "COPA", "WSC", "RTE", "WiC", "CoLA", "MRPC", "STS-B")
 
 
 class Panda(Method):
@@ -43,6 +36,13 @@ class Panda(Method):
     needs = frozenset({"logits"})
     wants = frozenset({"prompt"})
     transfers = "prompt_tuning"
+    sources = {  # of its 21; spans (SQuAD) and tags (CoNLL03 to 12, OntoNotes) are not among them
+        "BoolQ": "superglue/boolq", "CB": "superglue/cb", "RTE": "superglue/rte", "WiC": "superglue/wic",
+        "WSC": "superglue/wsc", "COPA": "superglue/copa", "MultiRC": "superglue/multirc", "ReCoRD": "superglue/record",
+        "MNLI": "glue/mnli", "CoLA": "glue/cola", "SST-2": "glue/sst2", "QNLI": "glue/qnli", "MRPC": "glue/mrpc",
+        "STS-B": "glue/stsb", "QQP": "glue/qqp",
+    }  # fmt: skip
+    targets = ("CB", "COPA", "WSC", "RTE", "WiC", "CoLA", "MRPC", "STS-B")  # of its 9, without CoNLL04
 
     @dataclass(frozen=True)
     class Settings:
@@ -71,8 +71,8 @@ class Panda(Method):
         taught = Wanted("transferred", method="prompt_transfer", settings={"source": settings.source})
         if not settings.predicts:
             return [taught]
-        tuned = {"method": "prompt_tuning"}
-        return [Wanted("source", task=settings.source, **tuned), Wanted("target", **tuned), taught]
+        source = Wanted("source", method="prompt_tuning", task=settings.source)
+        return [source, Wanted("target", method="prompt_tuning"), taught]
 
     def stages(self) -> Iterable[Stage]:
         noisy = self.settings.replicate

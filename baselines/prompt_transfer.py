@@ -1,6 +1,6 @@
 """Vanilla prompt transfer (PoT, SPoT): prompt tuning that begins with the prompt of another task.
 
-    p_0 = p_source, a new head; then L = CE(y, z), or the task's own loss, of prompt and head
+    p_0 = p_source, a new head; then L = CE(y, z), or the loss of the task's kind, of prompt and head
 
 The source's prompt is the student of a `prompt_tuning` run of that task, with a record, shared by all that begin with
 it. The head is never taken over: classes of two tasks are not the same, even where there are as many.
@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import PositiveFloat
 
 from bench.inputs import Batch
-from bench.method import Losses, Method, Run, Stage, Wanted
+from bench.method import Losses, Method, Stage, Wanted
 from bench.signals import Signals
 
 
@@ -26,17 +26,15 @@ class PromptTransfer(Method):
 
     title = "Vanilla prompt transfer (PoT)"
     citation = "Vu et al. SPoT. ACL 2022, arXiv:2110.07904"
-    wants = frozenset({"prompt"})
+    wants = frozenset({"prompt", "logits"})
     transfers = "prompt_tuning"
 
     @dataclass(frozen=True)
     class Settings:
-        source: str = "glue/sst2"  # the task whose prompt it begins with; on average PANDA's best on BERT-large and -base
+        source: str = (
+            "glue/sst2"  # the task whose prompt it begins with; on average PANDA's best on BERT-large and -base
+        )
         lr: PositiveFloat | None = None  # none: the student's
-
-    def __init__(self, settings: Settings, run: Run) -> None:
-        super().__init__(settings, run)
-        self.objective = run.task.objective()
 
     @staticmethod
     def wanted(settings: Any) -> Sequence[Wanted]:
@@ -46,4 +44,4 @@ class PromptTransfer(Method):
         yield self.stage("prompt", self.supervised, data="supervised")
 
     def supervised(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
-        return self.objective(student, batch)
+        return {"supervised": self.goal.loss(student, batch)}

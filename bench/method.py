@@ -126,6 +126,8 @@ class Method(nn.Module):
     recipes: ClassVar[Mapping[str, Optimiser]] = {}  # by kind of task, where the architecture's recipe is not taken
     defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # settings that are others where inputs are `image` ...
     transfers: ClassVar[str] = ""  # the method whose runs on other tasks it begins with; its setting `source` names one
+    sources: ClassVar[Mapping[str, str]] = {}  # of such a method: the paper's names of its source tasks -> tasks here
+    targets: ClassVar[tuple[str, ...]] = ()  # and those of them that are its targets
     version: ClassVar[int] = 1  # raise it when the same settings would give other numbers
 
     @dataclass(frozen=True)

@@ -1,15 +1,15 @@
-"""A frozen encoder and a prompt of P learned vectors: only the prompt and the task's head train, and only they are kept.
+"""A frozen encoder and a prompt of P learned vectors: prompt and head train, and nothing else is kept.
 
     deep    in each layer P keys and values stand before those of the tokens (Li & Liang 2021; P-tuning v2, Liu et al.
             2022): 2 D P numbers a layer, given to the library's model as `past_key_values`
     input   P vectors stand before the token embeddings (Lester et al. 2021): D P numbers
 
-Tokens have the positions behind the prompt's, as in P-tuning v2. The head is linear and reads the encoder's own sentence
-embedding; the prompt's dropout, of deep prompts, is the encoder's. The encoder is the model that the task's default
-teacher is taught from, untaught, so that prompts of several tasks fit it; `prompt.body` names another: a short name, a
-folder or a Hub id, `#pooler` behind it for BERT's pooler, as in PANDA.
+Tokens have the positions behind the prompt's, as in P-tuning v2. The head is linear and reads the encoder's own
+sentence embedding; deep prompts have the encoder's dropout. The encoder is the model that the task's default teacher is
+taught from, untaught, so that prompts of several tasks fit it, or its first `prompt.layers`; `prompt.body` names
+another: a short name, a folder or a Hub id, `#pooler` behind it for BERT's pooler, as in PANDA.
 
-Rate, schedule and length are those of PANDA's example (CB, BERT-large); it draws prompts with a standard deviation of 1.
+Rate, schedule and length are those of PANDA's example (CB, BERT-large); it draws prompts with a deviation of 1.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from pydantic import PositiveFloat
+from pydantic import NonNegativeInt, PositiveFloat
 from torch import Tensor, nn
 
 from bench.data.tokens import TokenArrays
@@ -50,6 +50,7 @@ class Prompt(Student):
     class Settings:
         place: Literal["deep", "input"] = "deep"
         body: str = ""  # none: what the task's default teacher is taught from
+        layers: NonNegativeInt = 0  # of the body, the first ones; 0: all
         scale: PositiveFloat = 0.1  # standard deviation of the first values. Our choice, on dev of GLUE
         rate: PositiveFloat = RECIPE.lr
 
@@ -69,10 +70,22 @@ class Prompt(Student):
 
     def build(self, size: str, task: Task, teacher: Network | None) -> PromptNetwork:
         place, s = self.body(task), self.settings
-        network = PromptNetwork(load(place.path, place.pooling), int(size), s.place == "deep", s.scale, task.goal)
+        body = first_layers(load(place.path, place.pooling), s.layers)
+        network = PromptNetwork(body, int(size), s.place == "deep", s.scale, task.goal)
         network.origin = f"{place.identity}, frozen"
         network.optimiser = Optimiser(**{**vars(RECIPE), "lr": s.rate})
         return network
+
+
+def first_layers(body: TransformerNetwork, count: int) -> TransformerNetwork:
+    """The encoder with these layers alone; 0: as it is. RequestError: it has fewer."""
+    config = body.backbone.config
+    if count > config.num_hidden_layers:
+        raise RequestError(f"prompt.layers={count}: the encoder has {config.num_hidden_layers} layers")
+    if count and config.model_type in CACHED:
+        body.backbone.encoder.layer = body.backbone.encoder.layer[:count]
+        config.num_hidden_layers = count
+    return body
 
 
 class PromptNetwork(Network):
@@ -88,7 +101,9 @@ class PromptNetwork(Network):
             raise RequestError(f"encoders that take prompts are {', '.join(CACHED)}; this one is a {config.model_type}")
         room = config.max_position_embeddings - length - 2  # RoBERTa's positions begin at 2
         if room < 2:
-            raise RequestError(f"a prompt of {length} leaves no position of {config.max_position_embeddings} for tokens")
+            raise RequestError(
+                f"a prompt of {length} leaves no position of {config.max_position_embeddings} for tokens"
+            )
         self.body, self.length, self.deep, self.goal = body.requires_grad_(False), length, deep, goal
         self.tokenizer, self.max_length, self.width = body.tokenizer, min(body.max_length, room), body.width
         heads, width = config.num_attention_heads, config.hidden_size

@@ -135,20 +135,22 @@ def wic(row: Row) -> list[Item]:
 
 
 def wsc(row: Row) -> list[Item]:
-    """Spans are numbers of words; where the pronoun is not at its number, the nearest such word is taken."""
     spans = row.inside("target") if "target" in row.cells else row
-    words, pronoun = row.text("text").split(), spans.text("span2_text")
-    at = nearest(words, pronoun, spans.get("span2_index", int), row.place)
-    marked = " ".join([*words[:at], words[at].replace(pronoun, f"*{pronoun}*", 1), *words[at + 1 :]])
-    return [Item(row.text("text"), [(marked, spans.text("span1_text"))], [row.label(BINARY)])]
+    text = marked(row.text("text"), spans.text("span2_text"), spans.get("span2_index", int), row.place)
+    return [Item(row.text("text"), [(text, spans.text("span1_text"))], [row.label(BINARY)])]
 
 
-def nearest(words: Sequence[str], pronoun: str, at: int, place: str) -> int:
-    """The number of the pronoun's word. DataError: no word is it."""
-    found = [n for n, word in enumerate(words) if word.strip(MARKS).lower() == pronoun.strip(MARKS).lower()]
+def marked(text: str, pronoun: str, at: int, place: str) -> str:
+    """The text with stars around the pronoun: of words that are it, the one nearest to number `at`, as a few official
+    numbers are off. DataError: no word is it."""
+    words, wanted = text.split(), pronoun.strip(MARKS).lower()
+    found = [n for n, word in enumerate(words) if word.strip(MARKS).lower() == wanted]
     if not found:
         raise DataError(f"{place}: the text has no word {pronoun!r}")
-    return min(found, key=lambda n: abs(n - at))
+    nearest = min(found, key=lambda n: abs(n - at))
+    bare = words[nearest].strip(MARKS)
+    words[nearest] = words[nearest].replace(bare, f"*{bare}*", 1)
+    return " ".join(words)
 
 
 def multirc(row: Row) -> list[Item]:

@@ -4,9 +4,11 @@ The labels of the official test sets are hidden, so the official dev set is our 
 first tenth, at most 1,000, in the order of the texts' sha256, passages whole. Where a folder holds FewGLUE's
 `dev32.jsonl`, which is such a cut of the official train set, it is dev, beside a train.jsonl of 32 examples.
 
-CB: accuracy and macro F1. MultiRC: F1 over all answers (F1a) and questions all of whose answers are right (EM). ReCoRD:
-F1 over words and EM of the entity that is ranked highest. The others: accuracy. Wang et al. 2019, "SuperGLUE: A Stickier
-Benchmark for General-Purpose Language Understanding Systems", NeurIPS, arXiv:1905.00537; FewGLUE: Schick & Schütze 2021.
+CB: accuracy and macro F1. MultiRC: F1 over all answers (F1a) and questions all of whose answers are right (EM).
+ReCoRD: F1 over words and EM of the entity that is ranked highest. The others: accuracy.
+
+Wang et al. 2019, "SuperGLUE: A Stickier Benchmark for General-Purpose Language Understanding Systems", NeurIPS,
+arXiv:1905.00537; FewGLUE: Schick & Schütze 2021, arXiv:2009.07118.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import numpy as np
 from bench.data.labelled import Labelled, LabelledTask, Splits, by_hash, dev_size, scored
 from bench.inputs import Examples, digest_texts
 from bench.scoring.scores import Ragged
-from bench.sources import DataError, find_folder
+from bench.sources import find_folder
 from bench.task import Card, Outputs, Predictions, Scores, Track
 from bench.tasks._superglue import FORMS, HUB, Form, Item, read_hub, read_jsonl
 
@@ -192,7 +194,7 @@ class Superglue(LabelledTask):
             licence=self.form.licence + " (unverified)",
             citation="Wang et al. 2019, SuperGLUE, arXiv:1905.00537",
             splits={
-                "train": f"FewGLUE's {sizes['train']} of the official train set" if self.few else "official, without dev",
+                "train": f"{'FewGLUE' if self.few else 'the official train set without dev'}, {sizes['train']} inputs",
                 "dev": "FewGLUE's dev32, which was drawn from the official train set" if self.few else cut_from,
                 "test": "the official dev set, as the labels of the official test set are hidden",
             },

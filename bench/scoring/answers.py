@@ -16,7 +16,7 @@ from bench.scoring.scores import Ragged
 
 def fitting(prediction: Any, gold: Any, columns: tuple[int, ...] = ()) -> bool:
     """Whether both are rows of the same lengths, at least one: of a number, and of gold of such columns."""
-    both = isinstance(prediction, Ragged) and isinstance(gold, Ragged) and 0 < len(gold)
+    both = isinstance(prediction, Ragged) and isinstance(gold, Ragged) and len(gold) > 0
     shapes = both and prediction.flat.ndim == 1 and gold.flat.shape[1:] == columns
     return shapes and np.array_equal(prediction.lengths, gold.lengths)
 

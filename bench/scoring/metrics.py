@@ -24,7 +24,8 @@ METRICS: dict[str, Metric] = {
     "pearson": Pearson(), "spearman": Spearman(),
     "entity_f1": Entities(), "entity_precision": Entities((1, 0)), "entity_recall": Entities((0, 1)),
     "strict_entity_f1": Entities(strict=True), "type_f1": TypeF1(),
-    "answer_f1": AnswerF1(), "question_em": ExactQuestions(), "entity_choice_f1": Credit(0), "entity_choice_em": Credit(1),
+    "answer_f1": AnswerF1(), "question_em": ExactQuestions(),
+    "entity_choice_f1": Credit(0), "entity_choice_em": Credit(1),
     "map": AveragePrecision(), "mrr": ReciprocalRank(), "ndcg": Ndcg(),
     **{f"{name}@{depth}": metric(depth) for name, metric in CUT.items() for depth in DEPTHS},
 }  # fmt: skip
