@@ -63,7 +63,11 @@ class Prompt(Student):
         return size or cls.default
 
     def body(self, task: Task) -> places.Place:
-        return places.locate(self.settings.body or task.track.teacher, task)
+        """RequestError: none is named, and the task's default teacher is a student's shape."""
+        reference = self.settings.body or task.track.teacher
+        if not self.settings.body and ":" in reference:
+            raise RequestError(f"{reference} is no encoder that takes a prompt: name one, --set prompt.body=MODEL")
+        return places.locate(reference, task)
 
     def initial(self, task: Task) -> str:
         return self.body(task).identity

@@ -204,8 +204,10 @@ def test_beta_0_is_prompt_tuning_and_another_beta_is_not(world):
         assert torch.equal(ours, theirs) == same
 
 
-def test_a_student_without_a_prompt_is_refused_before_anything_runs(tmp_path):
+def test_a_student_without_a_prompt_is_refused_before_anything_runs(tmp_path, teacher):
     asked = ("--task", TOY, "--student", "bow:8", "--results", tmp_path)
     refused(bench("run", *asked, "--method", "panda", check=None), "needs the signal", "prompt")
     asked = ("--task", TOY, "--student", "prompt:4", "--method", "prompt_transfer", "--results", tmp_path)
-    refused(bench("run", *asked, "--set", "prompt_transfer.source=glu/sst2", check=None), "glu", "glue")
+    refused(bench("run", *asked, check=None), "bilstm:1x8 is no encoder that takes a prompt")
+    asked += ("--set", f"prompt.body={teacher}", "--set", "prompt_transfer.source=glu/sst2")
+    refused(bench("run", *asked, check=None), "glu", "glue")

@@ -59,9 +59,7 @@ def write(root, folder, *, line=None, name="val", count=30):
     place = root / folder
     place.mkdir(parents=True, exist_ok=True)
     for split in ("train", "val"):
-        rows = []
-        for n in range(count if split == "train" else 3):
-            rows.append(json.dumps(varied(folder, n)))
+        rows = [json.dumps(varied(folder, n)) for n in range(count if split == "train" else 3)]
         if line is not None and split == name:
             rows[1] = line
         (place / f"{split}.jsonl").write_text("\n".join(rows) + "\n")
