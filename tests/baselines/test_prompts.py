@@ -24,6 +24,7 @@ from bench.students.prompt import PromptNetwork
 from bench.task import Track
 from tests.baselines.tools import B, D, Data, T, Z, batch, ce, check, make, tensor, total
 from tests.factories.commands import bench, refused, runs_of
+from tests.factories.data import real_data
 from tests.factories.runs import option
 
 TOY = Path(__file__).parents[1] / "factories" / "toy.py"
@@ -202,6 +203,53 @@ def test_beta_0_is_prompt_tuning_and_another_beta_is_not(world):
         assert record["cost"]["before"]["runs"] == 2 and "notes" not in record
         ours, theirs = (weights(world, r["run_id"])["prompt"] for r in (record, tuned))
         assert torch.equal(ours, theirs) == same
+
+
+def test_the_matrix_is_run_and_the_site_shows_it(world):
+    folder, asked, _, runs = world
+    names = ("--sources", folder / "capitals.py", "--targets", f"{TOY},{folder / 'capitals.py'}")
+    done = bench("transfer", *names, *asked[2:], "--json", cache=folder / "cache")
+    found = json.loads(done.out)
+    status = {run["run_id"]: run["status"] for run in found["runs"]}
+    assert [status.pop(run["run_id"]) for run in runs] == ["skipped"] * 3 and not status
+    cells = {cell["method"]: cell for cell in found["cells"]}
+    value = {run["method"]: run["value"] for run in runs}
+    for method in CARDS:
+        assert cells[method]["value"] == value[method] and cells[method]["seeds"] == 1
+        gain = None if method == "prompt_tuning" else pytest.approx(value[method] - value["prompt_tuning"])
+        assert cells[method]["gain"] == gain
+    bench("site", "build", "--results", folder / "results", "--out", folder / "site", cache=folder / "cache")
+    rows = json.loads((folder / "site/api/rows.json").read_text())
+    on_toy = {row["method"]: row for row in rows if row["task"] == "toy"}
+    source = str(folder / "capitals.py")
+    assert [on_toy[m]["source"] for m in CARDS] == ["", source, source]
+    assert on_toy["panda"]["gain"] == pytest.approx(value["panda"] - value["prompt_tuning"], abs=1e-6)
+    assert on_toy["panda"]["gain_low"] <= on_toy["panda"]["gain"] <= on_toy["panda"]["gain_high"]
+    page = (folder / "site/transfer.html").read_text()
+    assert "panda with prompt:4 on mini: sources by targets" in page and "capitals.py</th>" in page
+    assert 'href="transfer.html"' in (folder / "site/index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("--sources", "a,,b", "--targets", "c"), ("--sources 'a,,b'", "separated by commas")),
+        (("--sources", TOY, "--targets", TOY), ("nothing to transfer",)),
+        (("--sources", TOY, "--targets", TOY, "--method", "kd"), ("'kd' begins with no run of another task", "panda")),
+        (("--sources", "glue/sst3", "--targets", TOY), ("glue/sst3", "glue/sst2")),
+    ],
+)
+def test_a_matrix_that_cannot_be_run_is_refused(names, words, tmp_path, teacher):
+    asked = ("--student", "prompt", "--set", f"prompt.body={teacher}", "--results", tmp_path)
+    refused(bench("transfer", *names, *asked, check=None), *words)
+
+
+def test_a_methods_name_stands_for_its_papers_tasks_whose_data_is_there(tmp_path):
+    asked = ("--track", "lite", "--data-dir", real_data("superglue"), "--student", "prompt", "--results", tmp_path)
+    done = bench("transfer", "--sources", "panda", "--targets", "CB", *asked, "--dry-run", "--json")
+    found = {run["source"] for run in json.loads(done.out)["runs"]} - {""}
+    assert {"superglue/rte", "glue/cola"} <= found <= {*Panda.sources.values()} - {"superglue/cb"}
+    assert "left out: superglue/record: no SuperGLUE ReCoRD" in done.err
 
 
 def test_a_student_without_a_prompt_is_refused_before_anything_runs(tmp_path, teacher):
