@@ -14,7 +14,19 @@ from bench.base import processes, waiting
 from bench.base.console import Console
 from bench.cli import results as about_results
 from bench.cli import site, transfer
-from bench.cli.options import DataDir, Device, Files, Json, Results, Settings, Tasks, Track, show
+from bench.cli.options import (
+    DataDir,
+    Device,
+    Files,
+    Json,
+    Results,
+    Settings,
+    Tasks,
+    Track,
+    failure,
+    parse_seeds,
+    show,
+)
 from bench.errors import BenchError, RequestError, unknown
 
 app = typer.Typer(
@@ -221,25 +233,6 @@ def check_engine(engine: str, jobs: int | None, remeasure: bool) -> None:
         raise RequestError(f"--jobs {jobs}: the local engine gives all cores to one run; add --engine ray for several")
     if remeasure and engine == "ray":
         raise RequestError("--remeasure times one run after the other on this machine: leave out --engine ray")
-
-
-def failure(outcomes: list[dict[str, Any]]) -> str:
-    """What went wrong, in one sentence."""
-    failed = [o for o in outcomes if o["status"] == "failed"]
-    if len(outcomes) > 1:
-        return f"{len(failed)} of {len(outcomes)} runs failed, the first one: {failed[0]['error']}"
-    return failed[0]["error"] + (f" (details: {failed[0]['log']})" if "log" in failed[0] else "")
-
-
-def parse_seeds(text: str) -> list[int]:
-    """`0,1,2` -> numbers. RequestError: something else, a negative one, or one given twice."""
-    try:
-        seeds = [int(s.encode("ascii")) for s in text.split(",")]  # no digits of other scripts
-    except ValueError:
-        raise RequestError(f"--seeds '{text}': give whole numbers separated by commas, as in 0,1,2") from None
-    if min(seeds) < 0 or max(seeds) >= 2**32 or len(set(seeds)) < len(seeds):
-        raise RequestError(f"--seeds {text}: seeds are different numbers from 0 to {2**32 - 1}")
-    return seeds
 
 
 @app.command(

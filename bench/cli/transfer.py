@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.base.console import Console
-from bench.cli.options import DataDir, Device, Json, Results, Settings, Track, show
+from bench.cli.options import DataDir, Device, Json, Results, Settings, Track, failure, parse_seeds, show
 from bench.errors import BenchError, RequestError
 
 app = typer.Typer()
@@ -38,7 +38,6 @@ def transfer(
     as_json: Json = False,
 ) -> None:
     """Run a transfer matrix: from each source task to each target, beside the targets without transfer."""
-    from bench.cli.main import parse_seeds
     from bench.runs import transfer as matrix
     from bench.runs.spec import Request
     from bench.runs.sweep import describe, run_all
@@ -54,9 +53,8 @@ def transfer(
     outcomes, status = run_all(specs, results, device, console)
     show({"cells": matrix.cells(specs, outcomes), "runs": outcomes}, as_json, "transfer")
     if status:
-        failed = [outcome for outcome in outcomes if outcome["status"] == "failed"]
-        words = f"{len(failed)} of {len(outcomes)} runs failed, the first one: {failed[0]['error']}"
-        raise RequestError(words) if status == RequestError.exit_status else BenchError(words)
+        kind = RequestError if status == RequestError.exit_status else BenchError
+        raise kind(failure(outcomes))
 
 
 def named(text: str, option: str) -> list[str]:
