@@ -84,12 +84,13 @@ class Wanted:
     """A run that comes first: an assistant that teaches, a start, a teacher of another task. It leaves a record."""
 
     name: str  # by which roles and other wanted runs call it
-    student: str  # as on the command line: `resnet:14`
+    student: str = ""  # as on the command line: `resnet:14`; empty: the run's own, built with the same settings
     method: str = "kd"
     teacher: str = ""  # the wanted run that teaches it, by name; empty: the run's own teacher
     task: str = ""  # empty: the run's own
     settings: Mapping[str, Any] = field(default_factory=dict)  # of its method, beside the defaults
     use: Literal["teaches", "starts"] = "teaches"  # it teaches, or the student starts from its weights
+    weights: tuple[str, ...] = ()  # of a start, how the names of those begin that are taken; empty: all that fit
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class Run:
     taught: Callable[[Examples], Outputs] | None = (
         None  # a training set -> the teacher's output at each place of its groups, (N, K, ...), from the store
     )
+    opened: Callable[[str], Network] | None = None  # a wanted run's name -> its student, frozen
     dev_score: Callable[[Outputs], float] | None = None  # outputs over dev -> the main metric there
 
 
@@ -129,6 +131,9 @@ class Method(nn.Module):
     recipes: ClassVar[Mapping[str, Optimiser]] = {}  # by kind of task, where the architecture's recipe is not taken
     defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # settings that are others where inputs are `image` ...
     axes: ClassVar[Mapping[str, Sequence[str]]] = {}  # settings made of several, `a:b`: the axes that these are
+    transfers: ClassVar[str] = ""  # the method whose runs on other tasks it begins with; its setting `source` names one
+    sources: ClassVar[Mapping[str, str]] = {}  # of such a method: the paper's names of its source tasks -> tasks here
+    targets: ClassVar[tuple[str, ...]] = ()  # and those of them that are its targets
     version: ClassVar[int] = 1  # raise it when the same settings would give other numbers
 
     @dataclass(frozen=True)
@@ -139,6 +144,7 @@ class Method(nn.Module):
         super().__init__()
         self.settings, self.run = settings, run
         self.goal: Kind = run.task.goal
+        self.notes: dict[str, float] = {}  # what it found out before training, for the record
 
     @staticmethod
     def needed(settings: Any, names: Names) -> Names:

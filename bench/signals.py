@@ -57,6 +57,7 @@ SIGNALS = {
     "keys": Signal("B H L D", layers=True),
     "values": Signal("B H L D", layers=True),
     "nodes": Signal("N D"),  # the embeddings of all nodes of a graph, type by type: the same for every batch
+    "prompt": Signal("B D"),  # the mean of what was learned beside a frozen network, the same for every input
     "mask": Signal("B L"),  # 1 on real tokens
     "words": Signal("B W"),  # 1 on words whose first piece was read
 }

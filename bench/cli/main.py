@@ -13,7 +13,7 @@ from bench import __version__
 from bench.base import processes, waiting
 from bench.base.console import Console, warn
 from bench.cli import results as about_results
-from bench.cli import site, sweeping
+from bench.cli import site, sweeping, transfer
 from bench.cli.options import (
     DataDir,
     Device,
@@ -27,6 +27,7 @@ from bench.cli.options import (
     Settings,
     Tasks,
     Track,
+    parse_seeds,
     show,
 )
 from bench.errors import BenchError, RequestError, unknown
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 store_app = typer.Typer(help="The teacher store and unfinished runs.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(about_results.app)
+app.add_typer(transfer.app)
 app.add_typer(site.app, name="site")
 app.add_typer(store_app, name="store")
 
@@ -192,7 +194,7 @@ def run(
     from bench.runs.grid import spread
     from bench.runs.spec import Request
 
-    seeds_ = sweeping.parse_seeds(seeds)
+    seeds_ = parse_seeds(seeds)
     request = Request(task, method, student or [], teacher, track, seeds_, data_dir, settings or [])
     manner = sweeping.Manner(results, device, store_quota, engine, jobs, remeasure, dry_run, as_json)
     conclude(*sweeping.carry_out(spread(request, axes or []), manner))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from bench.errors import RequestError
 
 Tasks = Annotated[list[str], typer.Option("--task", help="Task or family; may be repeated.")]
 Track = Annotated[str, typer.Option(help="mini: packaged data; lite, full: official data.")]
@@ -48,3 +51,22 @@ def show(answer: dict[str, Any], as_json: bool, view: str) -> None:
         from bench.cli import tables
 
         tables.show(getattr(tables, view)(answer))
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`0,1,2` -> numbers. RequestError: something else, a negative one, or one given twice."""
+    try:
+        seeds = [int(s.encode("ascii")) for s in text.split(",")]  # no digits of other scripts
+    except ValueError:
+        raise RequestError(f"--seeds '{text}': give whole numbers separated by commas, as in 0,1,2") from None
+    if min(seeds) < 0 or max(seeds) >= 2**32 or len(set(seeds)) < len(seeds):
+        raise RequestError(f"--seeds {text}: seeds are different numbers from 0 to {2**32 - 1}")
+    return seeds
+
+
+def failure(outcomes: Sequence[Mapping[str, Any]]) -> str:
+    """What went wrong, in one sentence."""
+    failed = [o for o in outcomes if o["status"] == "failed"]
+    if len(outcomes) > 1:
+        return f"{len(failed)} of {len(outcomes)} runs failed, the first one: {failed[0]['error']}"
+    return str(failed[0]["error"]) + (f" (details: {failed[0]['log']})" if "log" in failed[0] else "")

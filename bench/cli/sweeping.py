@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.base import processes
 from bench.base.console import Console
 from bench.cli import ending
-from bench.cli.options import show
+from bench.cli.options import failure, show
 from bench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -103,22 +103,3 @@ def plan(specs: Sequence[Spec], cells: int, done: set[str], manner: Manner) -> N
 def counted(cells: int, runs: int, done: int) -> str:
     grid = f"{cells} cells, " if cells > 1 else ""
     return f"{grid}{runs} runs: {done} done, {runs - done} to do"
-
-
-def failure(outcomes: Sequence[Mapping[str, Any]]) -> str:
-    """What went wrong, in one sentence."""
-    failed = [o for o in outcomes if o["status"] == "failed"]
-    if len(outcomes) > 1:
-        return f"{len(failed)} of {len(outcomes)} runs failed, the first one: {failed[0]['error']}"
-    return str(failed[0]["error"]) + (f" (details: {failed[0]['log']})" if "log" in failed[0] else "")
-
-
-def parse_seeds(text: str) -> list[int]:
-    """`0,1,2` -> numbers. RequestError: something else, a negative one, or one given twice."""
-    try:
-        seeds = [int(s.encode("ascii")) for s in text.split(",")]  # no digits of other scripts
-    except ValueError:
-        raise RequestError(f"--seeds '{text}': give whole numbers separated by commas, as in 0,1,2") from None
-    if min(seeds) < 0 or max(seeds) >= 2**32 or len(set(seeds)) < len(seeds):
-        raise RequestError(f"--seeds {text}: seeds are different numbers from 0 to {2**32 - 1}")
-    return seeds

@@ -290,3 +290,22 @@ def _remarks(row: Answer) -> Iterator[str]:
         if other["name"] != row["name"]:
             said = ", ".join(form.format(other[key]) for key, form in forms.items() if other[key] is not None)
             yield f"{row['name']} against {other['name']}: {said}"
+
+
+def transfer(found: Answer) -> Shown:
+    """A table a method: a line a source, a column a target, the score and what it is away from no transfer."""
+    cells = found["cells"]
+    targets = list(dict.fromkeys(cell["target"] for cell in cells))
+    for method in dict.fromkeys(cell["method"] for cell in cells):
+        own = {(cell["source"], cell["target"]): cell for cell in cells if cell["method"] == method}
+        rows = [
+            [source or "none", *(_cell(own.get((source, target))) for target in targets)]
+            for source in dict.fromkeys(source for source, _ in own)
+        ]
+        yield table(method, ("source", *targets), rows)
+
+
+def _cell(cell: Answer | None) -> str:
+    if cell is None or cell["value"] is None:
+        return ""
+    return f"{100 * cell['value']:.2f}" + ("" if cell["gain"] is None else f" ({100 * cell['gain']:+.2f})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from typing_extensions import TypedDict
 
 SCHEMA: Literal[2] = 2
@@ -224,6 +224,7 @@ class Record(Part):
     student: Student
     metrics: Metrics
     references: dict[str, Reference] = Field(default={}, description="by name, as bm25; the task declares them")
+    notes: dict[str, FiniteFloat] = Field(default={}, description="what the method found before training, by name")
     efficiency: Efficiency
     cost: Cost
     curve: list[Point]

@@ -72,9 +72,8 @@ def leave_record(
     for place in [spec.place, *spec.others.values()]:
         teach.publish(place, results)
     weights = weights_of(spec)
-    checkpoint.save(
-        weights, d.student.state_dict(), {"spec": dict(spec.values), "blueprint": d.student.blueprint()}
-    )  # fmt: skip
+    about = {"spec": dict(spec.values), "blueprint": d.student.blueprint()}
+    checkpoint.save(weights, checkpoint.trained(d.student), about)
 
     spec.task.unseal()  # training has ended and every choice is made: test is read now, once
     console("  test")
@@ -145,7 +144,7 @@ def restore(spec: Spec, device: torch.device, console: Console) -> tuple[Network
     teacher = make_teacher(spec, device, console)
     tensors, state = kept
     student = build_student(spec, teacher, blueprint=state.get("blueprint"))
-    student.load_state_dict(tensors)
+    checkpoint.put_back(student, tensors)
     return student, teacher
 
 
@@ -209,7 +208,8 @@ def from_starts(spec: Spec, student: Network, device: torch.device, console: Con
     for wanted, other in spec.wanted:
         if wanted.use == "starts":
             theirs, own = restore(other, device, console)[0].state_dict(), student.state_dict()
-            fitting = {n: t for n, t in theirs.items() if n in own and own[n].shape == t.shape}
+            chosen = {n: t for n, t in theirs.items() if n.startswith(wanted.weights or "")}
+            fitting = {n: t for n, t in chosen.items() if n in own and own[n].shape == t.shape}
             if not fitting:
                 raise RequestError(f"nothing of {other.label} fits into {spec.values['student']}, which starts from it")
             student.load_state_dict(own | fitting)
@@ -225,7 +225,7 @@ def build_method(spec: Spec, student: Network, teachers: Mapping[str, Teacher], 
         spec.task, spec.track, student.width, teacher.network.width, spec.seed, student.optimiser,
         student.shape, teacher.network.shape, student,
         lambda purpose: build_other(spec, teacher, purpose), lambda name: dev.of_teacher(teachers[name]),
-        lambda examples: taught(spec, teacher, examples), dev.score,
+        lambda examples: taught(spec, teacher, examples), lambda name: teachers[name].network, dev.score,
     )  # fmt: skip
     return registry.load(spec.method)(spec.method_settings, run)
 

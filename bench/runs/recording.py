@@ -45,6 +45,7 @@ def make_record(
         metrics=derived.metrics(spec.task.score, spec.task.main_metric, predictions)
         | {"dev": dev, "choices": derived.choices(trainer.progress.curve)},
         references=derived.references(spec.task.score, spec.task.main_metric, predictions),
+        notes=trainer.method.notes,
         efficiency=efficiency(spec, student, measured, weights),
         cost=cost(trainer.progress, list(trainer.teachers.values()), trainer.meter) | {"before": before(spec, results)},
         curve=trainer.progress.curve,

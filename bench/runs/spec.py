@@ -42,6 +42,7 @@ class Request:
     seeds: Sequence[int] = (0,)
     data_dir: Path | None = None
     settings: Sequence[str] = ()  # KEY=VALUE
+    others: dict[str, Any] = dataclasses.field(default_factory=dict)  # tasks of wanted runs that were opened, by name
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def _specs(
     initial, files = student_class(build).initial(task), method_class.content(settings)
     others = {reference: plans.locate(reference, task, place) for reference in method_class.teachers(settings)}
     for seed in request.seeds:
-        first = wanted_runs(request, task, place, method_class, settings, seed)
+        first = wanted_runs(request, task, place, method_class, settings, seed, student, given)
         helpers, starts = ([s.run_id for w, s in first if w.use == use] for use in ("teaches", "starts"))
         values = {
             "task": task.name, "track": request.track, "method": method.name, "student": name,
@@ -190,24 +191,42 @@ def _specs(
 
 
 def wanted_runs(
-    request: Request, task: Task, place: places.Place, method: type[Method], settings: Any, seed: int
-) -> Wants:
-    """The runs that come first: with their methods' defaults but for what is said, and the teachers that they name."""
+    request: Request, task: Task, place: places.Place, method: type[Method], settings: Any, seed: int, student: str,
+    given: Mapping[str, str],
+) -> Wants:  # fmt: skip
+    """The runs that come first: with their methods' defaults but for what is said, and the teachers that they name.
+
+    `student`, `given`: the run's own, and the settings of its command.
+    """
     found: dict[str, tuple[Wanted, Spec]] = {}
     for wanted in method.wanted(settings):
         teacher = run_place(found[wanted.teacher][1]) if wanted.teacher else place
-        other, where = (task, teacher) if not wanted.task else elsewhere(request, wanted.task)
+        other, where = (task, teacher) if not wanted.task else elsewhere(request, wanted.task, place)
         single = dataclasses.replace(request, seeds=[seed])
         plugin = registry.find("method", wanted.method)
-        given = {f"{plugin.name}.{key}": str(value) for key, value in wanted.settings.items()}
-        found[wanted.name] = wanted, next(iter(_specs(single, other, where, plugin, wanted.student, given, set())))
+        chosen = {} if wanted.student else of_student(student, given)
+        chosen |= {f"{plugin.name}.{key}": str(value) for key, value in wanted.settings.items()}
+        specs = _specs(single, other, where, plugin, wanted.student or student, chosen, set())
+        found[wanted.name] = wanted, next(iter(specs))
     return tuple(found.values())
 
 
-def elsewhere(request: Request, name: str) -> tuple[Task, places.Place]:
-    """Another task on the same track, with its own default teacher."""
-    (task,) = open_tasks(dataclasses.replace(request, tasks=[name]))
-    return task, plans.locate(task.track.teacher, task)
+def of_student(student: str, given: Mapping[str, str]) -> dict[str, str]:
+    """The settings that are the student's."""
+    family = registry.find("student", student if student.endswith(".py") else student.partition(":")[0]).name
+    return {key: value for key, value in given.items() if key.rpartition(".")[0] == family}
+
+
+def elsewhere(request: Request, name: str, own: places.Place) -> tuple[Task, places.Place]:
+    """Another task on the same track, with the track's settings of the command. Its teacher is what the run's own is
+    taught from, taught on that task; where the run's own is ready as it is, that task's default."""
+    if name not in request.others:
+        (task,) = open_tasks(dataclasses.replace(request, tasks=[name]))
+        task.track = override(task.track, "track", (), parse_settings(request.settings), set(), skip=FIXED)
+        request.others[name] = task
+    task = request.others[name]
+    model = own.origin.model if isinstance(own.origin, plans.Plan) else task.track.teacher
+    return task, plans.locate(model, task)
 
 
 def run_place(spec: Spec) -> places.Place:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bench.scoring.answers import AnswerF1, Credit, ExactQuestions
 from bench.scoring.bleu import Bleu
 from bench.scoring.correlation import Pearson, Spearman
 from bench.scoring.counts import F1, Accuracy, MacroF1, Mcc
@@ -31,6 +32,8 @@ METRICS: dict[str, Metric] = {
     "strict_entity_f1": Entities(strict=True), "type_f1": TypeF1(),
     "wer": ErrorRate(), "cer": ErrorRate(letters=True), "word_accuracy": WordAccuracy(), "bleu": Bleu(),
     "1-wer": ErrorRate(right=True), "1-cer": ErrorRate(letters=True, right=True),
+    "answer_f1": AnswerF1(), "question_em": ExactQuestions(),
+    "entity_choice_f1": Credit(0), "entity_choice_em": Credit(1),
     "map": AveragePrecision(), "mrr": ReciprocalRank(), "ndcg": Ndcg(),
     **MATCHING,
     **{f"{name}@{depth}": metric(depth) for name, metric in CUT.items() for depth in DEPTHS},

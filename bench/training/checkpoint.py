@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.errors import BenchError
 
@@ -47,6 +47,18 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
             return {k: handle.get_tensor(k) for k in handle.keys()}, json.loads(handle.metadata()["state"])  # noqa: SIM118
     except Exception as error:
         raise BenchError(f"the checkpoint {path} is damaged: delete it to start this run again") from error
+
+
+def trained(module: nn.Module) -> dict[str, Tensor]:
+    """All that training changes: what is frozen is what the module was built with."""
+    frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
+    return {name: tensor for name, tensor in module.state_dict().items() if name not in frozen}
+
+
+def put_back(module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Load what `trained` gave into a module that was built alike. RuntimeError: it does not fit."""
+    frozen = {name: t for name, t in module.state_dict().items() if name not in trained(module)}
+    module.load_state_dict({**frozen, **tensors})
 
 
 def with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -215,12 +215,10 @@ class Trainer:
         return {**self.networks, "method": self.method}
 
     def _state(self) -> dict[str, Tensor]:
-        """All that training changes: what is frozen in a network is what it was built with."""
+        """All that training changes, by module."""
         found: dict[str, Tensor] = {}
         for name, module in self._modules().items():
-            frozen = {n for n, p in module.named_parameters() if not p.requires_grad}
-            state = {n: tensor for n, tensor in module.state_dict().items() if n not in frozen}
-            found |= checkpoint.with_prefix(name, state)
+            found |= checkpoint.with_prefix(name, checkpoint.trained(module))
         return found
 
     def _keep(self) -> None:

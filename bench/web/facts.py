@@ -15,6 +15,7 @@ from bench.board import axes, leaderboard, learned
 from bench.board.limits import Limits
 from bench.board.recommend import candidates, misses, placed
 from bench.board.speed import Hardware, Speed
+from bench.board.transfers import transferred
 from bench.board.verdicts import Verdicts, judge, standing
 from bench.plugins import registry
 from bench.records.schemas import Record
@@ -93,6 +94,7 @@ def row_facts(verdicts: Verdicts, place: int, records: Mapping[str, Record]) -> 
             for seed, run_id in row.runs
         ],
         "export": use.exported(row, records), **training.trained(row, board, records),
+        **transferred(verdicts, place, records),
     }  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def environment() -> jinja2.Environment:
     made.filters |= {
         "hundred": hundred, "figures": figures, "whole": whole, "points": formats.points, "flat": formats.flat,
         "slug": formats.slug, "short": formats.short, "one": formats.one, "paragraphs": formats.paragraphs,
-        "papers": formats.papers, "known": lambda v: DASH if v is None or v == "" else v,
+        "papers": formats.papers, "few": few, "known": lambda v: DASH if v is None or v == "" else v,
     }  # fmt: skip
     made.globals |= {
         "ranks": charts.ranks, "on": charts.on, "look": charts.look,
@@ -100,6 +100,18 @@ def student(name: str, found: Sequence[Mapping[str, Any]], links: Links) -> byte
 def papers() -> dict[str, list[Reported]]:
     """What papers report, by method."""
     return {name: found for name in registry.found("method") if (found := reported.rows(name))}
+
+
+def few(claims: Sequence[tuple[Any, Reported]], most: int) -> list[tuple[Any, Reported]]:
+    """The first numbers of each method on each data set, as a page is to stay small; api/reported has all."""
+    groups = grouped(claims, lambda c: (c[0] if isinstance(c[0], str) else "", c[1].dataset))
+    return [claim for group in groups.values() for claim in group[:most]]
+
+
+def reported_rows() -> list[dict[str, Any]]:
+    """All that papers report, for the downloads."""
+    rows = ((name, row.model_dump()) for name, found in papers().items() for row in found)
+    return [{"method": name, "of_seeds": row.pop("seeds"), **row} for name, row in rows]
 
 
 @cache

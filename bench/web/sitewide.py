@@ -9,14 +9,14 @@ from typing import Any
 from bench.base.groups import grouped
 from bench.board.leaderboard import ALWAYS
 from bench.plugins import registry
-from bench.web import answers, overall, pages, tables
+from bench.web import answers, overall, pages, tables, transfer
 from bench.web.facts import SCHEMA
 from bench.web.feed import feed
 from bench.web.formats import rounded, slug
 from bench.web.links import Links
 
 STATIC = ("style.css", "icon.svg", "page.js", "table.js", "columns.js", "chart.js", "compare.js", "choose.js")
-PAGES = ("index.html", "compare.html", "downloads.html", "papers.html", "about.html")
+PAGES = ("index.html", "compare.html", "downloads.html", "papers.html", "transfer.html", "about.html")
 Board = Mapping[str, Any]
 Placed = tuple[Board, Mapping[str, Any]]  # a row of a method on its board
 
@@ -31,7 +31,7 @@ def files(units: Mapping[str, Mapping[str, Any]], links: Links) -> dict[str, byt
     folder, tracks = registry.folder("site"), overall.tracks(boards)
     shown: dict[str, Any] = {
         "root": "", "boards": boards, "tracks": tracks, "papers": pages.by_dataset(),
-        "sections": answers.sections(boards),
+        "sections": answers.sections(boards), "matrices": transfer.matrices(boards),
     }  # fmt: skip
     return {
         **{name: (folder / name).read_bytes() for name in STATIC},
@@ -39,6 +39,7 @@ def files(units: Mapping[str, Mapping[str, Any]], links: Links) -> dict[str, byt
         "404.html": pages.page("404.html", links, root=links.top), "feed.xml": feed(boards, runs, links.base),
         **methods(rows, links), **students(rows, links), "api/index.json": index(boards, tracks),
         **tables.files("api/rows", tables.of_boards(boards)), **tables.files("api/runs", runs),
+        **tables.files("api/reported", pages.reported_rows()),
     }  # fmt: skip
 
 

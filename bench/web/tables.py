@@ -13,7 +13,7 @@ from bench.web.formats import rounded
 
 Row = Mapping[str, Any]
 KINDS = ("csv", "json", "parquet")
-NESTED = ("timings", "runs", "against", "name", "marks", "datasets", "behind")
+NESTED = ("timings", "runs", "against", "name", "marks", "datasets", "behind", "gain", "expected")
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would carry out
 COUNTS = frozenset({
     "seed", "seeds", "batch_size", "threads", "parameters", "parameters_low", "active", "active_low", "disk_bytes",
@@ -23,7 +23,8 @@ TRUTHS = frozenset({"provisional", "best", "best_or_tied", "noisy", "not_learned
 TEXTS = frozenset({
     "board", "key", "task", "track", "metric", "dataset", "method", "family", "student", "teacher", "reference",
     "settings", "interval", "device", "scope", "run_id", "run_ids", "commit", "command", "finished", "data_identity",
-    "licence", "record", "lr", "by_dataset", "export", "marks",
+    "licence", "record", "lr", "by_dataset", "export", "marks", "source", "gain_evidence", "expected", "system",
+    "split", "aggregation", "of_seeds", "known",
     *(f"{method}_{key}" for method in ALWAYS for key in ("evidence", "family")),
 })  # fmt: skip
 
@@ -56,6 +57,11 @@ def _plain(row: Row) -> dict[str, Any]:
         found = row["against"].get(method) or {}
         for key in ("value", "low", "high", "p_value", "p_holm", "family", "evidence"):
             plain[f"{method}_{'difference' if key == 'value' else key}"] = found.get(key)
+    gain = row["gain"] or {}
+    plain |= {
+        "gain" if key == "value" else f"gain_{key}": gain.get(key) for key in ("value", "low", "high", "evidence")
+    }
+    plain["expected"] = json.dumps(rounded(row["expected"]))
     plain |= {"marks": "; ".join(row["marks"]), "by_dataset": json.dumps(rounded(row["datasets"]))}
     return plain | {"run_ids": " ".join(run["run_id"] for run in row["runs"])}
 
