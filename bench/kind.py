@@ -38,6 +38,8 @@ class Kind(ABC):
     distributions: ClassVar[bool] = True  # whether a softmax over the output's last axis means something
     auto: ClassVar[str] = ""  # the class of transformers whose head this is; empty: the library has none
     pipeline: ClassVar[str] = ""  # what the Hub calls the use of such a model
+    early: ClassVar[bool] = False  # the places are selected before the head, whose outputs at all would be large
+    stored: ClassVar[bool] = True  # a teacher's signals may be kept; else it runs in every step, as they are large
     compares: ClassVar[str] = (
         ""  # how outputs are compared, of bare texts; a model that declares another way does not fit
     )
@@ -56,6 +58,11 @@ class Kind(ABC):
     def begin(self, head: nn.Linear) -> nn.Linear:
         """A new head, with the weights that training starts from."""
         return head
+
+    def read(self, tokenizer: Any, inputs: Any, limit: int, plain: Callable[[], Any]) -> Any:
+        """What a network reads of texts (`bench.network.Encoded`), with its tokenizer and length limit; `plain()`: all
+        tokens of each, as they are."""
+        return plain()
 
     def select(self, tensor: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """Of a feature, or of logits at every place, the places that are judged; `batch`: what the network read."""

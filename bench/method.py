@@ -82,12 +82,14 @@ class Wanted:
     """A run that comes first: an assistant that teaches, a start, a teacher of another task. It leaves a record."""
 
     name: str  # by which roles and other wanted runs call it
-    student: str  # as on the command line: `resnet:14`
+    student: str = ""  # as on the command line: `resnet:14`; empty: the run's own
     method: str = "kd"
     teacher: str = ""  # the wanted run that teaches it, by name; empty: the run's own teacher
     task: str = ""  # empty: the run's own
     settings: Mapping[str, Any] = field(default_factory=dict)  # of its method, beside the defaults
     use: Literal["teaches", "starts"] = "teaches"  # it teaches, or the student starts from its weights
+    seed: int | None = None  # one run for all seeds, as one pre-trained model starts all; none: the run's own
+    model: str = ""  # of another task: its teacher, as `--teacher` names it; empty: that task's default
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,8 @@ SIGNALS = {
     "queries": Signal("B H L D", layers=True),
     "keys": Signal("B H L D", layers=True),
     "values": Signal("B H L D", layers=True),
+    "pieces": Signal("B W D"),  # what the head reads at word pieces that were hidden
+    "targets": Signal("B W"),  # the word pieces that were hidden; IGNORED behind them
     "mask": Signal("B L"),  # 1 on real tokens
     "words": Signal("B W"),  # 1 on words whose first piece was read
 }

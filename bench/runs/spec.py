@@ -159,7 +159,7 @@ def _specs(
     initial, files = student_class(build).initial(task), method_class.content(settings)
     others = {reference: plans.locate(reference, task, place) for reference in method_class.teachers(settings)}
     for seed in request.seeds:
-        first = wanted_runs(request, task, place, method_class, settings, seed)
+        first = wanted_runs(request, task, place, method_class, settings, seed, student)
         helpers, starts = ([s.run_id for w, s in first if w.use == use] for use in ("teaches", "starts"))
         values = {
             "task": task.name, "track": request.track, "method": method.name, "student": name,
@@ -181,24 +181,26 @@ def _specs(
 
 
 def wanted_runs(
-    request: Request, task: Task, place: places.Place, method: type[Method], settings: Any, seed: int
+    request: Request, task: Task, place: places.Place, method: type[Method], settings: Any, seed: int, own: str
 ) -> Wants:
-    """The runs that come first: with their methods' defaults but for what is said, and the teachers that they name."""
+    """The runs that come first: with their methods' defaults but for what is said, and the teachers that they name.
+    `own`: the run's own student."""
     found: dict[str, tuple[Wanted, Spec]] = {}
     for wanted in method.wanted(settings):
         teacher = run_place(found[wanted.teacher][1]) if wanted.teacher else place
-        other, where = (task, teacher) if not wanted.task else elsewhere(request, wanted.task)
-        single = dataclasses.replace(request, seeds=[seed])
+        other, where = (task, teacher) if not wanted.task else elsewhere(request, wanted.task, wanted.model)
+        single = dataclasses.replace(request, seeds=[seed if wanted.seed is None else wanted.seed])
         plugin = registry.find("method", wanted.method)
         given = {f"{plugin.name}.{key}": str(value) for key, value in wanted.settings.items()}
-        found[wanted.name] = wanted, next(iter(_specs(single, other, where, plugin, wanted.student, given, set())))
+        size = wanted.student or own
+        found[wanted.name] = wanted, next(iter(_specs(single, other, where, plugin, size, given, set())))
     return tuple(found.values())
 
 
-def elsewhere(request: Request, name: str) -> tuple[Task, places.Place]:
-    """Another task on the same track, with its own default teacher."""
+def elsewhere(request: Request, name: str, model: str = "") -> tuple[Task, places.Place]:
+    """Another task on the same track, with this teacher or its own default one."""
     (task,) = open_tasks(dataclasses.replace(request, tasks=[name]))
-    return task, plans.locate(task.track.teacher, task)
+    return task, plans.locate(model or task.track.teacher, task)
 
 
 def run_place(spec: Spec) -> places.Place:

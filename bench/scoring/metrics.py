@@ -8,6 +8,7 @@ from bench.scoring.correlation import Pearson, Spearman
 from bench.scoring.counts import F1, Accuracy, MacroF1, Mcc
 from bench.scoring.entities import Entities, TypeF1
 from bench.scoring.metric import Metric
+from bench.scoring.pieces import Likelihood, MaskedAccuracy
 from bench.scoring.ranking import AveragePrecision, Ndcg, Precision, Recall, ReciprocalRank
 
 CUT: dict[str, Callable[[int], Metric]] = {
@@ -23,6 +24,7 @@ METRICS: dict[str, Metric] = {
     "pearson": Pearson(), "spearman": Spearman(),
     "entity_f1": Entities(), "entity_precision": Entities((1, 0)), "entity_recall": Entities((0, 1)),
     "strict_entity_f1": Entities(strict=True), "type_f1": TypeF1(),
+    "masked_accuracy": MaskedAccuracy(), "likelihood": Likelihood(),
     "map": AveragePrecision(), "mrr": ReciprocalRank(), "ndcg": Ndcg(),
     **{f"{name}@{depth}": metric(depth) for name, metric in CUT.items() for depth in DEPTHS},
 }  # fmt: skip
