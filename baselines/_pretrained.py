@@ -14,14 +14,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from pydantic import PositiveFloat
+from pydantic import PositiveFloat, PositiveInt
 
 from bench.errors import RequestError
 from bench.inputs import Batch
 from bench.method import Losses, Method, Names, Run, Stage, Wanted
 from bench.signals import Signals
 
-OWN = ("corpus", "corpus_teacher", "lr")  # settings of the second run alone
+OWN = ("corpus", "corpus_teacher", "corpus_updates", "lr")  # settings of the second run alone
 
 
 class Pretrained(Method):
@@ -35,6 +35,7 @@ class Pretrained(Method):
     class Settings:
         corpus: str = "mlm/biomed"  # the task of the run that comes first; empty: the losses are taken on this one
         corpus_teacher: str = ""  # its teacher; empty: the task's default. BioBERT v1.2 in the paper
+        corpus_updates: PositiveInt | None = None  # in it; none: as its track says. 100,000 in the paper
         replicate: bool = False  # the official code's teacher, whose dropout is on
         corpus_lr: PositiveFloat = 5e-4  # the paper's, for batches of 192
         lr: PositiveFloat | None = None  # of fine-tuning; none: the architecture's; paper 5e-5
@@ -50,17 +51,19 @@ class Pretrained(Method):
             return ()
         same = {f.name: getattr(settings, f.name) for f in fields(settings) if f.name not in OWN}
         name = cls.__module__.rpartition(".")[2]
+        track = {"updates": settings.corpus_updates} if settings.corpus_updates else {}
         return [
             Wanted(
                 "corpus", method=name, task=settings.corpus, settings={"corpus": "", **same}, use="starts", seed=0,
-                model=settings.corpus_teacher,
+                model=settings.corpus_teacher, track=track,
             )
         ]  # fmt: skip
 
     def __init__(self, settings: Any, run: Run) -> None:
         super().__init__(settings, run)
-        self.objective = run.task.objective()
-        if not settings.corpus:
+        if settings.corpus:
+            self.objective = run.task.objective()
+        else:
             self.begin(run)
 
     def begin(self, run: Run) -> None:

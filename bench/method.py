@@ -89,7 +89,9 @@ class Wanted:
     settings: Mapping[str, Any] = field(default_factory=dict)  # of its method, beside the defaults
     use: Literal["teaches", "starts"] = "teaches"  # it teaches, or the student starts from its weights
     seed: int | None = None  # one run for all seeds, as one pre-trained model starts all; none: the run's own
-    model: str = ""  # of another task: its teacher, as `--teacher` names it; empty: that task's default
+    # of another task: its teacher, as `--teacher` names it (empty: that task's default), and settings of its track
+    model: str = ""
+    track: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from bench.plugins import registry
 from bench.sources import DataError, Source
 
 SHARE = 50  # every so many documents one of dev, and one of test
-MOST = 400  # documents of dev, and of test
+MOST = 200  # documents of dev, and of test
 FILES = ("corpus.txt", "corpus")  # a file, or a folder of *.txt files
 
 

@@ -188,7 +188,7 @@ def wanted_runs(
     found: dict[str, tuple[Wanted, Spec]] = {}
     for wanted in method.wanted(settings):
         teacher = run_place(found[wanted.teacher][1]) if wanted.teacher else place
-        other, where = (task, teacher) if not wanted.task else elsewhere(request, wanted.task, wanted.model)
+        other, where = (task, teacher) if not wanted.task else elsewhere(request, wanted)
         single = dataclasses.replace(request, seeds=[seed if wanted.seed is None else wanted.seed])
         plugin = registry.find("method", wanted.method)
         given = {f"{plugin.name}.{key}": str(value) for key, value in wanted.settings.items()}
@@ -197,10 +197,11 @@ def wanted_runs(
     return tuple(found.values())
 
 
-def elsewhere(request: Request, name: str, model: str = "") -> tuple[Task, places.Place]:
-    """Another task on the same track, with this teacher or its own default one."""
-    (task,) = open_tasks(dataclasses.replace(request, tasks=[name]))
-    return task, plans.locate(model or task.track.teacher, task)
+def elsewhere(request: Request, wanted: Wanted) -> tuple[Task, places.Place]:
+    """Another task on the same track, with the teacher and the settings that are wanted, or its own."""
+    (task,) = open_tasks(dataclasses.replace(request, tasks=[wanted.task]))
+    task.track = dataclasses.replace(task.track, **wanted.track)
+    return task, plans.locate(wanted.model or task.track.teacher, task)
 
 
 def run_place(spec: Spec) -> places.Place:
