@@ -59,10 +59,15 @@ class Kind(ABC):
         """A new head, with the weights that training starts from."""
         return head
 
-    def read(self, tokenizer: Any, inputs: Any, limit: int, plain: Callable[[], Any]) -> Any:
-        """What a network reads of texts (`bench.network.Encoded`), with its tokenizer and length limit; `plain()`: all
-        tokens of each, as they are."""
+    def read(self, tokenizer: Any, rules: Callable[[], str], inputs: Any, limit: int, plain: Callable[[], Any]) -> Any:
+        """What a network reads of texts (`bench.network.Encoded`), with its tokenizer, all that this goes by in words,
+        and a limit of tokens; `plain()`: all tokens of each, as they are."""
         return plain()
+
+    def logits(self, out: Any) -> Tensor:
+        """Of what a model of transformers with this kind's head gives out."""
+        found: Tensor = out.logits
+        return found
 
     def select(self, tensor: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """Of a feature, or of logits at every place, the places that are judged; `batch`: what the network read."""

@@ -49,6 +49,7 @@ SIGNALS = {
     "queries": Signal("B H L D", layers=True),
     "keys": Signal("B H L D", layers=True),
     "values": Signal("B H L D", layers=True),
+    "windows": Signal("B L D"),  # what the head reads at each token of a window
     "pieces": Signal("B W D"),  # what the head reads at word pieces that were hidden
     "targets": Signal("B W"),  # the word pieces that were hidden; IGNORED behind them
     "mask": Signal("B L"),  # 1 on real tokens

@@ -28,7 +28,18 @@ LAYER = re.compile(r"^(.*layer\.)(\d+)(\..*)$")  # encoder.layer.3.attention...,
 class Bert(Student):
     """The teacher's architecture with fewer layers or another width (TinyBERT, MiniLM, DistilBERT shapes)."""
 
-    offers = {"embedding", "states", "pieces", "hidden", "pooled", "attention_scores", "queries", "keys", "values"}
+    offers = {
+        "embedding",
+        "states",
+        "pieces",
+        "windows",
+        "hidden",
+        "pooled",
+        "attention_scores",
+        "queries",
+        "keys",
+        "values",
+    }
     sizes = "LAYERS[xWIDTH[xHEADS[xFEED-FORWARD]]], as in 3, 4x312, 2x128x2, 4x312x12x1200"
     exports = ("hf", "onnx")
     default = "3"

@@ -37,7 +37,9 @@ class Mask(Kind):
         """The vocabulary is the network's."""
         return cls()
 
-    def read(self, tokenizer: Any, inputs: Any, limit: int, plain: Callable[[], Any]) -> MaskedTokens:
+    def read(
+        self, tokenizer: Any, rules: Callable[[], str], inputs: Any, limit: int, plain: Callable[[], Any]
+    ) -> MaskedTokens:
         """RequestError: the tokenizer knows no mask."""
         if tokenizer.mask_token_id is None:
             raise RequestError("this model's tokenizer has no mask token: it reads no hidden pieces")

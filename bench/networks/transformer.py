@@ -112,7 +112,8 @@ class TransformerClassifier(Network):
 
     def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> Any:
         given, limit = texts(inputs), min(max_length or self.max_length, self.max_length)
-        return self.goal.read(self.tokenizer, given, limit, lambda: tokenise(self.tokenizer, given, limit))
+        plain = lambda: tokenise(self.tokenizer, given, limit)  # noqa: E731
+        return self.goal.read(self.tokenizer, lambda: rules_of(self.tokenizer), given, limit, plain)
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
         read: list[Tensor] = []
@@ -129,7 +130,8 @@ class TransformerClassifier(Network):
                 hook.remove()
         if read:
             found[self.goal.feature] = read[0]
-        logits = out.logits if self.goal.early else self.goal.select(out.logits, batch)
+        logits = self.goal.logits(out)
+        logits = logits if self.goal.early else self.goal.select(logits, batch)
         return self.goal.complete(Signals(found, logits=logits), None, batch)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bench.scoring.answers import LENIENT, RECIPROCAL, STRICT, AnswerF1, ExactMatch
 from bench.scoring.correlation import Pearson, Spearman
 from bench.scoring.counts import F1, Accuracy, MacroF1, Mcc
 from bench.scoring.entities import Entities, TypeF1
@@ -24,6 +25,8 @@ METRICS: dict[str, Metric] = {
     "pearson": Pearson(), "spearman": Spearman(),
     "entity_f1": Entities(), "entity_precision": Entities((1, 0)), "entity_recall": Entities((0, 1)),
     "strict_entity_f1": Entities(strict=True), "type_f1": TypeF1(),
+    "answer_f1": AnswerF1(), "exact_match": ExactMatch(),
+    "strict_accuracy": STRICT, "lenient_accuracy": LENIENT, "factoid_mrr": RECIPROCAL,
     "masked_accuracy": MaskedAccuracy(), "likelihood": Likelihood(),
     "map": AveragePrecision(), "mrr": ReciprocalRank(), "ndcg": Ndcg(),
     **{f"{name}@{depth}": metric(depth) for name, metric in CUT.items() for depth in DEPTHS},
