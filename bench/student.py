@@ -21,6 +21,7 @@ class Student(ABC):
     sizes: ClassVar[str] = ""  # the grammar of `size`, for help and errors
     default: ClassVar[str] = ""  # the size when none is given
     exports: ClassVar[tuple[str, ...]] = ()  # formats of `bench export` that its networks fit, the first the plainest
+    heads: ClassVar[tuple[str, ...]] = ()  # the same of kinds that have a head, where it is one of the library
     version: ClassVar[int] = 1
 
     @dataclass(frozen=True)

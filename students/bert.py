@@ -42,6 +42,7 @@ class Bert(Student):
     }
     sizes = "LAYERS[xWIDTH[xHEADS[xFEED-FORWARD]]], as in 3, 4x312, 2x128x2, 4x312x12x1200"
     exports = ("hf", "onnx")
+    heads = ("hf", "onnx")
     default = "3"
 
     @dataclass(frozen=True)
