@@ -62,6 +62,7 @@ def render(record: Record, siblings: Sequence[Record], **context: Any) -> str:
     environment.filters |= {
         "hundred": hundred, "figures": figures, "whole": whole, "words": in_words, "code": code, "block": block,
     }  # fmt: skip
+    context = {"head": ""} | context
     front = Markup(front_matter(record, context["kind"], context["pipeline"], context["base_models"], context["head"]))
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return page.render(run=record, seeds=siblings, front=front, **context)

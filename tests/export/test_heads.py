@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,7 +30,6 @@ INPUTS = {
     "mask": Texts(["Colon cancer is rare.", TEXT]),
 }
 GOALS = {"classify": Classify(2, ("no", "yes")), "tag": Tag(3, ("O", "B-D", "I-D")), "span": Span(2), "mask": Mask()}
-NAMES = ["classify", "tag", "span", "mask"]
 
 
 def student(kind: str) -> TransformerClassifier:
@@ -47,8 +46,7 @@ def student(kind: str) -> TransformerClassifier:
     return TransformerClassifier(model, tokenizer, 48, goal).eval()
 
 
-@pytest.mark.parametrize("form", ["hf", "onnx"])
-@pytest.mark.parametrize("kind", NAMES)
+@pytest.mark.parametrize(("kind", "form"), [*((kind, "hf") for kind in GOALS), ("classify", "onnx"), ("span", "onnx")])
 def test_tokens_and_logits_are_those_of_the_student(kind, form, tmp_path):
     if form == "onnx":
         pytest.importorskip("onnxruntime")
@@ -59,17 +57,10 @@ def test_tokens_and_logits_are_those_of_the_student(kind, form, tmp_path):
         for parameter in network.model.parameters():
             parameter.mul_(1.05)
     assert heads.difference(network, tokenizer, run, INPUTS[kind]) > 1e-3
+    other = copy.deepcopy(network.tokenizer)
+    other.add_tokens(["gene"])
     with pytest.raises(BenchError, match="as other tokens"):
-        heads.difference(network, heads.tokenizer_in(changed(tmp_path), network), run, INPUTS[kind])
-
-
-def changed(folder: Path) -> Path:
-    """The folder with a tokenizer that leaves capitals."""
-    path = folder / "tokenizer.json"
-    rules = json.loads(path.read_text())
-    rules["normalizer"] = None
-    path.write_text(json.dumps(rules))
-    return folder
+        heads.difference(network, other, run, INPUTS[kind])
 
 
 def test_onnxruntime_and_tokenizers_alone_tag_words_as_transformers_does(tmp_path):
