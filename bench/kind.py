@@ -39,6 +39,8 @@ class Kind(ABC):
     auto: ClassVar[str] = ""  # the class of transformers whose head this is; empty: the library has none
     pipeline: ClassVar[str] = ""  # what the Hub calls the use of such a model
     teacher_forced: ClassVar[bool] = False  # networks read the answers while they are trained, and none where judged
+    early: ClassVar[bool] = False  # the places are selected before the head, whose outputs at all would be large
+    stored: ClassVar[bool] = True  # a teacher's signals may be kept; else it runs in every step, as they are large
     compares: ClassVar[str] = (
         ""  # how outputs are compared, of bare texts; a model that declares another way does not fit
     )
@@ -58,6 +60,16 @@ class Kind(ABC):
     def begin(self, head: nn.Linear) -> nn.Linear:
         """A new head, with the weights that training starts from."""
         return head
+
+    def read(self, tokenizer: Any, rules: Callable[[], str], inputs: Any, limit: int, plain: Callable[[], Any]) -> Any:
+        """What a network reads of texts (`bench.network.Encoded`), with its tokenizer, all that this goes by in words,
+        and a limit of tokens; `plain()`: all tokens of each, as they are."""
+        return plain()
+
+    def logits(self, out: Any) -> Tensor:
+        """Of what a model of transformers with this kind's head gives out."""
+        found: Tensor = out.logits
+        return found
 
     def select(self, tensor: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """Of a feature, or of logits at every place, the places that are judged; `batch`: what the network read."""

@@ -91,6 +91,10 @@ class Wanted:
     settings: Mapping[str, Any] = field(default_factory=dict)  # of its method, beside the defaults
     use: Literal["teaches", "starts"] = "teaches"  # it teaches, or the student starts from its weights
     weights: tuple[str, ...] = ()  # of a start, how the names of those begin that are taken; empty: all that fit
+    seed: int | None = None  # one run for all seeds, as one pre-trained model starts all; none: the run's own
+    # of another task: its teacher, as `--teacher` names it (empty: that task's default), and settings of its track
+    model: str = ""
+    track: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

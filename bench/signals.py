@@ -58,6 +58,9 @@ SIGNALS = {
     "values": Signal("B H L D", layers=True),
     "nodes": Signal("N D"),  # the embeddings of all nodes of a graph, type by type: the same for every batch
     "prompt": Signal("B D"),  # the mean of what was learned beside a frozen network, the same for every input
+    "windows": Signal("B L D"),  # what the head reads at each token of a window
+    "pieces": Signal("B W D"),  # what the head reads at word pieces that were hidden
+    "targets": Signal("B W"),  # the word pieces that were hidden; IGNORED behind them
     "mask": Signal("B L"),  # 1 on real tokens
     "words": Signal("B W"),  # 1 on words whose first piece was read
 }

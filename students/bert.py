@@ -28,9 +28,21 @@ LAYER = re.compile(r"^(.*layer\.)(\d+)(\..*)$")  # encoder.layer.3.attention...,
 class Bert(Student):
     """The teacher's architecture with fewer layers or another width (TinyBERT, MiniLM, DistilBERT shapes)."""
 
-    offers = {"embedding", "states", "hidden", "pooled", "attention_scores", "queries", "keys", "values"}
+    offers = {
+        "embedding",
+        "states",
+        "pieces",
+        "windows",
+        "hidden",
+        "pooled",
+        "attention_scores",
+        "queries",
+        "keys",
+        "values",
+    }
     sizes = "LAYERS[xWIDTH[xHEADS[xFEED-FORWARD]]], as in 3, 4x312, 2x128x2, 4x312x12x1200"
     exports = ("hf", "onnx")
+    heads = ("hf", "onnx")
     default = "3"
     axes = {"init": ("start",)}
 
@@ -118,6 +130,7 @@ MATCHES = {
     "first": lambda s, t: list(range(s)),
     "last": lambda s, t: list(range(t - s, t)),
     "gap": lambda s, t: [(i + 1) * t // s - 1 for i in range(s)],
+    "even": lambda s, t: [i * t // s for i in range(s)],  # DistilBioBERT: 0, 2, 4 ... of 12
 }
 
 

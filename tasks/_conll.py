@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -11,51 +11,60 @@ import numpy as np
 from bench.data.labelled import Labelled
 from bench.inputs import Words
 from bench.scoring.scores import Ragged
-from bench.sources import DataError, filled
+from bench.sources import DataError, filled, find_columns, hub_rows
 
 OUTSIDE = "O"
 DOCUMENT = "-DOCSTART-"  # the first word of a line between documents, which is no sentence
 Sentence = list[tuple[str, str]]  # words and their tags
 
 
-def sentences(path: Path, untyped: str = "", strict: bool = True) -> Iterator[Sentence]:
+def sentences(path: Path, untyped: str = "", strict: bool = True, types: Collection[str] = ()) -> Iterator[Sentence]:
     """The sentences of a CoNLL file; an empty line behind the last one is not needed.
 
-    `untyped`: the type of tags that come without one. `strict`: every entity begins with B, as in IOB2.
-    DataError: not there, empty, a line without a word and a tag, or a tag that is none at its place.
+    `untyped`: the type of tags that come without one. `strict`: every entity begins with B, as in IOB2. `types`: those
+    that there are; empty: any. DataError: not there, empty, a line without a word and a tag or with another number of
+    columns than the first, or a tag that is none at its place.
     """
     if not path.is_file():
         raise DataError(f"no {path.name} in {path.parent}")
     found: Sentence = []
+    width = 0
     for number, line in enumerate(filled(path), 1):
         if line.startswith(DOCUMENT) or not line.strip():
             if found:
                 yield found
             found = []
-        else:
-            found.append(parsed(line, untyped, f"{path}, line {number}"))
-            if strict:
-                goes_on([tag for _, tag in found[-2:]], f"{path}, line {number}")
+            continue
+        place = f"{path}, line {number}"
+        cells = columns(line, width, place)
+        width = len(cells)
+        found.append((cells[0], typed(cells[-1], untyped, place, types)))
+        if strict:
+            goes_on([tag for _, tag in found[-2:]], place)
     if found:
         yield found
 
 
-def parsed(line: str, untyped: str, place: str) -> tuple[str, str]:
-    """The word and its tag."""
-    word, *others = line.split("\t" if "\t" in line else " ")
-    if not word.strip() or not others:
+def columns(line: str, width: int, place: str) -> list[str]:
+    """Word, tag, and what stands between; `width`: columns of the lines before, 0: there are none."""
+    cells = line.split("\t" if "\t" in line else " ")
+    if not cells[0].strip() or len(cells) < 2:
         raise DataError(f"{place}: not a word and its tag: {line!r}")
-    return word, typed(others[-1], untyped, place)
+    if width and len(cells) != width:
+        raise DataError(f"{place}: {len(cells)} columns, and the lines before have {width}: {line!r}")
+    return cells
 
 
-def typed(tag: str, untyped: str, place: str) -> str:
-    """The tag with its type. DataError: it is none."""
+def typed(tag: str, untyped: str, place: str, types: Collection[str] = ()) -> str:
+    """The tag with its type. DataError: it is none, or its type is not among `types`, where some are given."""
     letter, _, kind = tag.partition("-")
-    if tag == OUTSIDE or (letter in ("B", "I") and kind):
-        return tag
     if untyped and tag in ("B", "I"):
         return f"{tag}-{untyped}"
-    raise DataError(f"{place}: {tag!r} is no tag: there are O, and B and I with a type, as in B-Disease")
+    if tag != OUTSIDE and not (letter in ("B", "I") and kind):
+        raise DataError(f"{place}: {tag!r} is no tag: there are O, and B and I with a type, as in B-Disease")
+    if tag != OUTSIDE and types and kind not in types:
+        raise DataError(f"{place}: {tag!r} is no tag of this data set: its types are {', '.join(types)}")
+    return tag
 
 
 def goes_on(tags: Sequence[str], place: str) -> None:
@@ -63,6 +72,25 @@ def goes_on(tags: Sequence[str], place: str) -> None:
     before, tag = (OUTSIDE, *tags)[-2:]
     if tag.startswith("I-") and before.partition("-")[2] != tag.partition("-")[2]:
         raise DataError(f"{place}: {tag} stands behind {before}, and in IOB2 every entity begins with B")
+
+
+def iob2(sentence: Sentence) -> Sentence:
+    """The same entities, each of which begins with B: in IOB1 one does only behind another of its type."""
+    found: Sentence = []
+    for word, tag in sentence:
+        before = found[-1][1] if found else OUTSIDE
+        begins = tag.startswith("I-") and before.partition("-")[2] != tag.partition("-")[2]
+        found.append((word, f"B-{tag[2:]}" if begins else tag))
+    return found
+
+
+def hub_sentences(repo: str, revision: str, split: str, files: Mapping[str, str]) -> list[Sentence]:
+    """One split of a data set on the Hub, whose tags are numbers with names."""
+    data = hub_rows(repo, revision, split, data_files=files)
+    find_columns(("tokens", "ner_tags"), data.column_names, repo)
+    names = data.features["ner_tags"].feature.names
+    rows = zip(data["tokens"], data["ner_tags"], strict=True)
+    return [[(word, names[tag]) for word, tag in zip(words, tags, strict=True)] for words, tags in rows if words]
 
 
 def tags_of(splits: Iterable[Iterable[Sentence]]) -> tuple[str, ...]:

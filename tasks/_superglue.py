@@ -259,7 +259,7 @@ FORMS = {
     "boolq": Form("BoolQ", BINARY, pair("question", "passage", BINARY), "CC BY-SA 3.0"),
     "cb": Form("CB", THREE, pair("premise", "hypothesis", THREE), RESEARCH, ("accuracy", "macro_f1")),
     "copa": Form("COPA", (), copa, RESEARCH),
-    "multirc": Form("MultiRC", BINARY, multirc, RESEARCH, ("answer_f1", "question_em"), multirc_hub),
+    "multirc": Form("MultiRC", BINARY, multirc, RESEARCH, ("f1a", "question_em"), multirc_hub),
     "record": Form("ReCoRD", BINARY, record, RESEARCH, ("entity_choice_f1", "entity_choice_em"), record_hub),
     "rte": Form("RTE", ENTAILED, pair("premise", "hypothesis", ENTAILED), "not stated"),
     "wic": Form("WiC", BINARY, wic, "CC BY-NC 4.0"),

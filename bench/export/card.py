@@ -31,6 +31,7 @@ def write(folder: Path, path: Path, record: Record, kind: str, network: Network,
     text = render(
         record, siblings(path, record), kind=kind, command=shlex.join(replay.command_of(record)),
         pipeline=spec.task.goal.pipeline, base_models=hub_parents(spec),
+        head=spec.task.goal.auto if spec.task.goal.output == "logits" else "",
         backbone=isinstance(network, TransformerNetwork), max_length=getattr(network, "max_length", None),
         method_title=str(spec.method.declares.get("title", spec.method.summary)),
         method_citation=str(spec.method.declares.get("citation", "")),
@@ -61,7 +62,8 @@ def render(record: Record, siblings: Sequence[Record], **context: Any) -> str:
     environment.filters |= {
         "hundred": hundred, "figures": figures, "whole": whole, "words": in_words, "code": code, "block": block,
     }  # fmt: skip
-    front = Markup(front_matter(record, context["kind"], context["pipeline"], context["base_models"]))
+    context = {"head": ""} | context
+    front = Markup(front_matter(record, context["kind"], context["pipeline"], context["base_models"], context["head"]))
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return page.render(run=record, seeds=siblings, front=front, **context)
 
@@ -95,7 +97,7 @@ def _fence(text: str, least: int) -> str:
     return "`" * (longest + 1 if longest >= least else least)
 
 
-def front_matter(record: Record, kind: str, pipeline: str, base_models: Sequence[str]) -> str:
+def front_matter(record: Record, kind: str, pipeline: str, base_models: Sequence[str], head: str = "") -> str:
     """What the Hub reads: licence, parent model, tags, results. YAML without its `---` lines."""
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -111,10 +113,11 @@ def front_matter(record: Record, kind: str, pipeline: str, base_models: Sequence
         for name, value in scores.items()
     ]  # fmt: skip
     tags = ["knowledge-distillation", one_line(f"method:{record.spec['method']}")]
-    tags += ["feature-extraction", "sentence-transformers"] if kind == "hf" else ["onnx"]
+    library = ("transformers" if head else "sentence-transformers") if kind == "hf" else None
+    tags += ["onnx"] if library is None else [pipeline] if head else ["feature-extraction", library]
     data = ModelCardData(
         license="other", license_name="that-of-the-training-data-and-the-teacher", base_model=list(base_models) or None,
-        tags=tags, library_name="sentence-transformers" if kind == "hf" else None, pipeline_tag=pipeline,
+        tags=tags, library_name=library, pipeline_tag=pipeline,
         model_name=one_line(f"{record.spec['student']} by {record.spec['method']}"), eval_results=results or None,
     )  # fmt: skip
     return data.to_yaml()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import warnings
@@ -101,16 +102,24 @@ def tokenizer_of(network: Network) -> tuple[Tokenizer, int]:
 
 
 def exported(graph: nn.Module, output: str) -> Any:
-    """The graph as an ONNX program with free batch and length, without the exporter's notes of where code lay."""
+    """The graph of token ids and mask as an ONNX program."""
+    return traced(graph, INPUTS, NAMES.get(output, output))[0]
+
+
+def traced(graph: nn.Module, inputs: Sequence[str], output: str) -> tuple[Any, Sequence[str]]:
+    """The graph as an ONNX program with free batch and length, without the exporter's notes of where code lay; and the
+    names of its inputs. BenchError: the network has an operation that ONNX does not."""
     ids, mask = torch.zeros(3, 7, dtype=torch.int64), torch.ones(3, 7, dtype=torch.int64)
     mask[1, 4:] = 0
+    given = (ids, mask, ids.clone())[: len(inputs)]  # no tensor twice: the exporter would take them for one
     shape = {0: "batch", 1: "length"}
+    shapes: Any = (shape,) * len(inputs)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # the exporter warns of its own inner workings
     try:
         with warnings.catch_warnings(action="ignore"), torch.no_grad():
             program = torch.onnx.export(
-                graph, (ids, mask), dynamo=True, input_names=list(INPUTS), output_names=[NAMES.get(output, output)],
-                dynamic_shapes=(shape, shape), opset_version=OPSET, verbose=False,
+                graph, given, dynamo=True, input_names=list(inputs), output_names=[output],
+                dynamic_shapes=shapes if not variadic(graph) else (shapes,), opset_version=OPSET, verbose=False,
             )  # fmt: skip
     except Exception as error:  # the exporter fails in many ways; all mean: an operation that it does not know
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
@@ -118,7 +127,13 @@ def exported(graph: nn.Module, output: str) -> Any:
     assert program is not None  # with dynamo=True
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()
-    return program
+    return program, inputs
+
+
+def variadic(graph: nn.Module) -> bool:
+    """Whether it takes any number of tensors, whose shapes then come as one."""
+    kinds = [p.kind for p in inspect.signature(graph.forward).parameters.values()]
+    return inspect.Parameter.VAR_POSITIONAL in kinds
 
 
 def read(folder: Path) -> Callable[[Sequence[str]], np.ndarray]:

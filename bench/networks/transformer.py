@@ -112,22 +112,29 @@ class TransformerClassifier(Network):
         unhook(self.model)
         return self.__dict__.copy()
 
-    def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> TokenArrays:
-        return tokenise(self.tokenizer, texts(inputs), min(max_length or self.max_length, self.max_length))
+    def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> Any:
+        given, limit = texts(inputs), min(max_length or self.max_length, self.max_length)
+        plain = lambda: tokenise(self.tokenizer, given, limit)  # noqa: E731
+        return self.goal.read(self.tokenizer, lambda: rules_of(self.tokenizer), given, limit, plain)
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
         read: list[Tensor] = []
-        hook = None
+        hooks = []
         if self.goal.feature in want:
-            hook = last_linear(self.model).register_forward_pre_hook(lambda _, given: read.append(given[0]))
+            hooks.append(last_linear(self.model).register_forward_pre_hook(lambda _, given: read.append(given[0])))
+        if self.goal.early:
+            chosen = lambda _, given: (self.goal.select(given[0], batch), *given[1:])  # noqa: E731
+            hooks.append(head_of(self.model).register_forward_pre_hook(chosen))
         try:
             out, found = run(self.model, batch, want)
         finally:
-            if hook:
+            for hook in hooks:
                 hook.remove()
         if read:
             found[self.goal.feature] = read[0]
-        return self.goal.complete(Signals(found, logits=self.goal.select(out.logits, batch)), None, batch)
+        logits = self.goal.logits(out)
+        logits = logits if self.goal.early else self.goal.select(logits, batch)
+        return self.goal.complete(Signals(found, logits=logits), None, batch)
 
 
 def run(model: Any, batch: dict[str, Tensor], want: frozenset[str]) -> tuple[Any, dict[str, Any]]:
@@ -191,6 +198,12 @@ def last_linear(model: Any) -> nn.Linear:
     return [m for m in model.modules() if isinstance(m, nn.Linear) and m not in backbone][-1]
 
 
+def head_of(model: Any) -> nn.Module:
+    """What first reads the backbone's tokens: the first part outside it that has weights."""
+    parts = (part for part in model.children() if part is not model.base_model and any(True for _ in part.parameters()))
+    return next(parts)
+
+
 def unhook(backbone: Any) -> None:
     """Remove transformers' output-capturing hooks; it installs them again when hidden states are next asked for."""
     for module in backbone.modules():
@@ -241,7 +254,7 @@ def load_classifier(path: Path, goal: Kind, new_head: bool = False) -> Transform
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # that a new head is new is what was asked for
-    size = {"num_labels": goal.outputs} if new_head else {}
+    size = {"num_labels": goal.outputs} if new_head and goal.outputs else {}
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         model = getattr(transformers, goal.auto).from_pretrained(
@@ -250,7 +263,7 @@ def load_classifier(path: Path, goal: Kind, new_head: bool = False) -> Transform
     except Exception as error:  # as above
         reason = f"{type(error).__name__}: {str(error)[:200]}"
         raise RequestError(f"cannot load a classifier from {path}: {reason}") from error
-    if model.config.num_labels != goal.outputs:
+    if goal.outputs and model.config.num_labels != goal.outputs:
         raise RequestError(f"{path} gives {model.config.num_labels} outputs and the task has {goal.outputs}")
     whole, unread = (model.base_model, ("pooler.",)) if new_head else (model, ())
     check_weights(path, whole, model.config.num_hidden_layers, unread)

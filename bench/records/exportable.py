@@ -11,11 +11,21 @@ def unfit(spec: CheckedSpec) -> str:
     for what in ("task", "method", "student"):
         if not installed(what, spec):
             return f"the {what} of this run is given by path, or is not the one that is installed here"
+    if formats(spec):
+        return ""
+    kind = kind_of(spec)
+    return encoders_alone(spec.task, kind) if headed(kind) else f"bench export has no format for {spec.student}"
+
+
+def kind_of(spec: CheckedSpec) -> str:
+    """The kind of the run's task, by name."""
     task = registry.found("task")[spec.task.partition("/")[0]].declares
-    kind = task.get("kinds", {}).get(spec.task.partition("/")[2], task["kind"])
-    if registry.found("kind")[kind].declares.get("output", "logits") == "logits":
-        return encoders_alone(spec.task, kind)
-    return "" if formats(spec) else f"bench export has no format for {spec.student}"
+    return str(task.get("kinds", {}).get(spec.task.partition("/")[2], task["kind"]))
+
+
+def headed(kind: str) -> bool:
+    """Whether networks for such tasks have a head."""
+    return bool(registry.found("kind")[kind].declares.get("output", "logits") == "logits")
 
 
 def installed(what: str, spec: CheckedSpec) -> bool:
@@ -27,9 +37,10 @@ def installed(what: str, spec: CheckedSpec) -> bool:
 
 def formats(spec: CheckedSpec) -> tuple[str, ...]:
     """Formats that a student's networks fit, the plainest first."""
-    return tuple(registry.found("student")[spec.student.partition(":")[0]].declares.get("exports", ()))
+    which = "heads" if headed(kind_of(spec)) else "exports"
+    return tuple(registry.found("student")[spec.student.partition(":")[0]].declares.get(which, ()))
 
 
 def encoders_alone(task: str, kind: str) -> str:
     """Why students of a kind that asks for a head are not exported."""
-    return f"bench export writes sentence encoders; {task} has a '{kind}' student"
+    return f"bench export writes sentence encoders and bert students with a head; {task} has another '{kind}' student"

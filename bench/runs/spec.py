@@ -42,7 +42,7 @@ class Request:
     seeds: Sequence[int] = (0,)
     data_dir: Path | None = None
     settings: Sequence[str] = ()  # KEY=VALUE
-    others: dict[str, Any] = dataclasses.field(default_factory=dict)  # tasks of wanted runs that were opened, by name
+    others: dict[Any, Any] = dataclasses.field(default_factory=dict)  # tasks of wanted runs that were opened, by name
 
 
 @dataclass(frozen=True)
@@ -191,6 +191,7 @@ def _specs(
 
 
 def wanted_runs(
+def wanted_runs(
     request: Request, task: Task, place: places.Place, method: type[Method], settings: Any, seed: int, student: str,
     given: Mapping[str, str],
 ) -> Wants:  # fmt: skip
@@ -201,8 +202,8 @@ def wanted_runs(
     found: dict[str, tuple[Wanted, Spec]] = {}
     for wanted in method.wanted(settings):
         teacher = run_place(found[wanted.teacher][1]) if wanted.teacher else place
-        other, where = (task, teacher) if not wanted.task else elsewhere(request, wanted.task, place)
-        single = dataclasses.replace(request, seeds=[seed])
+        other, where = (task, teacher) if not wanted.task else elsewhere(request, wanted, place)
+        single = dataclasses.replace(request, seeds=[seed if wanted.seed is None else wanted.seed])
         plugin = registry.find("method", wanted.method)
         chosen = {} if wanted.student else of_student(student, given)
         chosen |= {f"{plugin.name}.{key}": str(value) for key, value in wanted.settings.items()}
@@ -217,16 +218,19 @@ def of_student(student: str, given: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in given.items() if key.rpartition(".")[0] == family}
 
 
-def elsewhere(request: Request, name: str, own: places.Place) -> tuple[Task, places.Place]:
-    """Another task on the same track, with the track's settings of the command. Its teacher is what the run's own is
-    taught from, taught on that task; where the run's own is ready as it is, that task's default."""
-    if name not in request.others:
-        (task,) = open_tasks(dataclasses.replace(request, tasks=[name]))
-        task.track = override(task.track, "track", (), parse_settings(request.settings), set(), skip=FIXED)
-        request.others[name] = task
-    task = request.others[name]
+def elsewhere(request: Request, wanted: Wanted, own: places.Place) -> tuple[Task, places.Place]:
+    """Another task on the same track, with the settings of it that are wanted, else the command's. Its teacher is the
+    one that is wanted, else what the run's own is taught from, taught on that task; where the run's own is ready as it
+    is, that task's default."""
+    key = (wanted.task, *sorted(wanted.track.items()))
+    if key not in request.others:
+        (task,) = open_tasks(dataclasses.replace(request, tasks=[wanted.task]))
+        given = {} if wanted.track else parse_settings(request.settings)
+        task.track = override(dataclasses.replace(task.track, **wanted.track), "track", (), given, set(), skip=FIXED)
+        request.others[key] = task
+    task = request.others[key]
     model = own.origin.model if isinstance(own.origin, plans.Plan) else task.track.teacher
-    return task, plans.locate(model, task)
+    return task, plans.locate(wanted.model or model, task)
 
 
 def run_place(spec: Spec) -> places.Place:

@@ -1,80 +1,99 @@
-"""Candidates that are judged one by one and scored together: answers of a question, entities for a gap in a text.
-
-Rows are questions; a draw takes a question with all that was said of it, as the answers to one are not independent.
-"""
+"""Answers in words: SQuAD's exact match and F1, and BioASQ's measures of five candidates."""
 
 from __future__ import annotations
 
+import re
+import string
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from bench.scoring.metric import MeanMetric, SumMetric, constant, ratio
+from bench.scoring.metric import MeanMetric
 from bench.scoring.scores import Ragged
 
-
-def fitting(prediction: Any, gold: Any, columns: tuple[int, ...] = ()) -> bool:
-    """Whether both are rows of the same lengths, at least one: of a number, and of gold of such columns."""
-    both = isinstance(prediction, Ragged) and isinstance(gold, Ragged) and len(gold) > 0
-    shapes = both and prediction.flat.ndim == 1 and gold.flat.shape[1:] == columns
-    return shapes and np.array_equal(prediction.lengths, gold.lengths)
+ARTICLES = re.compile(r"\b(a|an|the)\b")
+PUNCTUATION = str.maketrans("", "", string.punctuation)
+CANDIDATES = 5  # of BioASQ
 
 
-class AnswerF1(SumMetric):
-    """F1 of the right answers over all answers of all questions (MultiRC's F1a).
+def normalised(text: str) -> str:
+    """Lower case, no punctuation, no articles, one space between words: SQuAD's official rules, in their order."""
+    return " ".join(ARTICLES.sub(" ", text.lower().translate(PUNCTUATION)).split())
 
-    Predictions: Ragged log-odds (M,), taken for right above 0. Gold: Ragged 0 and 1.
+
+def ragged_texts(array: object) -> bool:
+    return isinstance(array, Ragged) and array.flat.ndim == 1 and array.flat.dtype.kind == "U"
+
+
+class ExactMatch(MeanMetric):
+    """Whether the answer is one of the gold ones.
+
+    Predictions: texts (N,), empty: there is no answer. Gold: Ragged texts, the answers of each question; those that
+    normalise to nothing count as none, and a question without any has the empty answer alone, as SQuAD 2.0 scores it.
     """
 
-    def fits(self, prediction: Any, gold: Any) -> bool:
-        return fitting(prediction, gold)
+    def fits(self, prediction: object, gold: object) -> bool:
+        texts = isinstance(prediction, np.ndarray) and prediction.ndim == 1 and prediction.dtype.kind == "U"
+        return texts and ragged_texts(gold) and 0 < len(gold) == len(prediction)  # type: ignore[arg-type]
 
-    def constant(self, gold: Ragged) -> Ragged:
-        """Every answer is right: any other constant would be worth 0."""
-        return Ragged(np.ones(len(gold.flat)), gold.lengths)
+    def one(self, prediction: str, gold: str) -> float:
+        """Of normalised texts."""
+        return float(prediction == gold)
 
-    def statistics(self, prediction: Ragged, gold: Ragged) -> np.ndarray:
-        said, true = prediction.flat > 0, gold.flat == 1
-        return np.stack([np.bincount(gold.owner, x, len(gold)) for x in (said & true, said, true)], 1)
+    def each(self, prediction: np.ndarray, gold: Ragged) -> np.ndarray:
+        return np.array([self.best(normalised(p), g.tolist()) for p, g in zip(prediction.tolist(), gold, strict=True)])
 
-    def of_sums(self, sums: np.ndarray) -> np.ndarray:
-        return ratio(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
+    def best(self, prediction: str, gold: list[str]) -> float:
+        return max(self.one(prediction, answer) for answer in [*filter(None, map(normalised, gold))] or [""])
+
+    def constant(self, gold: Ragged) -> np.ndarray:
+        """The answer that most questions have; empty where most have none."""
+        counts = Counter({"": int((gold.lengths == 0).sum())}) + Counter(a for row in gold for a in set(row.tolist()))
+        best = counts.most_common(1)[0][0] if counts else ""
+        return np.full(len(gold), best)
 
 
-class ExactQuestions(MeanMetric):
-    """Questions all of whose answers are judged right, as a share (MultiRC's EM). Arrays as of AnswerF1."""
+class AnswerF1(ExactMatch):
+    """F1 of the words that answer and gold share, of the gold answer for which it is best."""
 
-    def fits(self, prediction: Any, gold: Any) -> bool:
-        return fitting(prediction, gold)
-
-    def constant(self, gold: Ragged) -> Ragged | None:
-        """The more frequent label for all."""
-        found: Ragged | None = constant(gold)
-        return found
-
-    def each(self, prediction: Ragged, gold: Ragged) -> np.ndarray:
-        wrong = (prediction.flat > 0) != (gold.flat == 1)
-        return (np.bincount(gold.owner, wrong, len(gold)) == 0).astype(np.float64)
+    def one(self, prediction: str, gold: str) -> float:
+        found, true = prediction.split(), gold.split()
+        if not found or not true:
+            return float(found == true)
+        shared = (Counter(found) & Counter(true)).total()
+        return 2 * shared / (len(found) + len(true))
 
 
 @dataclass(frozen=True)
-class Credit(MeanMetric):
-    """What the candidate with the highest score is worth, as a mean over questions (ReCoRD's F1 and EM).
+class Factoid(MeanMetric):
+    """The place of the first right one among up to five candidates: what it is worth.
 
-    Predictions: Ragged scores (M,). Gold: Ragged (M, 2), each candidate's own F1 and EM against the right answers; of
-    equal scores the candidate that is worth least counts.
+    Predictions: Ragged texts, best first. Gold: Ragged texts, synonyms. Equal is what is so in lower case with one
+    space between words.
     """
 
-    column: int
+    worth: tuple[float, ...]  # of a right answer at each place
 
-    def fits(self, prediction: Any, gold: Any) -> bool:
-        return fitting(prediction, gold, (2,)) and gold.lengths.min() > 0
-
-    def constant(self, gold: Ragged) -> None:
-        """Candidates have no label that could be the same for all."""
+    def fits(self, prediction: object, gold: object) -> bool:
+        return ragged_texts(prediction) and ragged_texts(gold) and 0 < len(gold) == len(prediction)  # type: ignore[arg-type]
 
     def each(self, prediction: Ragged, gold: Ragged) -> np.ndarray:
-        worth = gold.flat[:, self.column]
-        best = np.lexsort((worth, -prediction.flat, gold.owner))[gold.starts]
-        return worth[best].astype(np.float64)
+        return np.array([self.of(p.tolist(), g.tolist()) for p, g in zip(prediction, gold, strict=True)])
+
+    def of(self, candidates: list[str], gold: list[str]) -> float:
+        true = set(map(folded, gold))
+        right = (w for w, c in zip(self.worth, candidates, strict=False) if folded(c) in true)
+        return next(right, 0.0)
+
+    def constant(self, gold: Ragged) -> None:
+        return None
+
+
+def folded(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
+STRICT = Factoid((1.0,))
+LENIENT = Factoid((1.0,) * CANDIDATES)
+RECIPROCAL = Factoid(tuple(1 / place for place in range(1, CANDIDATES + 1)))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.scoring.answers import AnswerF1, Credit, ExactQuestions
+from bench.scoring.answers import LENIENT, RECIPROCAL, STRICT, AnswerF1, ExactMatch
 from bench.scoring.bleu import Bleu
+from bench.scoring.candidates import Credit, ExactQuestions, F1a
 from bench.scoring.correlation import Pearson, Spearman
 from bench.scoring.counts import F1, Accuracy, MacroF1, Mcc
 from bench.scoring.edits import ErrorRate, WordAccuracy
@@ -13,6 +14,7 @@ from bench.scoring.entities import Entities, TypeF1
 from bench.scoring.labels import LabelF1
 from bench.scoring.matching import MATCHING
 from bench.scoring.metric import Metric
+from bench.scoring.pieces import Likelihood, MaskedAccuracy
 from bench.scoring.ranking import AveragePrecision, Ndcg, Precision, Recall, ReciprocalRank
 
 CUT: dict[str, Callable[[int], Metric]] = {
@@ -32,8 +34,11 @@ METRICS: dict[str, Metric] = {
     "strict_entity_f1": Entities(strict=True), "type_f1": TypeF1(),
     "wer": ErrorRate(), "cer": ErrorRate(letters=True), "word_accuracy": WordAccuracy(), "bleu": Bleu(),
     "1-wer": ErrorRate(right=True), "1-cer": ErrorRate(letters=True, right=True),
-    "answer_f1": AnswerF1(), "question_em": ExactQuestions(),
+    "f1a": F1a(), "question_em": ExactQuestions(),
     "entity_choice_f1": Credit(0), "entity_choice_em": Credit(1),
+    "answer_f1": AnswerF1(), "exact_match": ExactMatch(),
+    "strict_accuracy": STRICT, "lenient_accuracy": LENIENT, "factoid_mrr": RECIPROCAL,
+    "masked_accuracy": MaskedAccuracy(), "likelihood": Likelihood(),
     "map": AveragePrecision(), "mrr": ReciprocalRank(), "ndcg": Ndcg(),
     **MATCHING,
     **{f"{name}@{depth}": metric(depth) for name, metric in CUT.items() for depth in DEPTHS},

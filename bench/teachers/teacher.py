@@ -54,7 +54,7 @@ class Teacher:
     def serve(self, asked: Asked, rows: Callable[[], np.ndarray]) -> Source:
         """The signals of a pool, from the store where they can be. `rows`: the virtual rows that will be read."""
         small = all(self.signal(name).small for name in asked.names)
-        if asked.noisy or (asked.reads_padding and not small):
+        if asked.noisy or not self.goal.stored or (asked.reads_padding and not small):
             return LiveSignals(self, asked)
         if small and asked.examples.views == 1 and len(asked.examples.inputs) <= WHOLE:
             return self.whole(asked)

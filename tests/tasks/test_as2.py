@@ -254,7 +254,10 @@ def test_methods_of_classification_and_cerberus_run_and_are_compared(tmp_path):
     assert (found["metric"], found["examples"]) == ("map", 3)
     export = ("export", own.run_id, "--format", "hf", "--out", tmp_path / "out", "--results", results)
     refused = bench(*export, "--data-dir", folder, cache=cache, check=2).err.splitlines()[-1]
-    assert refused == "bench: bench export writes sentence encoders; as2/wikiqa has a 'classify' student"
+    assert refused == (
+        "bench: bench export writes sentence encoders and bert students with a head; as2/wikiqa has another 'classify' "
+        "student"
+    )
 
 
 def test_heads_and_teachers_have_to_be_as_many(tmp_path):

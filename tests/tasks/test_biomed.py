@@ -14,6 +14,7 @@ from bench.records import disk
 from bench.runs.spec import Request, open_tasks
 from bench.scoring.scores import Ragged
 from bench.sources import DataError, Source
+from bench.tasks._conll import sentences
 from tests.factories.data import real_data
 from tests.factories.runs import bench, runs_of, save_teacher
 
@@ -49,6 +50,28 @@ def opened(folder: Path, track: str = "lite"):
     return task
 
 
+COUNTS = {  # sentences of train, dev and test
+    "ncbi": (5424, 923, 940), "bc5cdr": (4560, 4581, 4797), "bc5cdr-chem": (4560, 4581, 4797),
+    "bc5cdr-disease": (4560, 4581, 4797),
+    "jnlpba-untyped": (18607 - 1800, 1939 - 200, 4260 - 404),  # without the lines between documents
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_official_files_are_read_whole(name):
+    task = Biomed(Source("directory", real_data("biomed")), "lite", name)
+    assert tuple(len(found) for found in task.files.values()) == COUNTS[name]
+
+
+def test_typed_jnlpba_is_read_as_far_as_it_is_there():
+    task = Biomed(Source("directory", real_data("biomed")), "lite", "jnlpba")
+    folder = task.folder("test.tsv")
+    found = [list(sentences(folder / f"{part}.tsv", types=task.how.types)) for part in ("devel", "test")]
+    lines = [(folder / f"{part}.tsv").read_text().count("-DOCSTART-") for part in ("devel", "test")]
+    assert [len(f) + n for f, n in zip(found, lines, strict=True)] == [1939, 4260]
+    assert {tag.partition("-")[2] for part in found for s in part for _, tag in s} == {"", *task.how.types}
+
+
 def test_official_files():
     task = opened(real_data("biomed"))
     assert task.classes == ("O", "B-Disease", "I-Disease")
@@ -73,10 +96,11 @@ def test_splits_words_and_tags(tmp_path, inside):
 
 
 def test_lines_between_documents_spaces_and_more_columns(tmp_path):
-    text = "-DOCSTART- -X- O O\n\nJapan NNP I-NP B-PER\nwon VBD I-VP O\n\n\n-DOCSTART-\t9\n\nGout\tB-Disease\n"
+    text = "-DOCSTART- -X- O O\n\nGout NN I-NP B-Disease\nhurts VBZ I-VP O\n\n\n-DOCSTART-\t9\n\nGout\tNN\tI-NP\tB\n"
     task = opened(corpus(tmp_path, test=text))
-    assert list(task.inputs("test")) == [("Japan", "won"), ("Gout",)]
-    assert task.classes == ("O", "B-Disease", "I-Disease", "B-PER")
+    assert list(task.inputs("test")) == [("Gout", "hurts"), ("Gout",)]
+    assert task.splits.test["ncbi"].labels.tolist() == [[1, 0], [1]]  # a tag without a type has the only one
+    assert task.classes == ("O", "B-Disease", "I-Disease")
 
 
 def test_no_two_sets_of_sentences_have_one_identity(tmp_path):
@@ -93,10 +117,11 @@ def test_no_two_sets_of_sentences_have_one_identity(tmp_path):
         ("gout\tO\nataxia\n", "test.tsv, line 2: not a word and its tag: 'ataxia'"),
         ("\tO\n", "test.tsv, line 1: not a word and its tag"),
         ("gout\tDisease\n", "test.tsv, line 1: 'Disease' is no tag"),
-        ("gout\tB\n", "test.tsv, line 1: 'B' is no tag"),
+        ("gout\tB-Gene\n", "test.tsv, line 1: 'B-Gene' is no tag of this data set: its types are Disease"),
+        ("gout\tNN\tO\nataxia\tO\n", "test.tsv, line 2: 2 columns, and the lines before have 3: 'ataxia.tO'"),
+        ("gout NN O\nataxia\tNN O\n", "test.tsv, line 2: 2 columns, and the lines before have 3"),
         ("gout\tI-Disease\n", "line 1: I-Disease stands behind O, and in IOB2 every entity begins with B"),
         ("gout\tB-Disease\n\nx\tI-Disease\n", "line 3: I-Disease stands behind O"),
-        ("gout\tB-Gene\nx\tI-Disease\n", "line 2: I-Disease stands behind B-Gene"),
     ],
 )
 def test_what_a_wrong_file_gets(tmp_path, text, said):
@@ -108,12 +133,12 @@ def test_what_is_not_there(tmp_path):
     (corpus(tmp_path) / "biomed/NERdata" / NAME / "devel.tsv").unlink()
     with pytest.raises(DataError, match=r"no devel\.tsv in"):
         opened(tmp_path).identity()
-    with pytest.raises(DataError, match=r"no ncbi data in .*: looked for train\.tsv"):
+    with pytest.raises(DataError, match=r"no ncbi data in .*: looked for test\.tsv"):
         opened(tmp_path / "elsewhere").identity()
     with pytest.raises(RequestError, match="'biomed/ncbi' has no mini track: there are lite, full"):
         open_tasks(Request(("biomed/ncbi",), ("kd",), ()))
-    with pytest.raises(DataError, match="no revision of biomed/ncbi on the Hub is pinned yet"):
-        Biomed(Source("hub"), "lite", "ncbi").identity()
+    with pytest.raises(DataError, match="no revision of biomed/bc5cdr on the Hub is pinned yet"):
+        Biomed(Source("hub"), "lite", "bc5cdr").identity()
 
 
 def test_scores_by_hand_and_by_seqeval(tmp_path):

@@ -116,7 +116,7 @@ def test_multirc_is_f1_over_answers_and_questions_that_are_all_right():
             gold += labels
             at += len(labels)
     found = task.score(task.predict(logits, "test"))["multirc"]
-    assert at == len(said) and found["answer_f1"] == pytest.approx(f1_score(gold, said))
+    assert at == len(said) and found["f1a"] == pytest.approx(f1_score(gold, said))
     assert found["question_em"] == pytest.approx(np.mean(exact))
 
 

