@@ -25,6 +25,7 @@ import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from bench.errors import RequestError
 from bench.inputs import Batch
 from bench.losses import soft_divergence, unit
 from bench.method import Losses, Method, Names, Run, Stage
@@ -61,6 +62,8 @@ class Crd(Method):
     def __init__(self, settings: Settings, run: Run) -> None:
         super().__init__(settings, run)
         s = settings
+        if run.task.examples("distil").mixing:
+            raise RequestError("crd: negatives are of other classes, and smoothed or mixed labels are of several")
         labels = torch.from_numpy(np.asarray(run.task.examples("distil").labels))
         self.project_student = nn.Linear(run.student_width, s.width)
         self.project_teacher = nn.Linear(run.teacher_width, s.width)

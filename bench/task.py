@@ -51,6 +51,7 @@ class Track:
     signals: Literal["float32", "float16"] = later("float32")  # how teacher signals are stored
     precision: Literal["float32", "bfloat16"] = later("float32")  # of the student's forward pass
     warmup: Literal["stage", "epoch"] = later("stage", was="epoch")  # what the optimiser's warm-up is a share of
+    ema: float = later(0.0)  # decay of the mean of a network's weights, which is judged and kept; 0: the weights are
     teach: int = 0  # updates in which a teacher is fine-tuned that does not solve the task yet; 0: as many as `updates`
 
     def __post_init__(self) -> None:
@@ -58,6 +59,8 @@ class Track:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise RequestError(f"{name} must be at least 1, not {value}")
+        if not 0 <= self.ema < 1:
+            raise RequestError(f"ema must be from 0 to below 1, not {self.ema}")
 
 
 @dataclass(frozen=True)

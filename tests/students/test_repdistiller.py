@@ -29,7 +29,7 @@ def build(name: str, **given):
     ],
 )  # fmt: skip
 def test_parameters_of_repdistiller(name, exact):
-    """CIFAR-100: those of its models, 0.70, 0.57, 2.26, 3.97, 9.46, 0.81, 0.95 and 1.36 millions in papers that use it."""
+    """CIFAR-100; in millions, as papers print them: 0.70, 0.57, 2.26, 3.97, 9.46, 0.81, 0.95, 1.36."""
     assert count(build(name, classes=100)) == exact
 
 

@@ -17,12 +17,14 @@ from bench.errors import BenchError, RequestError
 from bench.plugins.registry import find, load
 from bench.runs.spec import Request, open_tasks
 from bench.sources import DataError, Source
-from bench.task import TestSealed, Track
+from bench.task import TestSealed
 from bench.tasks import _image_files as image_files
+from bench.tasks import _image_sets as image_sets
 from bench.tasks._image_files import read_batch, share
 from tests.factories.data import real_data
 
 Task = load(find("task", "images"))
+Track = type(Task.tracks["lite"])
 
 
 def directory(folder: Path, dataset: str = "cifar10", track: str = "lite"):
@@ -376,7 +378,7 @@ def test_the_hub(monkeypatch):
         columns = {"img": [png(p) for p in pixels], "fine_label": [5] * len(pixels)}
         return SimpleNamespace(data=SimpleNamespace(table=pa.table(columns)))
 
-    monkeypatch.setitem(vars(sys.modules[Task.__module__]), "hub_rows", rows)
+    monkeypatch.setattr(image_sets, "hub_rows", rows)
     task = Task(Source("hub"), "lite", "cifar100")
     task.unseal()
     identity = task.identity()
