@@ -92,7 +92,9 @@ class Images(Pool):
         """
         rows, values = np.unique(np.linspace(0, len(self) - 1, SAMPLE).astype(int)), np.arange(256) / 255
         parts = (self.pixels[rows[at : at + CHUNK]] for at in range(0, len(rows), CHUNK))
-        counts = sum(np.stack([np.bincount(part[:, c].ravel(), minlength=256) for c in range(3)]) for part in parts)
+        counts = np.zeros((3, 256), np.int64)
+        for part in parts:
+            counts += np.stack([np.bincount(part[:, c].ravel(), minlength=256) for c in range(3)])
         shares = counts / counts.sum(1, keepdims=True)
         mean = shares @ values
         return mean, np.sqrt(np.maximum(shares @ values**2 - mean**2, 0))

@@ -81,7 +81,7 @@ def part(
     uniform place. `inside`: it is smaller than the image in both directions."""
     for _ in range(TRIES):
         area = rng.uniform(*areas) * height * width
-        ratio = math.exp(rng.uniform(*map(math.log, ratios)))
+        ratio = math.exp(rng.uniform(math.log(ratios[0]), math.log(ratios[1])))
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < h <= height - inside and 0 < w <= width - inside:
             return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
