@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from bench.errors import unknown
 from bench.network import Network
-from bench.networks.convolutional import RECIPE, ConvNetwork, normed, start
+from bench.networks.convolutional import RECIPE, ConvNetwork, normed, start, start_head
 from bench.student import Student
 from bench.task import Task
 
@@ -70,8 +70,7 @@ class MobileNetwork(ConvNetwork):
         self.last = nn.Sequential(*normed(before, LAST, 1), nn.ReLU())
         self.complete(tuple(channels), LAST)
         self.apply(start_dense)
-        nn.init.normal_(self.classifier.weight, std=0.01)
-        nn.init.zeros_(self.classifier.bias)
+        start_head(self.classifier, 0.01)
 
     def neck(self, x: Tensor) -> Tensor:
         mean: Tensor = self.last(x).mean((2, 3))

@@ -20,7 +20,7 @@ from torch.nn import functional
 from bench.data.images import training_images
 from bench.errors import unknown
 from bench.network import Network
-from bench.networks.convolutional import ConvNetwork, start
+from bench.networks.convolutional import ConvNetwork, start, start_head
 from bench.student import Student
 from bench.task import Task
 
@@ -55,8 +55,7 @@ class VggNetwork(ConvNetwork):
         self.pools = 4 if min(training_images(task).size) >= LARGE else 3
         self.complete(WIDTHS)
         self.apply(start)
-        nn.init.normal_(self.classifier.weight, std=0.01)
-        nn.init.zeros_(self.classifier.bias)
+        start_head(self.classifier, 0.01)
 
     def enter(self, stage: int, x: Tensor) -> Tensor:
         return functional.max_pool2d(x, 2) if stage < self.pools else x

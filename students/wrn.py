@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from bench.errors import RequestError
 from bench.network import Network
-from bench.networks.convolutional import ConvNetwork, conv, start
+from bench.networks.convolutional import ConvNetwork, conv, start, start_head
 from bench.student import Student
 from bench.task import Task
 
@@ -58,7 +58,7 @@ class WrnNetwork(ConvNetwork):
         self.norm = nn.BatchNorm2d(channels[-1])
         self.complete(channels)
         self.apply(start)
-        nn.init.zeros_(self.classifier.bias)
+        start_head(self.classifier)
 
     def neck(self, x: Tensor) -> Tensor:
         return functional.relu(self.norm(x)).mean((2, 3))

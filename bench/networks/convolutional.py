@@ -30,12 +30,12 @@ class ConvNetwork(ImageNetwork):
     optimiser = RECIPE
     stem: nn.Module
     stages: nn.ModuleList
-    classifier: nn.Module
+    classifier: nn.Module | None  # None: the kind of task reads the embedding itself
 
     def complete(self, channels: tuple[int, ...], width: int = 0) -> None:
         """Put the head on. `channels` of each map; `width` of the embedding, where it is not the last of them."""
         self.width = width or channels[-1]
-        self.classifier = self.goal.head(self.width)  # type: ignore[assignment]
+        self.classifier = self.goal.head(self.width)
         self.shape = Shape(hidden=channels)
 
     def enter(self, stage: int, x: Tensor) -> Tensor:
@@ -88,3 +88,11 @@ def start(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def start_head(head: nn.Module | None, deviation: float = 0.0) -> None:
+    """First weights of a linear head: biases 0, and weights N(0, deviation) where one is given."""
+    if isinstance(head, nn.Linear):
+        nn.init.zeros_(head.bias)
+        if deviation:
+            nn.init.normal_(head.weight, std=deviation)
