@@ -62,6 +62,8 @@ class Crd(Method):
     def __init__(self, settings: Settings, run: Run) -> None:
         super().__init__(settings, run)
         s = settings
+        if run.task.examples("distil").mixing:
+            raise RequestError("crd: negatives are of other classes, and smoothed or mixed labels are of several")
         labels = torch.from_numpy(np.asarray(run.task.examples("distil").labels))
         if (labels < 0).any():
             raise RequestError("crd draws negatives of other classes, and some of what it reads has no label")

@@ -8,8 +8,10 @@ of the two are not comparable).
 
 Touvron et al., ICML 2021, arXiv:2012.12877; official code facebookresearch/deit. Defaults alpha 0.5 and tau 1 of the
 code's command line; the paper's soft rows use alpha 0.1 and tau 3. The student is a `vit` with `--set
-vit.distillation=true`. The paper's augmentation (RandAugment, mixup, cutmix, erasing, smoothing) is not here: the views
-are the task's crops and flips, for every method alike, and the teacher reads the view that the student reads.
+vit.distillation=true`. The paper's augmentation is the track's, for every method alike, and the teacher reads what the
+student reads, mixed as it is: `--set randaugment=9 --set erasing=0.25 --set mixup=0.8 --set cutmix=1 --set
+smoothing=0.1 --set repeats=3`, and `--set resized=0.08` where images are larger than 32 pixels. Without it views are
+crops and flips.
 Needs from the teacher: logits.
 """
 

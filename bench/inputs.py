@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -142,6 +142,24 @@ def texts(inputs: Sequence[Any]) -> Texts:
     return found
 
 
+class Mixture(Protocol):
+    """How the inputs of one batch are mixed with each other, and what becomes of their labels."""
+
+    def inputs(self, read: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
+
+    def targets(self, labels: Tensor) -> Tensor: ...
+
+
+class Mixing(Protocol):
+    """Draws a mixture for each batch. `mixes`: whether inputs change, and not labels alone: no teacher's signals of
+    them can be stored then."""
+
+    @property
+    def mixes(self) -> bool: ...
+
+    def draw(self, seed: Sequence[int]) -> Mixture: ...
+
+
 @dataclass(frozen=True)
 class Examples:
     """A training set: a pool of raw inputs, and groups of them by index.
@@ -150,16 +168,24 @@ class Examples:
     (anchor, positive), 3 for (anchor, positive, negative). `labels` are None or one row an example: (N,) class numbers,
     int64, or values, float32; (N, K) grades; `Ragged` rows of any length.
     Teacher and student encode the pool on their own; batches are keyed by pool row. With `views` > 1 every input has
-    so many augmented forms, and row r in view v is row r + v * len(inputs).
+    so many augmented forms, and row r in view v is row r + v * len(inputs). `mixing` changes the inputs and labels of a
+    batch; an epoch shows an example `repeats` times, and so many fewer of them (Hoffer et al. 2020).
     """
 
     inputs: Sequence[Any]
     groups: np.ndarray
     labels: Any = None
     views: int = 1
+    mixing: Mixing | None = None
+    repeats: int = 1
 
     def __len__(self) -> int:
         return len(self.groups)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether inputs of a batch are mixed with each other."""
+        return self.mixing is not None and self.mixing.mixes
 
     @cached_property
     def digest(self) -> str:

@@ -51,6 +51,7 @@ class Track:
     signals: Literal["float32", "float16"] = later("float32")  # how teacher signals are stored
     precision: Literal["float32", "bfloat16"] = later("float32")  # of the student's forward pass
     warmup: Literal["stage", "epoch"] = later("stage", was="epoch")  # what the optimiser's warm-up is a share of
+    ema: float = later(0.0)  # decay of the mean of a network's weights, which is judged and kept; 0: the weights are
     teach: int = 0  # updates in which a teacher is fine-tuned that does not solve the task yet; 0: as many as `updates`
 
     def __post_init__(self) -> None:
@@ -62,6 +63,8 @@ class Track:
             raise RequestError(
                 f"teach must be a number of updates, or 0 for as many as the student's, not {self.teach}"
             )
+        if not 0 <= self.ema < 1:
+            raise RequestError(f"ema must be from 0 to below 1, not {self.ema}")
 
 
 @dataclass(frozen=True)

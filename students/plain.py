@@ -18,11 +18,11 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from bench.data.images import ImageNetwork, training_images
+from bench.data.images import training_images
 from bench.errors import RequestError, unknown
-from bench.network import Network, Shape
+from bench.network import Network
+from bench.networks.convolutional import ConvNetwork
 from bench.optimiser import Optimiser
-from bench.signals import Signals
 from bench.student import Student
 from bench.task import Task
 
@@ -59,10 +59,9 @@ class Plain(Student):
         return PlainNetwork(stages, widths[many], task)
 
 
-class PlainNetwork(ImageNetwork):
+class PlainNetwork(ConvNetwork):
     """Stages of convolutions that each end in a pool. `maps`: after the first convolution, and each stage's last."""
 
-    offers = Plain.offers
     optimiser = Optimiser(
         lr=0.01, weight_decay=1e-4, warmup=0, epochs=0, schedule="constant", clip=0, kind="sgd", momentum=0.9
     )
@@ -83,18 +82,14 @@ class PlainNetwork(ImageNetwork):
             before = sizes[-1]
         flat = before * height * width
         self.inner = nn.Sequential(nn.Linear(flat, inner), nn.ReLU()) if inner else nn.Identity()
-        self.width = inner or flat
-        self.classifier = self.goal.head(self.width)
-        self.shape = Shape(hidden=(first, *(stage[-1] for stage in stages)))
+        self.complete((first, *(stage[-1] for stage in stages)), inner or flat)
 
-    def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
-        x = self.stem(batch["pixels"])
-        maps = [x]
-        for stage in self.stages:
-            maps.append(stage(x))
-            x = nn.functional.max_pool2d(maps[-1], 2)
-        body = Signals(embedding=self.inner(x.flatten(1)), maps=tuple(maps) if "maps" in want else None)
-        return self.goal.complete(body, self.classifier, batch)
+    def enter(self, stage: int, x: Tensor) -> Tensor:
+        return nn.functional.max_pool2d(x, 2) if stage else x
+
+    def neck(self, x: Tensor) -> Tensor:
+        inner: Tensor = self.inner(nn.functional.max_pool2d(x, 2).flatten(1))
+        return inner
 
 
 def layer(before: int, width: int) -> nn.Module:

@@ -17,22 +17,14 @@ import re
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.data.images import ImageNetwork
 from bench.errors import RequestError
-from bench.network import Network, Shape
-from bench.optimiser import Optimiser
-from bench.signals import Signals
+from bench.network import Network
+from bench.networks.convolutional import ConvNetwork, normed, start
 from bench.student import Student
 from bench.task import Task
 
 SIZE = re.compile(r"([1-9][0-9]{0,3})(x4)?")
 CHANNELS = {"": (16, 16, 32, 64), "x4": (32, 64, 128, 256)}  # stem and stages
-
-# RepDistiller: 240 epochs, a tenth of the rate after 150, 180 and 210
-RECIPE = Optimiser(
-    lr=0.05, weight_decay=5e-4, warmup=0, epochs=0, schedule="step", clip=0, kind="sgd", momentum=0.9,
-    milestones=(0.625, 0.75, 0.875),
-)  # fmt: skip
 
 
 class ResNet(Student):
@@ -53,31 +45,20 @@ class ResNet(Student):
         return ResNetwork((int(match[1]) - 2) // 6, CHANNELS[match[2] or ""], task)
 
 
-class ResNetwork(ImageNetwork):
-    """Three stages of `blocks` blocks each. `maps`: after the stem and after each stage."""
-
-    offers = ResNet.offers
-    optimiser = RECIPE
+class ResNetwork(ConvNetwork):
+    """Three stages of `blocks` blocks each."""
 
     def __init__(self, blocks: int, channels: tuple[int, ...], task: Task) -> None:
         super().__init__(task)
         first, *rest = channels
-        self.stem = nn.Sequential(conv(3, first), nn.BatchNorm2d(first), nn.ReLU())
+        self.stem = nn.Sequential(*normed(3, first), nn.ReLU())
         self.stages = nn.ModuleList()
         for number, width in enumerate(rest):
             before = channels[number]
             parts = [Block(before, width, 1 if number == 0 else 2), *(Block(width, width) for _ in range(blocks - 1))]
             self.stages.append(nn.Sequential(*parts))
-        self.classifier = self.goal.head(rest[-1])
-        self.width, self.shape = rest[-1], Shape(hidden=channels)
+        self.complete(channels)
         self.apply(start)
-
-    def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
-        maps = [self.stem(batch["pixels"])]
-        for stage in self.stages:
-            maps.append(stage(maps[-1]))
-        body = Signals(embedding=maps[-1].mean((2, 3)), maps=tuple(maps) if "maps" in want else None)
-        return self.goal.complete(body, self.classifier, batch)
 
 
 class Block(nn.Module):
@@ -85,22 +66,10 @@ class Block(nn.Module):
 
     def __init__(self, before: int, width: int, stride: int = 1) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            conv(before, width, stride), nn.BatchNorm2d(width), nn.ReLU(), conv(width, width), nn.BatchNorm2d(width)
-        )
+        self.body = nn.Sequential(*normed(before, width, 3, stride), nn.ReLU(), *normed(width, width))
         self.shortcut: nn.Module = nn.Identity()
         if stride > 1 or before != width:
-            self.shortcut = nn.Sequential(nn.Conv2d(before, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+            self.shortcut = nn.Sequential(*normed(before, width, 1, stride))
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(self.body(x) + self.shortcut(x))
-
-
-def conv(before: int, width: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(before, width, 3, stride, padding=1, bias=False)
-
-
-def start(module: nn.Module) -> None:
-    """First weights of convolutions: normal, sqrt(2 / fan-out) (He et al. 2015, as in RepDistiller)."""
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.data.decoded import decoded, key_of
 from bench.data.images import Images
 from bench.errors import RequestError
 from bench.sources import DataError, find_columns
@@ -138,14 +139,27 @@ def read_parquet(path: Path) -> Any:
         raise DataError(f"cannot read {path}: {type(error).__name__}: {str(error)[:200]}") from None
 
 
-def files_pool(files: Sequence[Path], labels: Sequence[int], size: int, fit: bool = False) -> Pool:
-    """Keyed by name, since a content key would decode images that are not used."""
+@dataclass(frozen=True)
+class FilePool:
+    """Labelled files. Keyed by name, since a content key would decode images that are not used."""
+
+    keys: np.ndarray
+    labels: np.ndarray
+    files: Sequence[Path]
+    size: int  # of the decoded images, in both directions
+    fit: bool = False
+
+    def select(self, rows: np.ndarray) -> tuple[Images, np.ndarray]:
+        """These images, decoded once for all runs and mapped into memory."""
+        chosen, side = [self.files[row] for row in rows], self.size
+        key = key_of(chosen, size=side, fit=self.fit, pillow=pillow().__version__)
+        read = lambda n: decode(chosen[n], (side, side), chosen[n], self.fit)  # noqa: E731
+        return decoded(key, (len(rows), 3, side, side), read), self.labels[rows]
+
+    def pixels(self, rows: np.ndarray) -> np.ndarray:
+        return self.select(rows)[0].pixels
+
+
+def files_pool(files: Sequence[Path], labels: Sequence[int], size: int, fit: bool = False) -> FilePool:
     keys = np.array([key(path.name.encode()) for path in files], np.uint64)
-
-    def pixels(rows: np.ndarray) -> np.ndarray:
-        found = np.empty((len(rows), 3, size, size), np.uint8)
-        for at, row in enumerate(rows):
-            found[at] = decode(files[row], (size, size), files[row], fit)
-        return found
-
-    return Pool(keys, np.asarray(labels, np.int64), pixels)
+    return FilePool(keys, np.asarray(labels, np.int64), files, size, fit)

@@ -2,14 +2,15 @@
 
 A crop of the image padded by 4 pixels, mirrored or not, is one of 9 x 9 x 2 = 162 views. Drawing a view number is
 drawing that augmentation, so that an image in view v is the same pixels in every run, and what a teacher says of it can
-be kept. View 0 is the image itself.
+be kept. View 0 is the image itself. Images with a `Recipe` (`bench.data.augment`) have other views by the same rule.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from bench.data.augment.recipe import Recipe
 from bench.errors import BenchError, RequestError
 from bench.inputs import Pool, flat
 from bench.network import Network
@@ -31,23 +33,25 @@ CENTRE = PLACES**2 // 2  # the place (4, 4), which view 0 is to have
 WORK = 16  # pixels that count as one token of work: batches of 128 images at 32 x 32, of 2 at 224 x 224
 RESIDENT = 8 * 2**30  # bytes of images that are moved to the network's device as a whole
 SAMPLE = 10_000  # images that mean and deviation are taken from
+CHUNK = 64  # images that are read at a time where all are read: 10 MB at 224 x 224
 
 
 class Images(Pool):
     """N images of one size in one array, uint8 (N, 3, H, W). A number gives an image, a slice or an array Images."""
 
-    def __init__(self, pixels: np.ndarray) -> None:
-        """BenchError: the array is not of that shape and type."""
+    def __init__(self, pixels: np.ndarray, recipe: Recipe | None = None, content: str = "") -> None:
+        """`recipe`: what their views show; None: crops. `content`: the content key of the bytes, where it is known.
+        BenchError: the array is not of that shape and type."""
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3:
             raise BenchError(f"images are uint8 (N, 3, H, W), not {pixels.dtype} {pixels.shape}")
-        self.pixels = np.ascontiguousarray(pixels)
+        self.pixels, self.recipe, self.known = np.ascontiguousarray(pixels), recipe, content
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def __getitem__(self, index: Any) -> Any:
         found = self.pixels[index]
-        return Images(found) if found.ndim == 4 else found
+        return Images(found, self.recipe) if found.ndim == 4 else found
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return iter(self.pixels)
@@ -58,7 +62,11 @@ class Images(Pool):
         return self.pixels.shape[2], self.pixels.shape[3]
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Images:
-        return Images(self.pixels[np.asarray(rows, np.int64)])
+        return Images(self.pixels[np.asarray(rows, np.int64)], self.recipe)
+
+    def seen(self, recipe: Recipe | None) -> Images:
+        """The same images with other views."""
+        return Images(self.pixels, recipe, self.known)
 
     def sizes(self) -> np.ndarray:
         """All images are of one size."""
@@ -66,8 +74,14 @@ class Images(Pool):
 
     @cached_property
     def digest(self) -> str:  # type: ignore[override]
-        """Content key: sha256 over the shape and every byte."""
-        digest = hashlib.sha256(f"images {self.pixels.shape} ".encode())
+        """Content key: sha256 over the shape and every byte; where there is a recipe, of that and the recipe."""
+        content = self.known or self._content()
+        if not self.recipe:
+            return content
+        return hashlib.sha256(f"{content} {json.dumps(asdict(self.recipe))}".encode()).hexdigest()
+
+    def _content(self) -> str:
+        digest = begun(self.pixels.shape)
         digest.update(self.pixels.data)
         return digest.hexdigest()
 
@@ -76,12 +90,19 @@ class Images(Pool):
 
         Exact, from the counts of the 256 values, in at most SAMPLE images spread over all of them.
         """
-        rows = np.unique(np.linspace(0, len(self) - 1, SAMPLE).astype(int)) if len(self) > SAMPLE else slice(None)
-        chosen, values = self.pixels[rows], np.arange(256) / 255
-        counts = np.stack([np.bincount(chosen[:, c].ravel(), minlength=256) for c in range(3)])
+        rows, values = np.unique(np.linspace(0, len(self) - 1, SAMPLE).astype(int)), np.arange(256) / 255
+        parts = (self.pixels[rows[at : at + CHUNK]] for at in range(0, len(rows), CHUNK))
+        counts = np.zeros((3, 256), np.int64)
+        for part in parts:
+            counts += np.stack([np.bincount(part[:, c].ravel(), minlength=256) for c in range(3)])
         shares = counts / counts.sum(1, keepdims=True)
         mean = shares @ values
         return mean, np.sqrt(np.maximum(shares @ values**2 - mean**2, 0))
+
+
+def begun(shape: tuple[int, ...]) -> Any:
+    """The digest of images of this shape, before their bytes."""
+    return hashlib.sha256(f"images {shape} ".encode())
 
 
 @dataclass(frozen=True)
@@ -127,7 +148,8 @@ class ImageArrays:
     def __init__(self, images: Images, mean: Tensor, deviation: Tensor) -> None:
         """`mean` and `deviation` (3,) of pixels from 0 to 1, on the device that the pixels are to be on."""
         pixels = torch.from_numpy(images.pixels)
-        self.pixels = pixels.to(mean.device) if pixels.nbytes <= RESIDENT else pixels
+        self.images, self.recipe = images, images.recipe
+        self.pixels = pixels.to(mean.device) if pixels.nbytes <= RESIDENT and not self.recipe else pixels
         self.scale = (1 / (255 * deviation)).reshape(1, 3, 1, 1)
         self.shift = (-mean / deviation).reshape(1, 3, 1, 1)
         height, width = images.size
@@ -140,9 +162,27 @@ class ImageArrays:
 
     def batch(self, rows: np.ndarray) -> dict[str, Tensor]:
         """`pixels`, float32 (B, 3, H, W) = (byte / 255 - mean) / deviation, of these virtual rows."""
-        found = gather(self.pixels, torch.from_numpy(np.asarray(flat(rows), np.int64)))
-        found = found.to(self.scale.device).contiguous()
-        return {"pixels": torch.addcmul(self.shift, found.float(), self.scale)}
+        rows = np.asarray(flat(rows), np.int64)
+        if self.recipe:
+            return {"pixels": self._augmented(self.recipe, rows)}
+        return {"pixels": self._normalised(gather(self.pixels, torch.from_numpy(rows)))}
+
+    def _normalised(self, found: Tensor) -> Tensor:
+        return torch.addcmul(self.shift, found.to(self.scale.device).contiguous().float(), self.scale)
+
+    def _augmented(self, recipe: Recipe, rows: np.ndarray) -> Tensor:
+        """Each view drawn by its own numbers: what changes bytes before they are normalised, what is erased after."""
+        views, images = np.divmod(rows, len(self))
+        drawn = [np.random.default_rng((view, row)) for view, row in zip(views, images, strict=True)]
+        seen = [
+            recipe.view(self.images[int(row)], rng) if view else self.images[int(row)]
+            for view, row, rng in zip(views, images, drawn, strict=True)
+        ]
+        found = self._normalised(torch.from_numpy(np.stack(seen)))
+        for image, view, rng in zip(found, views, drawn, strict=True):
+            if view:
+                recipe.erase(image, rng)
+        return found
 
 
 class ImageNetwork(Network):

@@ -21,7 +21,7 @@ class Classify(Kind):
     pipeline = "text-classification"
 
     def loss(self, student: Signals, batch: Batch) -> Tensor:
-        """Cross-entropy with class numbers (B,)."""
+        """Cross-entropy with class numbers (B,), or with shares of the classes (B, C)."""
         return F.cross_entropy(student.logits, batch.labels)
 
     def doubt(self, found: Sequence[dict[str, Any]]) -> str:

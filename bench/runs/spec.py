@@ -110,7 +110,8 @@ def open_tasks_set(request: Request) -> list[Task]:
         task.track = override(task.track, "track", (), given, used, skip=FIXED)
     for key in given:
         if key not in {k for k, _ in used}:
-            raise unknown("setting", key, [f.name for f in dataclasses.fields(Track) if f.name not in FIXED])
+            fields = [f for task in tasks for f in dataclasses.fields(task.track)]
+            raise unknown("setting", key, {f.name for f in fields if f.name not in FIXED})
     return tasks
 
 
@@ -190,7 +191,6 @@ def _specs(
         yield Spec(values, task, task.track, method, settings, plugin, build, size, place, seed, first, others)
 
 
-def wanted_runs(
 def wanted_runs(
     request: Request, task: Task, place: places.Place, method: type[Method], settings: Any, seed: int, student: str,
     given: Mapping[str, str],
@@ -319,7 +319,7 @@ def check_used(given: dict[str, str], used: set, specs: Sequence[Spec]) -> None:
     """Every key must belong to something, and a bare one to every method of the command."""
     methods = {s.method.name: s.method_settings for s in specs}
     students = {s.student.name: s.student_settings for s in specs}
-    track = [f.name for f in dataclasses.fields(Track) if f.name not in FIXED]
+    track = list({f.name: None for s in specs for f in dataclasses.fields(s.track) if f.name not in FIXED})
     owners = {**methods, **students}
     known = track + [f"{o}.{f.name}" for o, s in owners.items() for f in dataclasses.fields(s)]
     known += [f.name for s in methods.values() for f in dataclasses.fields(s)]

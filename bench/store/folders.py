@@ -1,6 +1,7 @@
 """The store: teacher signals and run checkpoints on disk, keyed by content.
 
     <cache>/signals/<key>/{meta.json, embedding.npy}     teacher signals, read through memory maps (by row: rows.py)
+    <cache>/images/<key>/{meta.json, pixels.npy}         images that were decoded (bench.data.decoded)
     <cache>/tokens/<key>/{meta.json, flat.npy ...}       texts as a tokenizer reads them (bench.inputs)
     <cache>/runs/<run id>/checkpoint.safetensors         an unfinished run; student.safetensors once it is done
     <cache>/teachers/<key>/{teacher.safetensors, record.json}    a teacher that was fine-tuned (bench.runs.teach)
@@ -57,7 +58,14 @@ def gone(run_id: str) -> str:
     return f"the student of {run_id} is no longer in the store ({place}): run it again with --results elsewhere"
 
 
-ROOMS = {"signals": "signals", "runs": "run", "teachers": "teacher", "timings": "timings", "tokens": "tokens"}  # kinds
+ROOMS = {
+    "signals": "signals",
+    "runs": "run",
+    "teachers": "teacher",
+    "timings": "timings",
+    "tokens": "tokens",
+    "images": "images",
+}  # kinds
 UNFINISHED = ".writing-"  # before the name of a folder that is being filled
 QUOTA = "BENCH_STORE_QUOTA"  # an environment variable, so that processes which a run starts know it too
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -206,7 +214,7 @@ def checksum(path: Path) -> int:
 class Entry:
     """One thing in the store, as `bench store ls` shows it."""
 
-    kind: str  # signals | run | teacher | timings | tokens | unfinished: a write that was interrupted, or goes on
+    kind: str  # one of ROOMS, or unfinished: a write that was interrupted, or goes on
     key: str
     detail: str
     size: int  # bytes

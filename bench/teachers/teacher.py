@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bench.base.console import Console
 from bench.base.processes import from_main
-from bench.inputs import Examples, single
+from bench.inputs import Examples, Mixture, single
 from bench.kind import Kind, Outputs
 from bench.network import Encoded, Network
 from bench.networks import sharing, transformer
@@ -54,6 +54,9 @@ class Teacher:
     def serve(self, asked: Asked, rows: Callable[[], np.ndarray]) -> Source:
         """The signals of a pool, from the store where they can be. `rows`: the virtual rows that will be read."""
         small = all(self.signal(name).small for name in asked.names)
+        if asked.examples.mixed:
+            self.console(f"  teacher {self.place.name}: the inputs of each batch are mixed, so it runs in every step")
+            return LiveSignals(self, asked)
         if asked.noisy or not self.goal.stored or (asked.reads_padding and not small):
             return LiveSignals(self, asked)
         if small and asked.examples.views == 1 and len(asked.examples.inputs) <= WHOLE:
@@ -232,17 +235,18 @@ class RowSignals:
 
 
 class LiveSignals:
-    """A teacher that runs in every step: for signals that do not fit into the store's quota, and for `replicate` modes
-    that leave its dropout on. Counts its forward passes."""
+    """A teacher that runs in every step: for signals that do not fit into the store's quota, for `replicate` modes
+    that leave its dropout on, and where inputs are mixed. Counts its forward passes."""
 
     def __init__(self, teacher: Teacher, asked: Asked) -> None:
         self.teacher, self.asked, self.encoded = teacher, asked, teacher.encode(asked)
 
-    def rows(self, rows: np.ndarray) -> Signals:
-        """Signals of these virtual rows, padded as the teacher's own tokens are."""
+    def rows(self, rows: np.ndarray, mixture: Mixture | None = None) -> Signals:
+        """Signals of these virtual rows, padded as the teacher's own tokens are; mixed as the student reads them."""
         network = self.teacher.network.train(self.asked.noisy)
+        inputs = to_device(self.encoded.batch(rows), self.teacher.device)
         with torch.no_grad():
-            found = sharing.forward(network, to_device(self.encoded.batch(rows), self.teacher.device), self.asked.names)
+            found = sharing.forward(network, mixture.inputs(inputs) if mixture else inputs, self.asked.names)
         network.eval()
         if self.asked.use != "evaluate":
             self.teacher.forwards["computed"] += len(rows)

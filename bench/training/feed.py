@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.inputs import Batch, Examples, flat
+from bench.inputs import Batch, Examples, Mixture, flat
 from bench.kind import Kind
 from bench.method import Role, Run, Stage
 from bench.network import Network
 from bench.networks.inference import encode, to_device
 from bench.signals import Signals
-from bench.teachers.teacher import Asked, Source, Teacher
+from bench.teachers.teacher import Asked, LiveSignals, Source, Teacher
 from bench.training.order import batch_order
 
 Served = dict[str, Signals | list[Signals]]  # by role
@@ -51,29 +51,37 @@ class Feed:
     @cached_property
     def visited(self) -> np.ndarray:
         """The virtual rows that the stage reads, each once, in ascending order."""
-        seen = np.zeros(len(self.examples.inputs) * self.examples.views, bool)
-        for step, rows in enumerate(self.order(0)):
-            seen[flat(self._viewed(self.examples.groups[rows], step))] = True
-        return np.flatnonzero(seen)
+        read = [flat(self._viewed(self.examples.groups[rows], step)) for step, rows in enumerate(self.order(0))]
+        return np.unique(np.concatenate(read))
 
     def order(self, start: int) -> Iterator[np.ndarray]:
         """Example numbers, batch by batch, from update `start` on."""
         lengths = self.encoded["student"].lengths[self.examples.groups].max(axis=1)
         batching = self.run.track.batching if lengths.min() < lengths.max() else "plain"
         seed = (self.run.seed, self.number)
-        return batch_order(lengths, self.stage.batch_size, seed, start, self.stage.updates, batching)
+        repeats = self.examples.repeats
+        return batch_order(lengths, self.stage.batch_size, seed, start, self.stage.updates, batching, repeats)
 
     def batch(self, rows: np.ndarray, step: int, device: torch.device) -> tuple[Served, Batch]:
         """The signals of the networks that do not run, and the batch, both flattened column by column."""
         groups = self._viewed(self.examples.groups[rows], step)
         labels = self.examples.targets(rows)
+        labels = None if labels is None else labels.to(device)
+        inputs = {role: to_device(encoded.batch(groups), device) for role, encoded in self.encoded.items()}
+        mixture = self._mixture(step)
+        if mixture:
+            labels = None if labels is None else mixture.targets(labels)
+            inputs = {role: mixture.inputs(tensors) for role, tensors in inputs.items()}
         batch = Batch(
-            torch.from_numpy(rows).to(device), groups.shape[1], None if labels is None else labels.to(device),
-            {role: to_device(encoded.batch(groups), device) for role, encoded in self.encoded.items()},
-            step / self.stage.updates, len(self.examples),
+            torch.from_numpy(rows).to(device), groups.shape[1], labels, inputs, step / self.stage.updates,
+            len(self.examples),
         )  # fmt: skip
-        served = {role: read(source, flat(groups)) for role, source in self.sources.items()}
+        served = {role: read(source, flat(groups), mixture) for role, source in self.sources.items()}
         return served, batch
+
+    def _mixture(self, step: int) -> Mixture | None:
+        """As views: by the seed and the update alone."""
+        return self.examples.mixing.draw((self.run.seed, 3, step)) if self.examples.mixing else None
 
     def _viewed(self, groups: np.ndarray, step: int) -> np.ndarray:
         """The same views for every method with this seed: they depend on the seed and the update alone."""
@@ -83,11 +91,11 @@ class Feed:
         return groups + views.reshape(groups.shape[::-1]).T * len(self.examples.inputs)
 
 
-def read(source: Source | list[Source], rows: np.ndarray) -> Signals | list[Signals]:
-    """The signals of these virtual rows; of several networks a list."""
+def read(source: Source | list[Source], rows: np.ndarray, mixture: Mixture | None = None) -> Signals | list[Signals]:
+    """The signals of these virtual rows; of several networks a list. Those that run read the same mixture."""
     if isinstance(source, list):
-        return [one.rows(rows).detach() for one in source]
-    return source.rows(rows).detach()
+        return [read(one, rows, mixture) for one in source]  # type: ignore[misc]
+    return (source.rows(rows, mixture) if isinstance(source, LiveSignals) else source.rows(rows)).detach()
 
 
 def concrete(names: Iterable[str], goal: Kind) -> frozenset[str]:

@@ -6,6 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from bench.networks import sharing
 from bench.signals import Signals
 from bench.teachers.teacher import Teacher
 from bench.training import checkpoint
+from bench.training.average import Average
 from bench.training.feed import Feed, concrete
 from bench.training.mover import Mover
 
@@ -67,6 +69,7 @@ class Trainer:
         self.progress = Progress()
         self.meter = meter(device)
         self.best: dict[str, Tensor] = {}
+        self.average: Average | None = None  # of the student's weights in this stage
         self.saved = time.monotonic()
 
     @property
@@ -94,7 +97,10 @@ class Trainer:
         feed = Feed(stage, self.method.run, networks, self.teachers, self.progress.stage, counted=bool(kept))
         sharing.align(*networks.values(), self.method)
         movers = self._movers(stage, networks, len(feed.examples))
+        self.average = Average(self.student, self.track.ema) if self.track.ema else None
         if kept:
+            if self.average:
+                self.average.load(checkpoint.without_prefix("average", kept))
             for name, mover in movers.items():
                 mover.load(checkpoint.without_prefix(f"optimiser {name}", kept))
             checkpoint.set_random_state(checkpoint.without_prefix("random", kept))
@@ -133,6 +139,8 @@ class Trainer:
             p.updates += 1
             self.console.progress(stage.name, p.step, stage.updates)
             self.method.after_update(p.step / stage.updates)
+            if self.average:
+                self.average.update()
             for name, loss in losses.items():
                 sums[name] = sums.get(name, 0) + loss.detach()
             if p.step % read_every == 0 or p.step in evaluate_at:
@@ -196,7 +204,11 @@ class Trainer:
         return means
 
     def _judge(self, stage: Stage, losses: Any) -> None:
-        """Read dev, and keep this state if it is the best of the stage."""
+        """Read dev, and keep this state if it is the best of the stage; the mean of the weights where there is one."""
+        with self.average.in_place() if self.average else nullcontext():
+            self._judge_now(stage, losses)
+
+    def _judge_now(self, stage: Stage, losses: Any) -> None:
         p = self.progress
         if stage.keep == "last":
             self._keep()
@@ -234,6 +246,8 @@ class Trainer:
         if not processes.main() or (not force and time.monotonic() - self.saved < SAVE_SECONDS):
             return
         tensors = self._state() | checkpoint.with_prefix("best", self.best)
+        if self.average:
+            tensors |= checkpoint.with_prefix("average", self.average.mean)
         for name, mover in movers.items():
             tensors |= checkpoint.with_prefix(f"optimiser {name}", mover.tensors())
         tensors |= checkpoint.with_prefix("random", checkpoint.random_state())

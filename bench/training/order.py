@@ -9,7 +9,9 @@ import numpy as np
 BUCKET = 20  # batches that are sorted by length together: large enough to save padding, small enough to stay random
 
 
-def epoch_order(lengths: np.ndarray, batch_size: int, seed: Sequence[int], batching: str) -> np.ndarray:
+def epoch_order(
+    lengths: np.ndarray, batch_size: int, seed: Sequence[int], batching: str, repeats: int = 1
+) -> np.ndarray:
     """(batches, batch_size) example numbers of one epoch; the rest that does not fill a batch waits for another epoch.
 
     plain        shuffled
@@ -17,11 +19,12 @@ def epoch_order(lengths: np.ndarray, batch_size: int, seed: Sequence[int], batch
                  batches alternate: a few updates see all lengths, though each batch sees one (docs/performance.md)
     bucketed     the same runs, all batches in random order: until now the default, and worse where updates are few
 
+    `repeats`: each example comes so many times, one behind the other, in an epoch that is as long as ever.
     Depends on the lengths, the seed and nothing else, so that every method of one student sees the same order and a
     resumed run finds its place by counting.
     """
     rng = np.random.default_rng(seed)
-    order = rng.permutation(len(lengths))
+    order = rng.permutation(len(lengths)).repeat(repeats)[: len(lengths)]
     if len(order) < batch_size:  # a set smaller than one batch: repeat it
         order = np.resize(order, batch_size)
     whole = len(order) // batch_size * batch_size
@@ -49,8 +52,9 @@ def deal(batches: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def batch_order(
-    lengths: np.ndarray, batch_size: int | None, seed: Sequence[int], start: int, stop: int, batching: str = "dealt"
-) -> Iterator[np.ndarray]:
+    lengths: np.ndarray, batch_size: int | None, seed: Sequence[int], start: int, stop: int, batching: str = "dealt",
+    repeats: int = 1,
+) -> Iterator[np.ndarray]:  # fmt: skip
     """Example numbers of the batches `start` to `stop`, epoch after epoch; without a size every batch is an epoch."""
     batch_size = batch_size or len(lengths)
     per_epoch = max(1, len(lengths) // batch_size)
@@ -58,5 +62,5 @@ def batch_order(
     for step in range(start, stop):
         if step // per_epoch != epoch:
             epoch = step // per_epoch
-            order = epoch_order(lengths, batch_size, (*seed, epoch), batching)
+            order = epoch_order(lengths, batch_size, (*seed, epoch), batching, repeats)
         yield order[step % per_epoch]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,12 +16,15 @@ from bench.errors import BenchError, RequestError
 from bench.plugins.registry import find, load
 from bench.runs.spec import Request, open_tasks
 from bench.sources import DataError, Source
-from bench.task import TestSealed, Track
+from bench.task import TestSealed
 from bench.tasks import _image_files as image_files
-from bench.tasks._image_files import read_batch, share
+from bench.tasks import _image_sets as image_sets
+from bench.tasks._image_files import share
 from tests.factories.data import real_data
+from tests.tasks.pictures import jpeg, noise, write_batch
 
 Task = load(find("task", "images"))
+Track = type(Task.tracks["lite"])
 
 
 def directory(folder: Path, dataset: str = "cifar10", track: str = "lite"):
@@ -36,18 +38,6 @@ def mini():
     task = Task(Source("packaged"), "mini", "digits")
     task.unseal()
     return task
-
-
-def write_batch(path: Path, pixels: np.ndarray, labels: list[int], name: str = "labels", **more) -> Path:
-    """A batch in the Python form: bytes keys, protocol 2."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {b"data": pixels.reshape(len(pixels), -1), name.encode(): labels, **more}
-    path.write_bytes(pickle.dumps(content, protocol=2))
-    return path
-
-
-def noise(count: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
 
 
 def archive(root: Path, rows: int = 20) -> Path:
@@ -112,16 +102,6 @@ def test_cifar_100(tmp_path):
     assert list(task.classes) == sorted(task.classes)
 
 
-def jpeg(path: Path, width: int, height: int, left: int = 0) -> None:
-    """Black, but for red from column `left` on."""
-    from PIL import Image
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    array = np.zeros((height, width, 3), np.uint8)
-    array[:, left:, 0] = 255
-    Image.fromarray(array).save(path, quality=95)
-
-
 def test_imagenet_decodes_what_the_cap_leaves(tmp_path, monkeypatch):
     pytest.importorskip("PIL")
     for wnid in ("n02", "n01"):
@@ -138,79 +118,6 @@ def test_imagenet_decodes_what_the_cap_leaves(tmp_path, monkeypatch):
     image = task.inputs("test")[0]
     assert image.shape == (3, 224, 224)  # the middle: 256 / 300 of the size, red from its middle on
     assert image[0, :, :108].max() < 30 and image[0, :, 116:].min() > 225 and image[1].max() < 30
-
-
-# Pickles
-
-
-class Evil:
-    def __init__(self, call, *arguments) -> None:
-        self.call, self.arguments = call, arguments
-
-    def __reduce__(self):
-        return self.call, self.arguments
-
-
-@pytest.mark.parametrize("protocol", [0, 2, 5])
-@pytest.mark.parametrize(
-    "evil", [Evil(print, "executed"), Evil(eval, "1"), Evil(getattr, dict, "pop"), Evil(np.load, "x"), Evil(exec, "")]
-)
-def test_a_pickle_that_calls_something_is_refused(tmp_path, capsys, evil, protocol):
-    path = tmp_path / "data_batch_1"
-    path.write_bytes(pickle.dumps({b"data": evil, b"labels": [0]}, protocol=protocol))
-    with pytest.raises(DataError, match=f"{path} is refused .* it asks for") as caught:
-        read_batch(path, "labels", 10)
-    assert "\n" not in str(caught.value) and "executed" not in capsys.readouterr().out
-
-
-def test_a_pickle_may_not_choose_another_codec(tmp_path):
-    path = tmp_path / "batch"
-    path.write_bytes(b"c_codecs\nencode\n(Vabc\nVrot13\ntR.")
-    with pytest.raises(DataError, match="it asks for the encoding rot13"):
-        read_batch(path, "labels", 10)
-
-
-@pytest.mark.parametrize("protocol", [0, 1, 2, 4, 5])
-def test_arrays_of_every_protocol_are_read(tmp_path, protocol):
-    path, pixels = tmp_path / "batch", noise(3)
-    content = {"data": pixels.reshape(3, -1), "labels": [1, 0, 9]}
-    path.write_bytes(pickle.dumps(content, protocol=protocol))
-    try:
-        pool = read_batch(path, "labels", 10)
-    except DataError as error:  # numpy's own form in the newest protocol, which no release of CIFAR has
-        assert protocol == 5 and "_frombuffer" in str(error)
-        return
-    np.testing.assert_array_equal(pool.pixels(np.arange(3)), pixels)
-    assert pool.labels.tolist() == [1, 0, 9]
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        ({b"data": np.zeros((2, 3072), np.uint8)}, "KeyError: 'labels'"),
-        ({b"data": np.zeros((2, 3000), np.uint8), b"labels": [0, 1]}, "not uint8"),
-        ({b"data": np.zeros((2, 3072)), b"labels": [0, 1]}, "not uint8"),
-        ({b"data": np.zeros((2, 3072), np.uint8), b"labels": [0]}, "1 labels for 2 images"),
-        ({b"data": np.zeros((2, 3072), np.uint8), b"labels": [0, 10]}, "not one of 0 to 9"),
-        ({b"data": np.zeros((2, 3072), np.uint8), b"labels": ["a", "b"]}, "a label is no whole number"),
-        ([], "refused"),
-    ],
-)
-def test_malformed_batches(tmp_path, content, says):
-    path = tmp_path / "data_batch_2"
-    path.write_bytes(pickle.dumps(content, protocol=2))
-    with pytest.raises(DataError, match=says) as caught:
-        read_batch(path, "labels", 10)
-    assert str(path) in str(caught.value)
-
-
-def test_a_cut_off_and_a_missing_batch(tmp_path):
-    path = write_batch(tmp_path / "batch", noise(2), [0, 1])
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(DataError, match="refused"):
-        read_batch(path, "labels", 10)
-    with pytest.raises(DataError, match="cannot read"):
-        read_batch(tmp_path / "nowhere", "labels", 10)
 
 
 # Splits
@@ -376,7 +283,7 @@ def test_the_hub(monkeypatch):
         columns = {"img": [png(p) for p in pixels], "fine_label": [5] * len(pixels)}
         return SimpleNamespace(data=SimpleNamespace(table=pa.table(columns)))
 
-    monkeypatch.setitem(vars(sys.modules[Task.__module__]), "hub_rows", rows)
+    monkeypatch.setattr(image_sets, "hub_rows", rows)
     task = Task(Source("hub"), "lite", "cifar100")
     task.unseal()
     identity = task.identity()
@@ -386,23 +293,6 @@ def test_the_hub(monkeypatch):
     assert task.examples("distil").labels[0] == 5
     assert identity == task.identity() and len(identity) == 64
     assert "uoft-cs/cifar100@" in task.card().revision
-
-
-def test_images_that_cannot_be_decoded(tmp_path):
-    pytest.importorskip("PIL")
-    path = tmp_path / "a.JPEG"
-    path.write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"a\.JPEG cannot be read as an image"):
-        image_files.decode(path, (8, 8), path)
-    jpeg(path, 9, 8)
-    with pytest.raises(DataError, match="9 x 8 pixels, expected 8 x 8"):
-        image_files.decode(path, (8, 8), path)
-
-
-def test_without_pillow_the_next_step_is_told(monkeypatch):
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(RequestError, match=r"pip install 'bench-kd\[vision\]'"):
-        image_files.decode(b"", (8, 8), "x")
 
 
 def test_images_stay_one_array(mini):
