@@ -15,7 +15,7 @@ MASKS = {"L": "mask", "W": "words"}
 
 @dataclass(frozen=True)
 class Signal:
-    """How a signal looks. B inputs, C classes, D width, S sides, H heads, L tokens, W words; Y and X places of an image,
+    """How a signal looks. B inputs, C classes, D width, S sides, H heads, L tokens, W words; Y, X places of an image,
     N nodes of a graph."""
 
     axes: str
