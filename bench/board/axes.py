@@ -7,7 +7,8 @@ For one axis, a context is a set of rows that differ in that axis alone. Levels 
 highest score; equal scores share the mean of their ranks; a level's mean rank is over the contexts that have all of its
 levels. Contexts with other levels, as where a narrow student can start at random alone, are a table of their own.
 Intervals hold examples and seeds, in draws that all cells share (bench/scoring/comparison.py); contexts are those of
-the grid, and are not drawn. The middle of a rank's interval is the mean rank itself: draws of ranks lean to the middle.
+the grid, and are not drawn. A mean rank's spans 95% of its draws and the mean rank itself: drawn ranks lean to the
+middle, so a level that is just ahead everywhere may lie at its end.
 
 Two levels are told apart by the difference of their mean scores, with its interval and p-value from the same draws,
 corrected over all pairs of levels of the method (Holm), in the words of bench/board/evidence.py.
@@ -169,7 +170,7 @@ def described(
     place = {at: number for number, at in enumerate(order)}
     said = [turned(pair) if place[pair["a"]] > place[pair["b"]] else pair for pair in pairs]
     said = [pair | {"a": names[pair["a"]], "b": names[pair["b"]]} for pair in said]
-    levels = [level(names[at], at, count, means, draws, said, names[order[0]]) for at in order]
+    levels = [level(names[at], at, means, draws, said, names[order[0]]) for at in order]
     return {
         "axis": table.axis, "contexts": len(table.places), "levels": levels, "pairs": said,
         "told": {word: sum(pair["evidence"] == word for pair in said) for word in evidence.WORDS},
@@ -177,15 +178,14 @@ def described(
 
 
 def level(
-    name: str, at: int, count: int, means: np.ndarray, draws: tuple[np.ndarray, np.ndarray] | None,
+    name: str, at: int, means: np.ndarray, draws: tuple[np.ndarray, np.ndarray] | None,
     pairs: Sequence[Mapping[str, Any]], first: str,
 ) -> dict[str, Any]:  # fmt: skip
     """A level: mean rank and mean score with their intervals, its difference to the first, and whom it ties with."""
     (rank, score), found = means[:, at].tolist(), dict.fromkeys(("rank_low", "rank_high", "low", "high"))
     if draws is not None:
         ends = [np.percentile(drawn[at], [2.5, 97.5]).tolist() for drawn in draws]
-        half = (ends[0][1] - ends[0][0]) / 2
-        found = {"rank_low": max(1.0, rank - half), "rank_high": min(float(count), rank + half)}
+        found = {"rank_low": min(rank, ends[0][0]), "rank_high": max(rank, ends[0][1])}
         found |= {"low": ends[1][0], "high": ends[1][1]}
     own = [pair for pair in pairs if name in (pair["a"], pair["b"])]
     ties = [pair["b"] if pair["a"] == name else pair["a"] for pair in own if pair["evidence"] == evidence.OPEN]

@@ -94,7 +94,7 @@ def test_what_changes_nothing_is_a_tie(judged: tuple[Verdicts, dict[str, Any]]) 
 
 
 def test_intervals_are_those_of_ranks_in_draws(judged: tuple[Verdicts, dict[str, Any]]) -> None:
-    """Ranked again by scipy, draw by draw; the middle is the mean rank."""
+    """Ranked again by scipy, draw by draw; they hold the mean rank too."""
     verdicts, grid = judged
     rows = verdicts.board.rows
 
@@ -111,9 +111,9 @@ def test_intervals_are_those_of_ranks_in_draws(judged: tuple[Verdicts, dict[str,
     low, high = np.percentile(drawn, [2.5, 97.5], axis=1)
     levels = {level["level"]: level for level in table(grid, "layers", 4)["levels"]}
     for at, name in enumerate(LAYERS):
-        half = (high[at] - low[at]) / 2
-        assert levels[name]["rank_low"] == pytest.approx(max(1, levels[name]["rank"] - half), abs=0.13)
-        assert levels[name]["rank_high"] == pytest.approx(min(2, levels[name]["rank"] + half), abs=0.13)
+        rank = levels[name]["rank"]
+        assert levels[name]["rank_low"] == pytest.approx(min(rank, low[at]), abs=0.13)  # fewer draws, of steps of 0.25
+        assert levels[name]["rank_high"] == pytest.approx(max(rank, high[at]), abs=0.13)
 
 
 def test_a_clear_difference_is_that_of_the_comparison(judged: tuple[Verdicts, dict[str, Any]]) -> None:

@@ -99,7 +99,7 @@ def page(path: Path) -> Page:
 
 def task_page(out: Path, task: str = "sts-mini") -> Path:
     """The page of the only board of a task and track."""
-    (found,) = [path for path in out.glob(f"tasks/{task}-*.html") if not path.stem.endswith("-all")]
+    (found,) = [path for path in out.glob(f"tasks/{task}-*.html") if not path.stem.endswith(("-all", "-axes"))]
     return found
 
 
