@@ -143,9 +143,14 @@ def _by_row(pattern: Pattern, x: Tensor) -> Tensor:
     return found
 
 
+def precise(x: Tensor) -> Tensor:
+    """At least float32: what a half-precision forward pass gives is summed in full."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def product(pattern: Pattern, x: Tensor, values: Tensor | None = None) -> Tensor:
     """A X, (M, D) -> (N, D); entries are `values` (E,), or 1."""
-    found: Tensor = Product.apply(pattern, values, x)
+    found: Tensor = Product.apply(pattern, values, precise(x))
     return found
 
 
@@ -156,19 +161,19 @@ def mean(pattern: Pattern, x: Tensor) -> Tensor:
 
 def softmax(pattern: Pattern, scores: Tensor) -> Tensor:
     """(E, H) -> (E, H)"""
-    found: Tensor = Softmax.apply(pattern, scores)
+    found: Tensor = Softmax.apply(pattern, precise(scores))
     return found
 
 
 def at_rows(pattern: Pattern, x: Tensor) -> Tensor:
     """(N, H) -> (E, H)"""
-    found: Tensor = AtRows.apply(pattern, x)
+    found: Tensor = AtRows.apply(pattern, precise(x))
     return found
 
 
 def at_columns(pattern: Pattern, x: Tensor) -> Tensor:
     """(M, H) -> (E, H)"""
-    found: Tensor = AtColumns.apply(pattern, x)
+    found: Tensor = AtColumns.apply(pattern, precise(x))
     return found
 
 

@@ -40,7 +40,7 @@ def recipe(board: Mapping[str, Any]) -> dict[str, str]:
     rows = [row for row in board["rows"] if row["method"]]
     return {
         "updates of the student": listed(row["updates"] for row in rows),
-        "examples in a batch": listed(row["batch_size"] for row in rows),
+        "examples in a batch": listed(row["batch_size"] or "all of them" for row in rows),
         "learning rate": listed(row["lr"] or "the student's own" for row in rows),
         "teacher": listed(row["teacher"] for row in rows),
         "seeds": listed(run["seed"] for row in rows for run in row["runs"]),

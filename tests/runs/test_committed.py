@@ -13,7 +13,13 @@ from bench.runs import replay
 from tests.factories.data import real_data
 from tests.factories.runs import ROOT
 
-FOLDERS = {"glue": "glue", "text": "textcls", "images": "image", "sts": "sts"}  # where a family's data lie
+FOLDERS = {
+    "glue": "glue",
+    "graphs": "hetgraph",
+    "text": "textcls",
+    "images": "image",
+    "sts": "sts",
+}  # where a family's data lie
 
 
 def chosen() -> Iterator[Path]:

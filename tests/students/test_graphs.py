@@ -174,6 +174,15 @@ def test_any_of_them_learns_by_a_gradient_that_reaches_all_its_parameters(shape:
     assert not [n for n in silent if not n.startswith(f"layers.{last}.")], silent
 
 
+@pytest.mark.parametrize("shape", ["rgcn:2x8", "hgt:2x8", "iehgcn:2x8", "simplehgn:2x8", "han:8"])
+def test_half_precision_is_close(shape: str, task: Any) -> None:
+    net = hetero.network(task, shape)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = hetero.read(net, task, "logits").logits
+    found.sum().backward()
+    assert torch.allclose(found.float(), logits(net, task), atol=0.05) and net.head.weight.grad.isfinite().all()
+
+
 def test_nodes_of_all_types_are_a_signal(task: Any) -> None:
     found = hetero.read(hetero.network(task, "rgcn:1x8"), task, "logits", "nodes")
     assert found.nodes.shape == (PAPERS + hetero.AUTHORS + hetero.VENUES, 8)
