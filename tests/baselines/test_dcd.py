@@ -120,8 +120,8 @@ def test_it_asks_before_it_starts():
 
 
 def test_on_pictures_the_student_learns_from_what_the_teacher_finds_hard(tmp_path):
-    """A whole run: candidates scored once and in the order of their groups, 8 of 64 kept, and margins that rise."""
-    asked = ("updates=30", "teach=40", "batch_size=12", "evaluations=2")
+    """A whole run: candidates scored once and in the order of their groups, 8 of 64 kept, and a dev score that rises."""
+    asked = ("updates=20", "teach=20", "batch_size=12", "evaluations=1")
     folder = write_flickr(tmp_path / "flickr8k").parent
     request = Request(("itr/flickr8k",), ("dcd",), ("towers:8x16",), "towers:8x16", "lite", (0,), folder, asked)
     (spec,) = resolve(request)
@@ -134,6 +134,5 @@ def test_on_pictures_the_student_learns_from_what_the_teacher_finds_hard(tmp_pat
         logit = teacher.network(encoded.batch(candidates.groups[place][None]), frozenset({"logits"})).logits
         assert logit.item() == pytest.approx(found[place].item(), abs=1e-4)
     done = distil(spec, tmp_path / "run", torch.device("cpu"), Console())
-    curve = [point for point in done.trainer.progress.curve if point["losses"]]
-    assert done.trainer.method.mined.groups.shape == (72, 8)
-    assert curve[-1]["losses"]["nll"] < curve[0]["losses"]["nll"] and done.teacher.forwards["reused"] > 0
+    assert done.trainer.method.mined.groups.shape == (72, 8) and done.teacher.forwards["reused"] > 0
+    assert done.dev > done.trainer.progress.curve[0]["dev"]
