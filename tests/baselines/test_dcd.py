@@ -120,7 +120,7 @@ def test_it_asks_before_it_starts():
 
 
 def test_on_pictures_the_student_learns_from_what_the_teacher_finds_hard(tmp_path):
-    """A whole run: candidates scored once and in the order of their groups, 8 of 64 kept, and a dev score that rises."""
+    """A whole run: candidates scored once, in the order of their groups, 8 of 64 kept, and a dev score that rises."""
     asked = ("updates=20", "teach=20", "batch_size=12", "evaluations=1")
     folder = write_flickr(tmp_path / "flickr8k").parent
     request = Request(("itr/flickr8k",), ("dcd",), ("towers:8x16",), "towers:8x16", "lite", (0,), folder, asked)
