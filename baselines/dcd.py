@@ -10,6 +10,8 @@
 Rao, Ding, Qi, Fang, Liu, Shen, Tao, IEEE TMM 25, 2023, arXiv:2207.01426; official code raojay7/DCD (METER's student
 alone; its equations are read from the code). Needs the teacher's output, computed once for all candidates: the student
 pays for 1 + hard of 1 + N pairs. Students of both sorts fit: cross encoders, as in the paper, and towers.
+L_nll has a zero, as scores of a cross encoder have; those of towers that a softmax taught have none of their own,
+and then the two terms pull the student's bias apart.
 
 `replicate=true` does what the released code does where it differs. The weights w cancel, as the squared error is
 averaged before they multiply it: L_kd = mean_bc (s - t)^2. And t is sorted, highest first, while s begins with the own

@@ -70,9 +70,9 @@ class PairArrays:
         return len(self.pairs)
 
     def batch(self, rows: np.ndarray) -> dict[str, Tensor]:
-        """The tensors of the distinct images and texts of these pairs, and `image` and `text` (P,): which are whose."""
+        """The tensors of the distinct images and texts, and `image_of` and `text_of` (P,): which ones each pair has."""
         (images, image), (texts, text) = (numbered(side) for side in self.pairs.sides(flat(rows)))
-        where = {"image": torch.from_numpy(image), "text": torch.from_numpy(text)}
+        where = {"image_of": torch.from_numpy(image), "text_of": torch.from_numpy(text)}
         return self.images.batch(images) | self.texts.batch(texts) | where
 
 

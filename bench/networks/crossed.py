@@ -56,7 +56,7 @@ class CrossEncoder(Network):
         return PairArrays(given, ImageArrays(given.images, self.mean, self.deviation), read, self.patches)
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
-        image, text = batch["image"], batch["text"]
+        image, text = batch["image_of"], batch["text_of"]
         words = {name: batch[name][text] for name in ("input_ids", "attention_mask")}
         pixels = batch["pixels"]
         if tuple(pixels.shape[2:]) != self.size:

@@ -91,9 +91,9 @@ class Towers(Network):
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
         if "image_vectors" in batch:
             return self.compare(batch["image_vectors"], batch["text_vectors"])
-        if "image" not in batch:
+        if "image_of" not in batch:
             return Signals(embedding=self.alone(batch))
-        return self.compare(unit(self.see(batch))[batch["image"]], unit(self.read(batch))[batch["text"]])
+        return self.compare(unit(self.see(batch))[batch["image_of"]], unit(self.read(batch))[batch["text_of"]])
 
     def compare(self, images: Tensor, texts: Tensor) -> Signals:
         """Signals of pairs of unit vectors (P, D)."""

@@ -10,14 +10,18 @@ import pytest
 import torch
 from scipy.special import expit, softmax
 
+from bench.base.console import Console
 from bench.baselines.dcd import Dcd, losses, mined, weights
 from bench.errors import RequestError
 from bench.inputs import Batch, Examples
 from bench.kinds.match import Match
 from bench.method import Run
+from bench.runs.protocol import distil, make_teacher, taught
+from bench.runs.spec import Request, resolve
 from bench.signals import Signals
 from bench.task import Track
 from tests.baselines.tools import check, tensor, total
+from tests.factories.captions import write_flickr
 
 RNG = np.random.default_rng(7)
 B, K = 4, 8
@@ -113,3 +117,22 @@ def test_it_asks_before_it_starts():
     run = replace(method.run, task=task, taught=lambda examples: OURS[..., None])
     (stage,) = Dcd(Dcd.Settings(hard=2), run).stages()
     assert stage.data.groups.shape == (4, 3) and stage.roles["teacher"].signals == {"output"}
+
+
+def test_on_pictures_the_student_learns_from_what_the_teacher_finds_hard(tmp_path):
+    """A whole run: candidates scored once, in the order of their groups, 8 of 64 kept, and a dev score that rises."""
+    asked = ("updates=20", "teach=20", "batch_size=12", "evaluations=1")
+    folder = write_flickr(tmp_path / "flickr8k").parent
+    request = Request(("itr/flickr8k",), ("dcd",), ("towers:8x16",), "towers:8x16", "lite", (0,), folder, asked)
+    (spec,) = resolve(request)
+    teacher = make_teacher(spec, torch.device("cpu"), Console())
+    candidates = spec.task.examples("candidates")
+    found = taught(spec, teacher, candidates)
+    assert found.shape == (72, 64, 1)
+    encoded = teacher.network.encode(candidates.inputs)
+    for place in ((0, 0), (5, 3), (71, 63)):
+        logit = teacher.network(encoded.batch(candidates.groups[place][None]), frozenset({"logits"})).logits
+        assert logit.item() == pytest.approx(found[place].item(), abs=1e-4)
+    done = distil(spec, tmp_path / "run", torch.device("cpu"), Console())
+    assert done.trainer.method.mined.groups.shape == (72, 8) and done.teacher.forwards["reused"] > 0
+    assert done.dev > done.trainer.progress.curve[0]["dev"]
