@@ -45,7 +45,7 @@ class Oracle(Method):
     class Settings:
         oracle: str = "oracle_speech"  # the teacher that is told, as --teacher takes one
         distance: Literal["l2", "kl"] = "l2"
-        weight: NonNegativeFloat = 0.3  # lambda; our choice, of 0.1 to 1 on synthetic strings
+        weight: NonNegativeFloat = 0.3  # lambda; our choice
         lr: PositiveFloat | None = None  # none: the architecture's
 
     @staticmethod

@@ -33,6 +33,7 @@ class Translation(LabelledTask):
     kind = "generate"
     datasets = ("multi30k-de-en", "multi30k-en-de", "multi30k-en-fr", "multi30k-en-cs", "lines")
     main_metric = "bleu"
+    lengths = ()  # what a network answers to a text of a fixed length has a length of its own
     tracks = {
         "lite": Track(
             updates=1_200, batch_size=32, examples=10_000, evaluations=4, max_length=48, teacher="seq2seq:96x2",
