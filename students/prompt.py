@@ -9,7 +9,9 @@ sentence embedding; deep prompts have the encoder's dropout. The encoder is the 
 taught from, untaught, so that prompts of several tasks fit it, or its first `prompt.layers`; `prompt.body` names
 another: a short name, a folder or a Hub id, `#pooler` behind it for BERT's pooler, as in PANDA.
 
-Rate, schedule and length are those of PANDA's example (CB, BERT-large); it draws prompts with a deviation of 1.
+Rate and length are those of PANDA's example (CB, BERT-large), the schedule that of its library; how its prompts are
+drawn is unknown. Only what trains lies on disk: a record's size there is that of prompt and head; its parameters count
+all.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class Prompt(Student):
         place: Literal["deep", "input"] = "deep"
         body: str = ""  # none: what the task's default teacher is taught from
         layers: NonNegativeInt = 0  # of the body, the first ones; 0: all
-        scale: PositiveFloat = 0.1  # standard deviation of the first values. Our choice, on dev of GLUE
+        scale: PositiveFloat = 0.1  # standard deviation of the first values. Our choice
         rate: PositiveFloat = RECIPE.lr
 
     settings: Settings

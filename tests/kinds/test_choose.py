@@ -11,6 +11,8 @@ from bench.inputs import Batch
 from bench.kinds.choose import Choose
 from bench.signals import Signals
 from tests.baselines.tools import check
+from tests.factories.commands import bench, runs_of
+from tests.tasks.test_superglue import write
 
 SCORES = np.random.default_rng(2).normal(size=(4, 3))  # 4 examples of 3 candidates
 RIGHT = np.array([2, 0, 1, 1])
@@ -50,3 +52,20 @@ def test_a_head_gives_one_score():
     assert Choose(1).checked(np.zeros((6, 1), np.float64), 6).dtype == np.float32
     with pytest.raises(Exception, match="expected outputs"):
         Choose(1).checked(np.zeros((6, 2)), 6)
+
+
+def test_a_teacher_is_taught_to_choose_and_a_student_learns_from_it(teacher, tmp_path):
+    data = write(tmp_path / "data", "COPA", count=40)
+    small = [part for key in ("updates=8", "batch_size=4", "evaluations=2") for part in ("--set", f"track.{key}")]
+    done = bench(
+        "run", "--task", "superglue/copa", "--method", "kd", "--method", "prompt_tuning", "--student", "prompt:3",
+        "--set", f"prompt.body={teacher}", "--teacher", teacher, "--track", "lite", "--data-dir", data, *small,
+        "--results", tmp_path / "results", "--json", cache=tmp_path / "cache",
+    )  # fmt: skip
+    for run in runs_of(done):
+        with np.load(run["record"].replace(".json", ".npz")) as arrays:
+            said = {name.rpartition("/")[2]: arrays[name] for name in arrays.files}
+        (gold,) = (array for name, array in said.items() if name.endswith("gold"))
+        (scores,) = (array for name, array in said.items() if name.endswith("prediction"))
+        assert scores.shape == (3, 2) and run["value"] == np.mean(scores.argmax(1) == gold)
+    assert "0 problems" in bench("check", tmp_path / "results", cache=tmp_path / "cache").out
