@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.signals import Signals
+from bench.signals import MASKS, Signals
 
 
 def unit(x: Tensor) -> Tensor:
@@ -52,8 +52,8 @@ def aligned(student: Signals, teacher: Signals) -> Tensor:
 
 def real(signals: Signals) -> Tensor:
     """(B, L) 1 on real tokens; of an image, which has no mask, on all its patches."""
-    if "mask" in signals:
-        found: Tensor = signals.mask
+    if MASKS["L"] in signals:
+        found: Tensor = signals[MASKS["L"]]
         return found
     name = next(n for n in ("hidden", "queries", "attention_scores") if n in signals)
     tokens = signals[name][-1] if name == "hidden" else signals[name][-1][:, 0]

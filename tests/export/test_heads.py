@@ -23,7 +23,7 @@ from tests.factories.runs import bench, save_teacher
 from tests.tasks.test_biomed import corpus
 
 TEXT = "The gene causes a rare disease, " * 12 + "which nobody knew."
-INPUTS = {
+INPUTS = {  # each holds the word disease
     "classify": Texts(["Is it?", "Why?", ""], ["Yes, it is.", TEXT, "no question"]),
     "tag": Words([("Colon", "cancer", "electroencephalography"), ("No",), tuple(TEXT.split())]),
     "span": Texts(["Which one?", "why " * 90], [TEXT, "Gene X."]),
@@ -58,7 +58,7 @@ def test_tokens_and_logits_are_those_of_the_student(kind, form, tmp_path):
             parameter.mul_(1.05)
     assert heads.difference(network, tokenizer, run, INPUTS[kind]) > 1e-3
     other = copy.deepcopy(network.tokenizer)
-    other.add_tokens(["gene"])
+    other.add_tokens(["diseas"])  # matched inside of words
     with pytest.raises(BenchError, match="as other tokens"):
         heads.difference(network, other, run, INPUTS[kind])
 
