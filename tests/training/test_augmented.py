@@ -142,7 +142,9 @@ def test_the_mean_of_weights_by_hand_where_two_names_share_them():
 def test_the_mean_is_what_is_judged_and_kept(monkeypatch):
     seen = []
     spec = spec_of("ema=0.8", method="finetune", updates=40)
-    first = protocol.build_student(spec, protocol.make_teacher(spec, CPU, QUIET)).stem[0].weight.detach().clone()
+    teacher = protocol.make_teacher(spec, CPU, QUIET)
+    assert teacher.network  # taught before the student is drawn, as in a run
+    first = protocol.build_student(spec, teacher).stem[0].weight.detach().clone()
 
     def noted(self, progress):
         seen.append(self.run.student.stem[0].weight.detach().clone())
