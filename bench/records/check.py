@@ -207,6 +207,8 @@ def malformed(predictions: Predictions, record: Record) -> Iterator[str]:
             yield f"{name}: the arrays of {dataset} differ in length"
         elif not len(arrays["gold"]):
             yield f"{name}: {dataset} is empty"
+        elif not {dataset, "test"} & set(record.data.sizes):
+            yield f"{name}: the record does not say how many examples {dataset} has"
         elif (size := sized(record, dataset)) not in (None, len(arrays["gold"])):
             yield f"{name}: {dataset} has {len(arrays['gold'])} examples, the record says {size}"
         elif not all(map(finite, arrays.values())):
