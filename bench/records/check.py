@@ -123,7 +123,7 @@ def of_teacher(path: Path, folder: Folder) -> Iterator[str]:
     yield from plausible.of_cost(record.cost, record.curve, record.settings.get("track", {}))
     yield from plausible.of_provenance(record.provenance)
     family = record.task.partition("/")[0]
-    if family not in registry.found("task") and "/" not in record.task and not record.task.isidentifier():
+    if family not in registry.found("task") and not names.FILE.fullmatch(family):
         yield f"unknown task {record.task!r:.60}"
     if odd := names.oddness(record.model):
         yield f"model: {odd}"
