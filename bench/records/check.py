@@ -123,7 +123,7 @@ def of_teacher(path: Path, folder: Folder) -> Iterator[str]:
     yield from plausible.of_cost(record.cost, record.curve, record.settings.get("track", {}))
     yield from plausible.of_provenance(record.provenance)
     family = record.task.partition("/")[0]
-    if family not in registry.found("task") and "/" not in record.task and not record.task.isidentifier():
+    if family not in registry.found("task") and not names.FILE.fullmatch(family):
         yield f"unknown task {record.task!r:.60}"
     if odd := names.oddness(record.model):
         yield f"model: {odd}"
@@ -207,6 +207,8 @@ def malformed(predictions: Predictions, record: Record) -> Iterator[str]:
             yield f"{name}: the arrays of {dataset} differ in length"
         elif not len(arrays["gold"]):
             yield f"{name}: {dataset} is empty"
+        elif not {dataset, "test"} & set(record.data.sizes):
+            yield f"{name}: the record does not say how many examples {dataset} has"
         elif (size := sized(record, dataset)) not in (None, len(arrays["gold"])):
             yield f"{name}: {dataset} has {len(arrays['gold'])} examples, the record says {size}"
         elif not all(map(finite, arrays.values())):

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -106,15 +106,18 @@ def inside(path: Path, results: Path) -> Path:
     return path
 
 
-def read_all(results: Path, tell: Callable[[str], Any] = warn) -> Iterator[Record]:
-    """All records under a folder, in path order; `tell` is told of each that cannot be read, which is left out."""
-    for path in paths(results):
+def read_all(results: Path) -> Iterator[Record]:
+    """All records under a folder, in path order; each that cannot be read is told and left out."""
+    return readable(paths(results), lambda path: placed(path, results))
+
+
+def readable(found: Iterable[Path], reader: Callable[[Path], Record] = read) -> Iterator[Record]:
+    """The records that can be read; of each other is told why it is left out."""
+    for path in found:
         try:
-            record = placed(path, results)
+            yield reader(path)
         except RequestError as error:
-            tell(f"left out: {error}")
-        else:
-            yield record
+            warn(f"left out: {error}")
 
 
 def write(results: Path, record: Record, predictions: dict[str, np.ndarray], samples: Samples) -> Path:

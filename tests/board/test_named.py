@@ -193,3 +193,18 @@ def test_runs_of_other_examples_on_one_board(typed, results, monkeypatch):
 def test_help_has_examples(typed):
     status, out, _ = typed("--help")
     assert status == 0 and "bench compare kd finetune --task sts" in " ".join(out.split())
+
+
+@pytest.mark.parametrize("how", ["gone", "other gold", "no archive"])
+def test_a_run_that_cannot_be_read_leaves_the_others_as_they_are(typed, results, monkeypatch, how):
+    before = answer(typed, "kd", "good")
+    if how == "other gold":
+        monkeypatch.setattr(records, "GOLD", GOLD[::-1])
+    path = put(results, 0.4, "a-first").with_suffix(".npz")
+    if how == "gone":
+        path.unlink()
+    if how == "no archive":
+        path.write_bytes(b"PK")
+    told = typed("kd", "good", "--task", "sts", "--json")
+    assert told.status == 0 and "left out: " in told.err and path.stem in told.err
+    assert json.loads(told.out) == before

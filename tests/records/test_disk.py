@@ -133,8 +133,17 @@ def test_lengths_without_rows_are_refused() -> None:
         unflatten({"x/gold.lengths": np.array([3])})
 
 
-def zip_of(name: str, data: bytes) -> bytes:
+def zip_of(name: str, data: bytes, packed: int = zipfile.ZIP_STORED) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(buffer, "w", packed) as archive:
         archive.writestr(name, data)
     return buffer.getvalue()
+
+
+def test_archives_larger_than_they_may_be_are_refused_before_they_are_unpacked(monkeypatch):
+    bomb = zip_of("a.npy", npy(np.zeros(9_000_000, np.int64)), zipfile.ZIP_DEFLATED)
+    assert len(bomb) < 100_000
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("unpacked"))
+    for data, most in ((bomb, 10**9), (pack(PREDICTIONS), 40)):
+        with pytest.raises(ArchiveError, match="too large to be read"):
+            load_arrays(data, most)

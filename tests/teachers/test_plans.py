@@ -14,7 +14,7 @@ from bench.kinds.classify import Classify
 from bench.networks import places
 from bench.plugins.registry import find, load
 from bench.records import disk
-from bench.records.check import examined
+from bench.records.check import Folder, examined
 from bench.runs import protocol, teach
 from bench.runs.spec import Request, resolve
 from bench.runs.sweep import run_all
@@ -53,17 +53,17 @@ def test_it_is_taught_once_and_read_afterwards(taught, monkeypatch):
 def test_its_record_is_published_valid_and_checked(taught, tmp_path):
     path = teach.publish(taught[0], tmp_path)
     record = disk.read_teacher(path)
-    assert (record.model, record.task, record.cost["student_updates"], record.cost["teacher_forwards"]) == (
+    assert (record.model, record.task, record.cost.student_updates, record.cost.teacher_forwards) == (
         "bow:8", "toy", 12, 0,
     )  # fmt: skip
     assert record.dev == max(p["dev"] for p in record.curve if "dev" in p)
-    assert examined(path, tmp_path, {}) == []
+    assert examined(path, Folder(tmp_path)) == []
     raw = json.loads(path.read_text())
     for change in ({"dev": 0.5}, {"key": "other"}, {"schema": 2}, {"curve": 3}):
         path.write_text(json.dumps(raw | change))
-        assert examined(path, tmp_path, {}), change
+        assert examined(path, Folder(tmp_path)), change
     path.write_text("{")
-    assert "not valid JSON" in examined(path, tmp_path, {})[0]
+    assert "not valid JSON" in examined(path, Folder(tmp_path))[0]
 
 
 def test_other_data_another_shape_and_other_updates_are_other_teachers():
