@@ -195,13 +195,8 @@ def test_with_nothing_of_its_own_it_is_kd():
 
 
 def test_learners_differ_and_a_discriminator_that_learns_is_deceived_by_a_student_that_minds():
-<<<<<<< HEAD
-    """Sanity check (iii), and that the adversary's gradient arrives. Not (ii), an accuracy from 0.5 to 0.9: with the
-    default weight the discriminator wins, here and in the committed runs (docs/results.md)."""
-=======
     """Sanity check (iii), and that the adversary gets through to the student. Not (ii), an accuracy of 0.5 to 0.9: in
     the committed runs, with the default weight, the discriminator wins (docs/results.md)."""
->>>>>>> images
     quick = [*IMAGES, "ackd.discriminator_lr=0.001", "ackd.late=0"]  # 40 updates at 1e-4 hardly move it
     found, minding = (
         distil(Request(**DIGITS, methods=["ackd"], settings=[*quick, f"ackd.gamma={gamma}"])) for gamma in (0.001, 20)
