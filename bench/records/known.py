@@ -46,7 +46,7 @@ def given_by_path(kind: str, name: str) -> Iterator[str]:
     taken = {names.skeleton(other): other for other in (*registry.found(kind), *names.RESERVED)}
     if not names.FILE.fullmatch(name):
         yield f"spec.{kind}: {name!r:.60} is no name of a plug-in given by path"
-    elif other := taken.get(names.skeleton(name)):
+    elif (other := taken.get(names.skeleton(name), name)) != name or name in names.RESERVED:  # it may come in later
         yield f"spec.{kind}: {name!r:.60} could be taken for {other}"
 
 

@@ -218,9 +218,9 @@ def came_first(seen: Seen, by_id: Mapping[str, Seen]) -> Iterator[str]:
         return
     costs = [by_id[run_id].record.cost for run_id in closure(seen, by_id)]
     before = seen.record.cost.before
-    if not costs or before is None:
-        if bool(costs) != bool(before):
-            yield "cost.before: runs that came first, without their cost; or a cost without runs"
+    if not costs or before is None:  # a cost without runs is found in the record itself
+        if costs:
+            yield "cost.before: runs came first, and their cost is not said"
         return
     again = Before(
         runs=len(costs), student_updates=sum(c.student_updates for c in costs),
