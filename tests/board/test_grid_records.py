@@ -36,16 +36,16 @@ def lines(axis: dict[str, Any]) -> Iterator[str]:
 
 
 def test_the_table_is_that_of_the_records() -> None:
-    found = list(disk.read_all(ROOT / "grids"))
+    found = list(disk.read_all(ROOT / "docs/grids/trec"))
     (board,) = leaderboard.rows(found)
-    (grid,) = grids(judge(board, found, ROOT / "grids"), {record.run_id: record for record in found})
+    (grid,) = grids(judge(board, found, ROOT / "docs/grids/trec"), {record.run_id: record for record in found})
     assert len(found) == 105 and grid["cells"] == 29
     missing = [line for axis in grid["axes"] for line in lines(axis) if line not in RESULTS]
     assert not missing, "put these lines in:\n" + "\n".join(missing)
 
 
 def test_its_runs_are_those_of_its_file(tmp_path: Any) -> None:
-    asked = ("sweep", ROOT / "docs/grids/trec.toml", "--data-dir", real_data("textcls"), "--results", ROOT / "grids")
+    asked = ("sweep", ROOT / "docs/grids/trec.toml", "--data-dir", real_data("textcls"), "--results", ROOT / "docs/grids/trec")
     planned = json.loads(bench(*asked, "--dry-run", "--json", cache=tmp_path / "cache").out)["runs"]
     assert {run["status"] for run in planned} == {"done"}
-    assert {run["run_id"] for run in planned} == {path.stem for path in disk.paths(ROOT / "grids")}
+    assert {run["run_id"] for run in planned} == {path.stem for path in disk.paths(ROOT / "docs/grids/trec")}
