@@ -3,17 +3,16 @@
     t = teacher's scores of an image with its own caption (first) and N others, drawn: 63 on Flickr, 15 on COCO
     kept: the own caption, and the `hard` others with the highest t        s = student's scores of these alone
     p = softmax(t)    H_b = -sum_c p log p    e_b = H_b / sum_b' H_b'    w_b = softmax_b((1 - e_b)^2)
-    L_kd  = sum_b w_b mean_c (s_bc - t_bc)^2            a sure teacher is followed more; both less their group's mean
+    L_kd  = sum_b w_b mean_c (s_bc - t_bc)^2            a sure teacher is followed more
     L_nll = sum_b e_b mean_c BCE(s_bc, 1 if c is the own caption)      an unsure one is not, labels are
     L     = alpha L_kd + (1 - alpha) L_nll
 
 Rao, Ding, Qi, Fang, Liu, Shen, Tao, IEEE TMM 25, 2023, arXiv:2207.01426; official code raojay7/DCD (METER's student
 alone; its equations are read from the code). Needs the teacher's output, computed once for all candidates: the student
 pays for 1 + hard of 1 + N pairs. Students of both sorts fit: cross encoders, as in the paper, and towers.
-L_nll has a zero, and scores that a softmax over a group taught have none: as they are, the two terms pull the student's
-bias apart (L_nll stays at four times what knowing nothing costs, and rsum at half of kd's; docs/results.md). So L_kd
-compares scores less the mean of their group, which leaves the bias to the labels; `centred=false` takes them as they
-are, as the released code does.
+L_nll has a zero, as scores of a cross encoder have; those that a softmax taught have none of their own, and then the
+two terms pull the student's bias apart. A student that starts from nothing sees the hardest candidates alone, and lags
+far behind contrast over whole batches (docs/results.md); the paper's begins with layers of its pre-trained teacher.
 
 `replicate=true` does what the released code does where it differs. The weights w cancel, as the squared error is
 averaged before they multiply it: L_kd = mean_bc (s - t)^2. And t is sorted, highest first, while s begins with the own
@@ -52,8 +51,7 @@ class Dcd(Method):
     class Settings:
         hard: PositiveInt = 7  # official code
         alpha: Annotated[float, Field(ge=0, le=1)] = 0.2  # official code
-        centred: bool = True  # scores less their group's mean in L_kd. Our choice
-        replicate: bool = False  # the released code's weights and targets, of scores as they are
+        replicate: bool = False  # the released code's weights and targets
         lr: PositiveFloat | None = None  # none: the architecture's; official 5e-6, 2.5e-5 of cross-modal layers
 
     def __init__(self, settings: Settings, run: Run) -> None:
@@ -70,23 +68,18 @@ class Dcd(Method):
 
     def contrast(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         ours, theirs = self.goal.pair(student, teacher, batch)
-        kd, nll = losses(ours, theirs, self.settings.replicate, self.settings.centred)
+        kd, nll = losses(ours, theirs, self.settings.replicate)
         return {"kd": self.settings.alpha * kd, "nll": (1 - self.settings.alpha) * nll}
 
 
-def losses(
-    student: Tensor, teacher: Tensor, replicate: bool = False, centred: bool = True
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+def losses(student: Tensor, teacher: Tensor, replicate: bool = False) -> tuple[Tensor, Tensor]:
     """(L_kd, L_nll) of scores (B, 1 + hard), the own caption's first; the teacher's without gradient."""
     sure, unsure = weights(teacher)
     own = F.one_hot(torch.zeros(len(student), dtype=torch.long, device=student.device), student.shape[1])
     nll = (unsure * F.binary_cross_entropy_with_logits(student, own.to(student.dtype), reduction="none").mean(1)).sum()
     if replicate:
         return F.mse_loss(student, teacher.sort(1, descending=True).values), nll
-    apart = student - teacher
-    if centred:
-        apart = apart - apart.mean(1, keepdim=True)
-    return (sure * apart.square().mean(1)).sum(), nll
+    return (sure * (student - teacher).square().mean(1)).sum(), nll
 
 
 def weights(teacher: Tensor) -> tuple[Tensor, Tensor]:

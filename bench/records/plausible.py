@@ -25,8 +25,10 @@ DRAWN = "test inputs drawn with seed"
 def of_run(record: Record, settings: Mapping[str, Any]) -> Iterator[str]:
     """`settings`: of the track."""
     fastest = rate_limit(record.efficiency.device, record.environment.get("cores"))
+    whole = "batch_size" in settings and settings["batch_size"] is None  # as of a graph: one pass is of all inputs
     for where, size in (("efficiency", record.efficiency), ("teacher.efficiency", record.teacher.efficiency)):
-        yield from (f"{where}.{why}" for why in of_size(size, fastest))
+        shared = record.efficiency.inputs if whole else 1
+        yield from (f"{where}.{why}" for why in of_size(size, fastest * shared))
         if not 3.9 * size.parameters.total <= size.disk_bytes * (2 if where[0] == "t" else 1):
             yield f"{where}.disk_bytes: too few for {size.parameters.total:,} parameters"
     p = record.efficiency.parameters
@@ -39,9 +41,11 @@ def of_run(record: Record, settings: Mapping[str, Any]) -> Iterator[str]:
     yield from of_seen(record.efficiency.seen)
     yield from of_cost(record.cost, record.curve, settings)
     readings = [point["dev"] for point in record.curve if "dev" in point]
-    if record.metrics.main.name in METRICS and max(map(abs, readings), default=0.0) > 1:
-        yield f"curve: no {record.metrics.main.name} is so far from 0"
-    work = 2 * record.efficiency.flops.get("mean", 0.0) * record.cost.student_updates * settings.get("batch_size", 1)
+    if metric := METRICS.get(record.metrics.main.name):
+        least, most = metric.bounds
+        if not all(least <= reading <= most for reading in readings):
+            yield f"curve: no {record.metrics.main.name} is so far from 0"
+    work = 2 * record.efficiency.flops.get("mean", 0.0) * record.cost.student_updates * (settings["batch_size"] or 1)
     if work > 10 * fastest * record.cost.train_seconds:
         yield "cost.train_seconds: too few for so many updates"
     if record.student.width < 1 or not record.student.origin:

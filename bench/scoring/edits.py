@@ -8,6 +8,7 @@ student's share of its teacher means something; it is below 0 where there are mo
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ OTHER = re.compile("[^0-9a-z]")
 @dataclass(frozen=True)
 class ErrorRate(SumMetric):
     """Prediction and gold: Ragged words as text, a row an utterance. An empty gold row adds its insertions alone."""
+
+    bounds = (-math.inf, math.inf)  # there may be more errors than words
 
     letters: bool = False  # characters of the words joined by spaces, in the place of words
     right: bool = False  # 1 less the rate

@@ -27,6 +27,8 @@ class MatchRecall(SumMetric):
     `parts`: the recalls that are summed, as ("tr", 5).
     """
 
+    bounds = (0.0, 6.0)  # of a sum of six
+
     recalls: tuple[tuple[str, int], ...]
 
     def constant(self, gold: np.ndarray) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ Weighted = Callable[[np.ndarray], np.ndarray]  # the metric when example j count
 
 class Metric(ABC):
     """Of N examples. Each class says which arrays, or Ragged rows, it reads as predictions and as gold."""
+
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)  # what no value lies outside of
 
     @abstractmethod
     def fits(self, prediction: Any, gold: Any) -> bool:
