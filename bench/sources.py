@@ -80,7 +80,8 @@ def read_lines(path: Path, fallback: str = "") -> list[str]:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
-    if what := no_text(data[:1000]):
+    what = no_text(data[:1000])
+    if what and path.suffix != ".html":
         raise DataError(f"{path} is {what}, and not the text that it is named for: fetch it again")
     try:
         text = data.decode()

@@ -17,7 +17,7 @@ from bench.records.specs import checked_spec
 
 def rows(results: Path, track: str, task: str, run_ids: Iterable[str]) -> list[dict[str, Any]]:
     """The rows of a task that hold one of these runs, best first. RequestError: a record beside them is broken."""
-    found, wanted = list(disk.read_all(results / track / task)), set(run_ids)
+    found, wanted = list(disk.read_all(results, f"{track}/{task}")), set(run_ids)
     records = {record.run_id: record for record in found}
     judged = []
     for board in leaderboard.rows(found):

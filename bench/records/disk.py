@@ -106,9 +106,10 @@ def inside(path: Path, results: Path) -> Path:
     return path
 
 
-def read_all(results: Path) -> Iterator[Record]:
-    """All records under a folder, in path order; each that cannot be read is told and left out."""
-    return readable(paths(results), lambda path: placed(path, results))
+def read_all(results: Path, board: str = "") -> Iterator[Record]:
+    """All records of a folder, or of a board of it (`lite/sts`), in path order; each that cannot be read is told and left
+    out."""
+    return readable(paths(results / board), lambda path: placed(path, results))
 
 
 def readable(found: Iterable[Path], reader: Callable[[Path], Record] = read) -> Iterator[Record]:

@@ -62,7 +62,7 @@ def of_size(size: Size, fastest: float) -> Iterator[str]:
     p = size.parameters
     if p.total < 1 or p.embedding > p.total:
         yield "parameters: of no network"
-    if "mean" not in size.flops or min(size.flops.values()) <= 0 or size.flops["mean"] < p.active / 2:
+    if "mean" not in size.flops or min(size.flops.values()) < 0 or size.flops["mean"] < p.active / 2:
         yield "flops: fewer than its parameters need"
     elif size.flops["mean"] * max(size.throughput.values(), default=0.0) > fastest:
         yield "throughput: more operations a second than the device can do"

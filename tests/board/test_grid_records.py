@@ -45,7 +45,14 @@ def test_the_table_is_that_of_the_records() -> None:
 
 
 def test_its_runs_are_those_of_its_file(tmp_path: Any) -> None:
-    asked = ("sweep", ROOT / "docs/grids/trec.toml", "--data-dir", real_data("textcls"), "--results", ROOT / "docs/grids/trec")
+    asked = (
+        "sweep",
+        ROOT / "docs/grids/trec.toml",
+        "--data-dir",
+        real_data("textcls"),
+        "--results",
+        ROOT / "docs/grids/trec",
+    )
     planned = json.loads(bench(*asked, "--dry-run", "--json", cache=tmp_path / "cache").out)["runs"]
     assert {run["status"] for run in planned} == {"done"}
     assert {run["run_id"] for run in planned} == {path.stem for path in disk.paths(ROOT / "docs/grids/trec")}

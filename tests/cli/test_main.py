@@ -293,7 +293,8 @@ def test_dry_run_writes_nothing(typed: Typed, tmp_path: Path) -> None:
         *PLAN, "--method", "disco", "--method", "kd", "--student", "bow", "--student", "cnn", "--seeds", "0, 1"
     )
     assert answer.status == 0 and answer.err == ""
-    assert len({line.split()[0] for line in answer.out.splitlines()}) == len(answer.out.splitlines()) == 8
+    *lines, last = answer.out.splitlines()
+    assert len({line.split()[0] for line in lines}) == len(lines) == 8 and last == "8 runs: 0 done, 8 to do"
     planned = json.loads(typed(*PLAN, "--json").out)["runs"]
     assert [(r["status"], r["method"], r["student"], r["seed"]) for r in planned] == [("planned", "kd", "bert:3", 0)]
     assert planned[0]["spec"]["settings"]["method"]["lr"] is None

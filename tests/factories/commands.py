@@ -32,7 +32,7 @@ def bench(*arguments: object, cache: Path | None = None, cwd: Path | str = ".", 
     """Run `bench` with these arguments; assert its exit status unless `check` is None. `cache`: another store."""
     with typed(arguments, cache, cwd) as (out, err):
         status = status_of_main()
-    assert check is None or status == check, err.getvalue()
+    assert check is None or status == check, err.getvalue() or out.getvalue()[-2000:]
     return Answer(status, out.getvalue(), err.getvalue())
 
 

@@ -19,6 +19,7 @@ from tests.tasks.test_biomed import corpus
 
 BERT = registry.installed("student", "bert").declares
 FITTING = [m.name for m in registry.found("method").values() if not why_not(m.declares, "tag", BERT)]
+CORPUS = {"compactbiobert", "distilbiobert", "tinybiobert"}  # begin with a corpus: tests/baselines
 OWN = {"takd": ('takd.assistants=["bert:3"]',)}  # its default is of images
 
 
@@ -32,10 +33,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_what_fits() -> None:
     """Not rkd: it compares embeddings of inputs, and here there are none."""
     text = "finetune kd annealing continuation distilbert dml grain minilm pkd revisited sparse takd tinybert"
-    assert set(FITTING) == set(text.split())
+    assert set(FITTING) == set(text.split()) | CORPUS
 
 
-@pytest.mark.parametrize("method", FITTING)
+@pytest.mark.parametrize("method", [name for name in FITTING if name not in CORPUS])
 def test_learns(method: str, made: tuple[Path, Path], tmp_path: Path) -> None:
     data, teacher = made
     settings = ("updates=4", "teach=2", "batch_size=8", "evaluations=1", "max_length=6", *OWN.get(method, ()))

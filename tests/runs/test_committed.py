@@ -19,6 +19,11 @@ FOLDERS = {
     "text": "textcls",
     "images": "image",
     "sts": "sts",
+    "speech": "oracle",
+    "biomed": "biomed",
+    "itr": "itr",
+    "superglue": "superglue",
+    "mlm": "biomed",
 }  # where a family's data lie
 
 

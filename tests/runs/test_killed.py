@@ -49,7 +49,7 @@ def spec(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """A run of which all is real that writes, and nothing that computes."""
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     found = record(SAMPLES)
-    student = SimpleNamespace(state_dict=lambda: {"w": torch.ones(2)}, blueprint=dict)
+    student = SimpleNamespace(state_dict=lambda: {"w": torch.ones(2)}, named_parameters=list, blueprint=dict)
 
     def distil(spec: Any, folder: Path, *_: Any) -> Any:
         checkpoint.save(folder / CHECKPOINT, {"w": torch.zeros(2)}, {})
@@ -136,7 +136,7 @@ def test_a_teacher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         width=1, optimiser=said.data, origin="here", reads_targets=False,
         state_dict=lambda: {"w": torch.ones(2)}, load_state_dict=lambda tensors: None,
     )  # fmt: skip
-    dev = SimpleNamespace(outputs=lambda n: n, score=lambda o: 0.5)
+    dev = SimpleNamespace(outputs=lambda n: n, score=lambda o: 0.5, diagnosis=lambda n: {})
     task = SimpleNamespace(name="sts", track=None, track_name="mini", main_metric="spearman")
     folder = folders.root() / "teachers" / "key"
     plan = teach.Plan("model", task, None)  # type: ignore[arg-type]

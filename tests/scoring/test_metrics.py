@@ -146,7 +146,7 @@ def test_arrays_that_a_metric_cannot_read():
     assert not METRICS["accuracy"].fits(np.arange(3), np.arange(4))
     rows = Ragged.of([[1], [2, 3]], int)
     assert not any(METRICS[name].fits(rows, rows) for name in DENSE)
-    assert not any(METRICS[name].fits(values, values) for name in set(METRICS) - set(DENSE))
+    assert not any(METRICS[name].fits(values, values) for name in set(METRICS) - {*DENSE, "micro_f1"})
 
 
 @pytest.mark.parametrize("name", DENSE)

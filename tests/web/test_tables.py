@@ -94,13 +94,6 @@ def test_a_spreadsheet_carries_nothing_out() -> None:
         assert row == [f"'{text}", "-1.5"], "numbers may begin with a minus"
 
 
-def test_numbers_that_no_file_can_hold_are_left_out(tmp_path: Path) -> None:
-    save(tmp_path / "results", make("kd", efficiency__disk_bytes=10**30))
-    build(tmp_path / "results", tmp_path / "out")
-    (run,) = as_parquet((tmp_path / "out/api/runs.parquet").read_bytes())
-    assert run["disk_bytes"] is None and run["parameters"] == 17_389_824
-
-
 def test_every_column_has_a_type_that_fits(tmp_path: Path) -> None:
     """A new fact that is a text or a count must be named as such, or Parquet takes it for a number."""
     record = scored(tmp_path / "results", "kd", 0, 0.5)
