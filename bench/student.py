@@ -17,6 +17,7 @@ class Student(ABC):
 
     offers: ClassVar[set[str] | frozenset[str]]  # signals that its networks' bodies can expose; a kind adds its logits
     kinds: ClassVar[set[str] | frozenset[str]] = frozenset()  # it can be built for; empty: all whose feature it offers
+    frozen: ClassVar[bool] = False  # its body does not train, and is not stored with it
     told: ClassVar[bool] = False  # its networks read the answers (`reads_targets`): they teach, and are no students
     reads: ClassVar[str] = "text"  # what its inputs are: text, image ...
     sizes: ClassVar[str] = ""  # the grammar of `size`, for help and errors

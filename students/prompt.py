@@ -47,6 +47,7 @@ class Prompt(Student):
     offers = {"embedding", "states", "prompt"}
     sizes = "LENGTH, as in 20"
     default = "20"
+    frozen = True
 
     @dataclass(frozen=True)
     class Settings:

@@ -107,8 +107,7 @@ def inside(path: Path, results: Path) -> Path:
 
 
 def read_all(results: Path, board: str = "") -> Iterator[Record]:
-    """All records of a folder, or of a board of it (`lite/sts`), in path order; each that cannot be read is told and left
-    out."""
+    """All records of a folder, or of a board (`lite/sts`), in path order; what cannot be read is told and left out."""
     return readable(paths(results / board), lambda path: placed(path, results))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.plugins import registry
 from bench.records.arrays import Samples
 from bench.records.schemas import Cost, Point, Profile, Provenance, Record, Size
 from bench.scoring.metrics import METRICS
@@ -29,7 +30,9 @@ def of_run(record: Record, settings: Mapping[str, Any]) -> Iterator[str]:
     for where, size in (("efficiency", record.efficiency), ("teacher.efficiency", record.teacher.efficiency)):
         shared = record.efficiency.inputs if whole else 1
         yield from (f"{where}.{why}" for why in of_size(size, fastest * shared))
-        if not 3.9 * size.parameters.total <= size.disk_bytes * (2 if where[0] == "t" else 1):
+        if not (size is record.efficiency and frozen(record.student.name)) and (
+            3.9 * size.parameters.total > size.disk_bytes * (2 if where[0] == "t" else 1)
+        ):
             yield f"{where}.disk_bytes: too few for {size.parameters.total:,} parameters"
     p = record.efficiency.parameters
     if record.efficiency.disk_bytes > 4.5 * p.total + 4 * p.embedding + 10**6:  # tables that are tied are stored twice
@@ -51,6 +54,12 @@ def of_run(record: Record, settings: Mapping[str, Any]) -> Iterator[str]:
     if record.student.width < 1 or not record.student.origin:
         yield "student: a network without a width, or of no origin"
     yield from of_provenance(record.provenance, record.efficiency.measured)
+
+
+def frozen(student: str) -> bool:
+    """Whether what is stored of a student is a part of it."""
+    plugin = registry.found("student").get(student.partition(":")[0])
+    return bool(plugin and plugin.declares.get("frozen"))
 
 
 def rate_limit(device: str, cores: Any) -> float:

@@ -21,7 +21,7 @@ def test_tasks_are_told_by_families() -> None:
 
 
 def test_no_cell_is_long() -> None:
-    """Of a method that fits most families the others are named; a reason is told once, with all the methods that it holds for."""
+    """Of a method that fits most families the others are named; a reason is told once, with all of its methods."""
     parts = list(catalogue(everything()))
     families = _families(everything())
     assert all(len(_listed(row["fits"], families)) <= 100 for row in everything()["methods"])
