@@ -68,7 +68,8 @@ def classification(found):
             places = {(row.method, row.student): place for place, row in enumerate(board.rows)}
             for student in sorted({row.student for row in board.rows if row.method == "finetune"}):
                 base = places["finetune", student]
-                cells = [f"{board.task}, `{student}`", hundred(board.rows[0]), hundred(board.rows[base])]
+                own = next(r for r in board.rows if not r.method and r.teacher == board.rows[base].teacher)
+                cells = [f"{board.task}, `{student}`", hundred(own), hundred(board.rows[base])]
                 cells += [told(verdicts, places.get((method, student)), base) for method in methods]
                 yield "| " + " | ".join(cells) + " |"
 

@@ -48,7 +48,8 @@ def probability_loyalty(student: np.ndarray, teacher: np.ndarray) -> float:
     from scipy.special import softmax
 
     p, q = (softmax(np.asarray(logits, np.float64), axis=1) for logits in (student, teacher))
-    return 1.0 - float(np.nan_to_num(jensenshannon(p, q, axis=1)).mean())  # rounding below 0 under the root: distance 0
+    with np.errstate(invalid="ignore"):  # rounding below 0 under the root: distance 0
+        return 1.0 - float(np.nan_to_num(jensenshannon(p, q, axis=1)).mean())
 
 
 def rank_loyalty(student: np.ndarray, teacher: np.ndarray) -> float:
