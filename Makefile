@@ -25,7 +25,7 @@ test: $(VENV)/installed-dev  ## formatting, lint, types, layers and tests
 
 site: $(VENV)/installed  ## the leaderboard of the committed records, in build/site; that of grids, in build/grids
 	$(VENV)/bin/bench site build --results results --out build/site
-	$(VENV)/bin/bench site build --results docs/grids/trec --out build/grids
+	for grid in trec prompts; do $(VENV)/bin/bench site build --results docs/grids/$$grid --out build/grids/$$grid || exit 1; done
 
 peers: $(PEERS)/installed  ## bench beside other tools at the same work (DATA=folder of the unpacked data sets)
 	$(PEERS)/bin/python -m peers --data-dir $(DATA)

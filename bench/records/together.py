@@ -169,13 +169,15 @@ def sizes(seen: Seen) -> Hashable:
 
 
 def copies(group: Sequence[Seen]) -> Problems:
-    """Runs whose predictions are those of another: only what no update has moved may be equal."""
+    """Runs whose predictions are those of another: only what no update has moved may be equal, and of one seed what began
+    with another run, which may have kept its own start."""
     told = [s for s in group if not isinstance(s.own, str) or s.own]
     for number, one in enumerate(told):
         for other in told[:number]:
             still = one.record.kept_start and other.record.kept_start
             alike = (one.spec.method, one.spec.seed) == (other.spec.method, other.spec.seed)  # settings may be idle
-            if not still and not alike and close(one.own, other.own, COPIED):
+            begun = one.spec.seed == other.spec.seed and bool(one.spec.first or other.spec.first)
+            if not still and not alike and not begun and close(one.own, other.own, COPIED):
                 yield one.path, f"its predictions are those of {other.path.stem}, which is another run"
 
 
