@@ -169,8 +169,8 @@ def sizes(seen: Seen) -> Hashable:
 
 
 def copies(group: Sequence[Seen]) -> Problems:
-    """Runs whose predictions are those of another: only what no update has moved may be equal, and of one seed what began
-    with another run, which may have kept its own start."""
+    """Runs whose predictions are those of another: only what no update has moved may be equal, and, of one seed,
+    what began with another run, which may have kept its own start."""
     told = [s for s in group if not isinstance(s.own, str) or s.own]
     for number, one in enumerate(told):
         for other in told[:number]:
