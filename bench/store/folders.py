@@ -193,7 +193,7 @@ def write_folder(folder: Path, meta: dict[str, Any], compute: Callable[[], dict[
     """Compute arrays and put them in place in one rename; the caller holds the lock."""
     started = time.perf_counter()
     arrays = compute()
-    meta = meta | {"seconds": time.perf_counter() - started, "rows": len(next(iter(arrays.values())))}
+    meta = {"rows": len(next(iter(arrays.values())))} | meta | {"seconds": time.perf_counter() - started}
     with appearing(folder) as new:
         for name, array in arrays.items():
             np.save(new / f"{name}.npy", array, allow_pickle=False)

@@ -84,10 +84,9 @@ class Teacher:
 
     def whole(self, asked: Asked) -> StoredSignals:
         """Stored signals of every input, computed in one go."""
-        names = sorted(asked.names)
-        arrays, meta = folders.signals(
-            self._key(asked, names), self._meta(names, asked.dtype), lambda: self._compute(asked)
-        )
+        names, rows = sorted(asked.names), len(asked.examples.inputs)  # a signal of all nodes has rows of its own
+        meta = self._meta(names, asked.dtype) | {"rows": rows}
+        arrays, meta = folders.signals(self._key(asked, names), meta, lambda: self._compute(asked))
         if asked.use == "train":
             kind = "computed" if meta["fresh"] else "reused"
             self.forwards[kind] += meta["rows"]
