@@ -53,6 +53,7 @@ class Track:
     warmup: Literal["stage", "epoch"] = later("stage", was="epoch")  # what the optimiser's warm-up is a share of
     ema: float = later(0.0)  # decay of the mean of a network's weights, which is judged and kept; 0: the weights are
     teach: int = 0  # updates in which a teacher is fine-tuned that does not solve the task yet; 0: as many as `updates`
+    teach_rate: float = later(0.0)  # the learning rate of that; 0: its architecture's, which suits a small new head
 
     def __post_init__(self) -> None:
         for name in ("updates", "batch_size", "examples", "evaluations", "max_length"):
@@ -63,6 +64,8 @@ class Track:
             raise RequestError(
                 f"teach must be a number of updates, or 0 for as many as the student's, not {self.teach}"
             )
+        if not 0 <= self.teach_rate < 1:
+            raise RequestError(f"teach_rate must be from 0 to below 1, not {self.teach_rate}")
         if not 0 <= self.ema < 1:
             raise RequestError(f"ema must be from 0 to below 1, not {self.ema}")
 

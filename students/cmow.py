@@ -18,8 +18,8 @@ official code lays the product of the last i words beside that of the first i. O
 and 0, and stays so (the official rows of padding are trained, and drift); no dropout on words by default, which there
 falls on the matrices' entries, the diagonal among them; the linear head ends without the official code's ReLU on the
 logits; [CLS] and [SEP], the same matrices in every text, are left out. The MLP has the hidden width that the paper's
-parameter counts imply (1,000). The distillation on a task of the paper is `--method kd --set form=mean --set alpha=0.5
---set temperature=1`; its general distillation, on masked words, is not here.
+parameter counts imply (1,000). The paper's general distillation, on masked words, is the method `cmow`; that on a task
+is `--method kd --set form=mean --set alpha=0.5 --set temperature=1`.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def scan(x: Tensor, combine: Combine) -> Tensor:
 
 
 class Cmow(Student):
-    offers = frozenset({"embedding", "states"})
+    offers = frozenset({"embedding", "states", "pieces"})
     sizes = "FORM-D (hybrid, unidirectional, cmow or cbow; matrices 1x1 to 99x99, vectors of their size)"
     default = "hybrid-20"  # the paper's
 

@@ -51,7 +51,8 @@ class Mask(Kind):
         return tensor.gather(1, places[..., None].expand(-1, -1, tensor.shape[-1]))
 
     def complete(self, body: Signals, head: nn.Module | None, batch: Mapping[str, Tensor]) -> Signals:
-        return Signals(body, words=(batch["words"] >= 0).long(), targets=batch["targets"])
+        found = super().complete(body, head, batch)
+        return Signals(found, words=(batch["words"] >= 0).long(), targets=batch["targets"])
 
     def loss(self, student: Signals, batch: Batch) -> Tensor:
         """Mean cross-entropy over the hidden pieces."""

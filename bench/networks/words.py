@@ -24,6 +24,7 @@ from bench.student import Student
 from bench.task import Task
 
 PAD, UNK = "[PAD]", "[UNK]"
+STATES = frozenset({"states", "pieces"})  # of every token, as kinds call them
 SPREAD = 0.25  # U(-0.25, 0.25): the variance of word2vec vectors; Kim (2014), yoonkim/CNN_sentence process_data.py
 
 
@@ -57,6 +58,7 @@ class Tokens:
     tokenizer: Tokenizer
     pad: int
     unk: int
+    lent: Any = None  # the teacher's tokenizer, whose pieces they are
 
     @property
     def size(self) -> int:
@@ -123,7 +125,7 @@ def teacher_tokens(teacher: Network | None) -> Tokens:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     tokenizer.encode_special_tokens = True
-    return Tokens(tokenizer, lent.pad_token_id, lent.unk_token_id)
+    return Tokens(tokenizer, lent.pad_token_id, lent.unk_token_id, lent)
 
 
 def teacher_vectors(teacher: Network | None, size: int, width: int) -> Tensor:
@@ -194,11 +196,19 @@ class WordNetwork(Network):
         self.dropout = nn.Dropout(settings.dropout)
         self.body = body
         self.width = body.width * (body.sides if self.goal.outputs and paired(task) else 1)
-        self.classify = body.head(self.goal, body.state_width if self.goal.feature == "states" else self.width)
-        self.offers = frozenset({"embedding", self.goal.output} | ({"states"} if body.state_width else set()))
+        self.classify = self._head()
+        self.offers = frozenset({"embedding", self.goal.output} | (STATES if body.state_width else set()))
         if settings.embeddings == "teacher":
             self.origin = "teacher word embeddings"
         self._start(teacher)
+
+    def _head(self) -> nn.Module | None:
+        """Of a masked language model over the vocabulary, its own weights. RequestError: it is not the teacher's."""
+        if self.goal.feature != "pieces":
+            return self.body.head(self.goal, self.body.state_width if self.goal.feature == "states" else self.width)
+        if self.tokens.lent is None:
+            raise RequestError("words of the training text have no mask: a masked language model asks tokens=teacher")
+        return nn.Linear(self.body.state_width, self.tokens.size)
 
     @torch.no_grad()
     def _start(self, teacher: Network | None) -> None:
@@ -209,6 +219,11 @@ class WordNetwork(Network):
 
     def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> TokenArrays | PairArrays:
         limit, given = min(max_length or self.max_length, self.max_length), texts(inputs)
+        if self.goal.feature == "pieces":  # those that the teacher reads between its special ones
+            limit = max(1, limit - self.tokens.lent.num_special_tokens_to_add())
+            plain = lambda: self.tokens.read(given, limit)  # noqa: E731
+            found: TokenArrays = self.goal.read(self.tokens.lent, lambda: "", given, limit, plain)
+            return found
         parts = [self.tokens.read(column, limit) for column in given.apart()]
         return PairArrays(*parts) if len(parts) > 1 else parts[0]
 
@@ -221,10 +236,10 @@ class WordNetwork(Network):
 
     def _read(self, ids: Tensor, mask: Tensor, want: frozenset[str]) -> Signals:
         words, real = self.dropout(self.table(ids)) * mask[..., None], mask.bool()
-        if not want & {"states"} and self.goal.feature != "states":
+        if not (want | {self.goal.feature}) & STATES:
             return Signals(embedding=self.body(words, real), mask=mask)
         states = self.body.states(words, real)
-        return Signals(embedding=self.body.pool(states, real), states=states, mask=mask)
+        return Signals(embedding=self.body.pool(states, real), states=states, pieces=states, mask=mask)
 
 
 class PairArrays:

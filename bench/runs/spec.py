@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TRACKS = ("mini", "lite", "full")
 FIXED = ("teacher", "student", "datasets")  # of a track: chosen with their own options
-OF_TEACHER = ("teach",)  # of a track: part of the teacher's key, and of nothing else
+OF_TEACHER = ("teach", "teach_rate")  # of a track: part of the teacher's key, and of nothing else
 
 
 @dataclass(frozen=True)

@@ -45,10 +45,11 @@ class Supervised(Method):
     def __init__(self, settings: Any, run: Run) -> None:
         super().__init__(settings, run)
         self.objective = run.task.objective()
+        self.optimiser = self.recipe(lr=run.track.teach_rate or None)
 
     def stages(self) -> Iterable[Stage]:
         updates = self.run.track.teach or self.run.track.updates
-        yield self.stage("teach", self.loss, data="supervised", updates=updates)
+        yield self.stage("teach", self.loss, data="supervised", updates=updates, optimiser=self.optimiser)
 
     def loss(self, student: Signals, teacher: Any, batch: Batch) -> Losses:
         found: Losses = self.objective(student, batch)
@@ -77,8 +78,8 @@ def teach(plan: Plan, network: Network, device: torch.device, console: Console) 
     folders.make_folder(plan.folder)
     run = Run(task, task.track, network.width, network.width, plan.seed, network.optimiser)
     dev = Evaluation(task, "dev")
-    path = plan.folder / CHECKPOINT
-    trainer = Trainer(network, Supervised(None, run), {}, lambda n: dev.score(dev.outputs(n)), path, console, device)
+    path, method = plan.folder / CHECKPOINT, Supervised(None, run)
+    trainer = Trainer(network, method, {}, lambda n: dev.score(dev.outputs(n)), path, console, device)
     progress = trainer.fit()
     weights = plan.weights.with_suffix(".ready")
     checkpoint.save(weights, network.state_dict(), {"model": plan.name})
@@ -88,7 +89,7 @@ def teach(plan: Plan, network: Network, device: torch.device, console: Console) 
     record = Taught(
         schema_=1, key=plan.key, model=plan.name, origin=network.origin, task=task.name,
         track=task.track_name, seed=plan.seed, data=recording.data(task),
-        settings={"track": asdict(task.track), "optimiser": asdict(network.optimiser)},
+        settings={"track": asdict(task.track), "optimiser": asdict(method.optimiser)},
         parameters=parameters(network), dev=dev.score(dev.outputs(network)), metric=task.main_metric,
         told=network.reads_targets, diagnosis=diagnosis,
         cost=recording.cost(progress, [], trainer.meter), curve=progress.curve,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
-from bench.baselines import compactbiobert, distilbiobert, tinybiobert
+from bench.baselines import cmow, compactbiobert, distilbiobert, tinybiobert
 from bench.errors import RequestError
 from bench.inputs import IGNORED, Batch
 from bench.kinds.mask import Mask
@@ -117,7 +117,19 @@ def test_compactbiobert():
     check(lambda leaf: total(m.losses(student(scores=[first, leaf]), teacher(), batch())), SCORES[1], by_hand)
 
 
-@pytest.mark.parametrize("cls", [distilbiobert.Distilbiobert, tinybiobert.Tinybiobert, compactbiobert.Compactbiobert])
+@pytest.mark.parametrize(("alpha", "tau"), [(0.5, 2), (1, 1), (0.2, 3)])
+def test_cmow(alpha, tau):
+    """Half of each, at temperature 2, as published."""
+    m = method(cmow.Cmow, **({} if alpha == 0.5 else {"alpha": alpha, "temperature": tau}))
+    by_hand = lambda z: alpha * tau**2 * kl(z, tau) + (1 - alpha) * ce(z)  # noqa: E731
+    check(lambda leaf: total(m.losses(student(leaf), teacher(), batch())), Z, by_hand)
+    assert m.losses(student(tensor(T)), teacher(), batch())["soft"].item() == pytest.approx(0, abs=1e-12)
+
+
+ALL = (distilbiobert.Distilbiobert, tinybiobert.Tinybiobert, compactbiobert.Compactbiobert, cmow.Cmow)
+
+
+@pytest.mark.parametrize("cls", ALL)
 def test_what_the_teacher_says_behind_the_hidden_pieces_changes_nothing(cls):
     m, other = method(cls), T.copy()
     other[TRUTH == IGNORED] += 9

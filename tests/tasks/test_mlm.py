@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.errors import RequestError
 from bench.plugins.registry import find, load
 from bench.records import disk
 from bench.runs import replay
@@ -117,3 +118,33 @@ def test_a_masked_language_model_starts_a_tagger(tmp_path):
     assert second.cost.before.student_updates == first.cost.student_updates == 4
     assert replay.spec_of(first, data).run_id == first.run_id
     bench("check", results, cache=cache)
+
+
+def test_a_reader_of_word_matrices_hides_what_the_teacher_hides(tmp_path):
+    """The same pieces in every view, those of long texts that are cut among them; the head is on states alone."""
+    import torch
+
+    from bench.networks.transformer import load_classifier
+    from bench.students.cmow import Cmow
+
+    text_of(tmp_path)
+    task = opened(tmp_path)
+    teacher = load_classifier(masked_teacher(tmp_path / "masked"), task.goal)
+    student = Cmow(Cmow.Settings()).build("hybrid-3", task, teacher)
+    pool, rows, views = task.examples("distil").inputs, np.arange(40), np.array([0, 3])
+    for limit in (48, 7):
+        ours, theirs = (
+            n.encode(pool, limit).batch((rows + len(pool) * views[:, None]).ravel()) for n in (student, teacher)
+        )
+        assert torch.equal(ours["targets"], theirs["targets"])
+        known = theirs["words"] >= 0
+        assert torch.equal(ours["words"][known], theirs["words"][known] - 1)  # [CLS] stands before them
+        hidden = [b["input_ids"].gather(1, b["words"].clamp(min=0)) for b in (ours, theirs)]
+        assert torch.equal(hidden[0][known], hidden[1][known])
+    found = student(ours, frozenset({"logits", "states"}))
+    one, other = task.goal.pair(found, teacher(theirs, frozenset({"logits"})), None)
+    assert one.shape == other.shape == (int(known.sum()), len(teacher.tokenizer))
+    place = found.states[1, ours["words"][1, 0]]
+    assert torch.allclose(student.classify(place), found.logits[1, 0], atol=1e-6)
+    with pytest.raises(RequestError, match="asks tokens=teacher"):
+        Cmow(Cmow.Settings(tokens="words")).build("hybrid-3", task, teacher)

@@ -87,6 +87,19 @@ def test_a_teacher_that_is_taught_apart_is_the_same_for_students_of_any_length()
     assert identity("teach=5", "updates=3") != identity("teach=6", "updates=3")
 
 
+def test_a_rate_of_its_own_teaches_another_teacher_and_is_in_its_record(tmp_path):
+    (plain,), (fast,) = (
+        resolve(Request([TOY], ["kd"], ["bow:8"], "bow:16", settings=settings))
+        for settings in ((), ("teach_rate=0.02",))
+    )
+    assert fast.place.identity != plain.place.identity
+    assert fast.values["settings"] == plain.values["settings"]
+    teach.ensure(fast.place.origin, CPU, QUIET)
+    assert disk.read_teacher(teach.publish(fast.place, tmp_path)).settings["optimiser"]["lr"] == 0.02
+    with pytest.raises(RequestError, match="teach_rate must be from 0"):
+        resolve(Request([TOY], ["kd"], ["bow:8"], "bow:16", settings=("teach_rate=2",)))
+
+
 def test_an_encoder_gets_a_head_and_a_ready_classifier_is_taken_as_it_is(teacher, tmp_path):
     encoder = plans.locate(str(teacher), task())
     assert plans.untaught(encoder) and encoder.identity.startswith("taught ")
