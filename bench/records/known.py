@@ -94,7 +94,9 @@ def of_task(spec: CheckedSpec, cls: Any) -> Iterator[str]:
         yield f"spec.track: {spec.task} is not on the track {spec.track!r:.40}"
         return
     said = spec.settings.get("track", {})
-    if wrong := list(of_settings("track", Track, said, without=("teacher", "student", "datasets", "teach"))):
+    if wrong := list(
+        of_settings("track", Track, said, without=("teacher", "student", "datasets", "teach", "teach_rate"))
+    ):
         yield from wrong
         return
     try:

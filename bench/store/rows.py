@@ -3,9 +3,10 @@
 For what would be too much to compute whole: the 162 views of every image, the tokens of every text, pools of which a
 run reads a small part. A run says which rows it will read; those that no run read before are computed, and no others.
 
-    <cache>/signals/<key>/{meta.json, filled.npy, 0.npy, 1.npy ...}    one signal; a file for each of its layers
+    <cache>/signals/<key>/{meta.json, sums.npy, 0.npy, 1.npy ...}    one signal; a file for each of its layers
 
-A row counts as filled once its values are written, so one that an interrupted write left behind is computed again.
+A row is there once its checksum is, which is written after its values: one that an interrupted write left behind, or
+that a disk has lost, is computed again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import math
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -75,7 +77,7 @@ class Rows:
 
     @cached_property
     def files(self) -> dict[str, np.ndarray]:
-        """`filled` and the layers, memory-mapped; made anew where they are not there, or damaged. Under the lock."""
+        """`sums` and the layers, memory-mapped; made anew where they are not there, or damaged. Under the lock."""
         try:
             known = json.loads((self.folder / "meta.json").read_text())
             known["seconds"] += 0.0 * known["rows"]  # both numbers, or it is no such file
@@ -90,7 +92,7 @@ class Rows:
         """{file: (type, numbers)}"""
         count, layers = len(self.lengths), range(len(self.layout.shapes))
         return {
-            "filled": ("uint8", count),
+            "sums": ("uint32", count),  # of each row; 0: it is not there
             **{str(layer): (self.dtype, int(self.starts(layer, count))) for layer in layers},
         }
 
@@ -113,17 +115,28 @@ class Rows:
         replace(folder / "meta.json", json.dumps(self.meta, indent=1).encode(), alone=True)
 
     def missing(self, rows: np.ndarray) -> np.ndarray:
-        """Those of `rows` that are not computed yet."""
-        return rows[self.files["filled"][rows] == 0]
+        """Those of `rows` that are not computed yet, or are not what was written."""
+        sums = self.files["sums"][rows].tolist()
+        return rows[
+            [known != self._sum(row) if known else True for row, known in zip(rows.tolist(), sums, strict=True)]
+        ]
+
+    def _sum(self, row: int) -> int:
+        """The checksum of what is stored of a row."""
+        layers = range(len(self.layout.shapes))
+        return summed(self.files[str(n)][self.starts(n, row) : self.starts(n, row + 1)] for n in layers)
 
     def write(self, rows: np.ndarray, layers: Layers) -> None:
         """Values of these rows, padded to the longest of them. Under the lock. BenchError: a number too large."""
+        written = list[Sequence[bytes]]()
         for layer, values in enumerate(layers):
             kept = narrowed(values, self.dtype)
             shapes = [self.layout.shape(layer, int(self.lengths[row])) for row in rows]
             parts = [v[tuple(slice(n) for n in shape)].tobytes() for v, shape in zip(kept, shapes, strict=True)]
             self._put(str(layer), self.starts(layer, rows), parts)
-        self._put("filled", rows, [b"\1"] * len(rows))
+            written.append(parts)
+        sums = np.array([summed(parts) for parts in zip(*written, strict=True)], np.uint32)
+        self._put("sums", rows, [found.tobytes() for found in sums])
 
     def _put(self, name: str, starts: np.ndarray, parts: Sequence[bytes]) -> None:
         """Through the file and not the map, where a full disk would end the process without a word."""
@@ -156,6 +169,14 @@ class Rows:
             shape = self.layout.shape(layer, int(self.lengths[row]))
             place[tuple(slice(n) for n in shape)] = array[start : start + math.prod(shape)].reshape(shape)
         return found
+
+
+def summed(parts: Iterable[Any]) -> int:
+    """CRC-32 of a row's layers, one behind the other; never 0."""
+    found = 0
+    for part in parts:
+        found = zlib.crc32(part, found)
+    return found or 1
 
 
 def narrowed(values: np.ndarray, dtype: str) -> np.ndarray:

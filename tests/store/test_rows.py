@@ -82,6 +82,22 @@ def test_only_what_is_missing_is_computed_also_by_the_next_run():
     assert entry.detail == "t: 3 of 5 x hidden"
 
 
+@pytest.mark.parametrize("layout", [TOKENS, SQUARE, Layout(((3,),))])
+def test_a_row_that_the_disk_changed_is_computed_again_and_no_other(layout, root):
+    fill({"hidden": rows(layout)}, np.arange(5), computing(layout, []))
+    store, asked = rows(layout), []
+    place = store.files["0"].offset + 4 * int(store.starts(0, 2)) + 1
+    with (root / "signals/k/0.npy").open("r+b") as file:
+        file.seek(place)
+        old = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([old ^ 16]))
+    assert fill({"hidden": rows(layout)}, np.array([0, 1, 3, 4]), computing(layout, asked))[0] == 0
+    assert fill({"hidden": rows(layout)}, np.arange(5), computing(layout, asked))[0] == 1
+    assert asked == [[2]]
+    assert np.array_equal(rows(layout).read(np.array([2]))[0], batch(layout, np.array([2]))[0])
+
+
 def test_holes_take_no_room_on_disk(root):
     stored = rows(Layout(((1000, 1000),), (0,)), lengths=np.full(1000, 1000))
     asked = []
@@ -108,7 +124,7 @@ def test_half_precision_is_read_as_float32_and_refuses_what_it_cannot_hold():
 
 
 @pytest.mark.parametrize("damage", ["cut", "missing", "noise", "other"])
-@pytest.mark.parametrize("file", ["filled.npy", "0.npy", "meta.json"])
+@pytest.mark.parametrize("file", ["sums.npy", "0.npy", "meta.json"])
 def test_damaged_files_are_made_anew(root, file, damage):
     asked = []
     fill({"hidden": rows()}, np.arange(5), computing(TOKENS, asked))
