@@ -7,7 +7,8 @@
 Touvron et al., "Training data-efficient image transformers & distillation through attention", ICML 2021,
 arXiv:2012.12877; code facebookresearch/deit. The average is of logits, as in the code; the paper says softmax. The
 layers are transformers' own. Its DeiT starts class token, distillation token and positions at 0; here they start as in
-the paper's code, N(0, 0.02) cut off at 2. There is no stochastic depth (0.1 there): transformers' layers have none.
+the paper's code, N(0, 0.02) cut off at 2. Stochastic depth is off unless asked for; theirs is `--set
+vit.drop_path=0.1`.
 Patches are of 16 pixels, and of 4 where the images are of 64 or fewer: 4 patches would be all of a CIFAR image.
 """
 
@@ -16,9 +17,10 @@ from __future__ import annotations
 import re
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from bench.data.images import ImageNetwork, training_images
@@ -28,7 +30,7 @@ from bench.networks import attention
 from bench.optimiser import Optimiser
 from bench.signals import Signals
 from bench.student import Student
-from bench.task import Task
+from bench.task import Task, later
 
 NAMED = {"tiny": "12x192x3", "small": "12x384x6", "base": "12x768x12"}  # DeiT, table 1
 NUMBER = "([1-9][0-9]{0,3})"
@@ -50,6 +52,8 @@ class ViT(Student):
     @dataclass(frozen=True)
     class Settings:
         distillation: bool = False  # a second token and head, which learn from the teacher (DeiT)
+        # of an image's residual branches, left out of the last layer in training; of earlier ones in proportion
+        drop_path: Annotated[float, Field(ge=0, lt=1)] = later(0.0)
 
     settings: Settings
 
@@ -70,7 +74,12 @@ class ViT(Student):
         return frozenset({"logits.distilled"} if self.settings.distillation else ())
 
     def build(self, size: str, task: Task, teacher: Network | None) -> ViTNetwork:
-        return ViTNetwork(*numbers(NAMED.get(size, size)), self.settings.distillation, task)
+        network = ViTNetwork(*numbers(NAMED.get(size, size)), self.settings.distillation, task)
+        if self.settings.drop_path:
+            layers = network.backbone.layers
+            for at, layer in enumerate(layers):  # before each sum with the residual, where dropout stands
+                layer.dropout = DropPath(self.settings.drop_path * at / max(1, len(layers) - 1))
+        return network
 
 
 def numbers(size: str) -> tuple[int, int, int]:
@@ -81,6 +90,23 @@ def numbers(size: str) -> tuple[int, int, int]:
 
 def default_heads(width: int) -> int:
     return max(1, width // HEAD)
+
+
+class DropPath(nn.Module):
+    """Stochastic depth (Huang et al. 2016): in training a branch (B, ...) is 0 for some inputs, and scaled for others.
+
+    The mean stays what it is without.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.rate:
+            return x
+        kept = torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device) >= self.rate
+        return x * kept / (1 - self.rate)
 
 
 class ViTNetwork(ImageNetwork):

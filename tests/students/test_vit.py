@@ -126,3 +126,21 @@ def test_the_recipe_is_deits():
     assert (o.kind, o.lr, o.betas, o.weight_decay, o.schedule, o.clip) == (
         "adamw", 5e-4, (0.9, 0.999), 0.05, "cosine", 0,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("distillation", [False, True])
+def test_stochastic_depth_leaves_whole_branches_out_and_keeps_the_mean(distillation):
+    settings = ViT.Settings(distillation=distillation, drop_path=0.4)
+    torch.manual_seed(0)
+    network = ViT(settings).build("3x48x3", task(), None)
+    assert [layer.dropout.rate for layer in network.backbone.layers] == [0.0, 0.2, 0.4]
+    drop, x = network.backbone.layers[2].dropout, torch.ones(4000, 2, 3)
+    out = drop.train()(x)
+    assert sorted(set(out[:, 0, 0].tolist())) == [0.0, pytest.approx(1 / 0.6)]
+    assert bool((out == out[:, :1, :1]).all())  # of an input all or nothing
+    assert out.mean().item() == pytest.approx(1, abs=0.05)
+    assert torch.equal(drop.eval()(x), x)
+    torch.manual_seed(0)
+    plain = ViT(ViT.Settings(distillation=distillation)).build("3x48x3", task(), None)
+    assert torch.equal(*(read(n.eval(), ["logits"]).logits for n in (plain, network)))
+    assert not torch.equal(*(read(n.train(), ["logits"]).logits for n in (plain, network)))
