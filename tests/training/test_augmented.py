@@ -20,6 +20,7 @@ from bench.training.evaluation import Evaluation
 from bench.training.feed import Feed
 from bench.training.order import epoch_order
 from tests.baselines.test_behaviour import distil
+from tests.worlds.tools import TOY, alike, interrupted, planned, trained
 
 CPU, QUIET = torch.device("cpu"), Console(quiet=True)
 BRIEF = ["teach=4", "batch_size=16", "evaluations=1"]
@@ -157,3 +158,13 @@ def test_the_mean_is_what_is_judged_and_kept(monkeypatch):
         mean = 0.8 * mean + 0.2 * weight
     torch.testing.assert_close(found.student.stem[0].weight.detach(), mean)
     assert not torch.allclose(seen[-1], mean)
+
+
+def test_an_interrupted_run_goes_on_with_its_mean(monkeypatch, tmp_path):
+    """Without the mean of before, what is judged and kept would be another network."""
+    settings = ("evaluations=3", "teach=4", "updates=60", "lr=0.05")
+    spec = planned(TOY, "finetune", "bow:8", "bow:16", "ema=0.9", *settings)
+    whole, parts = trained(spec, tmp_path / "whole"), interrupted(spec, tmp_path / "parts", monkeypatch)
+    assert alike(whole, parts)
+    plain = trained(planned(TOY, "finetune", "bow:8", "bow:16", *settings), tmp_path / "plain")
+    assert not alike(whole, plain)
