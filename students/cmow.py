@@ -6,7 +6,7 @@
     unidirectional-D   e = [c ; vec X]
     cmow-D             e = vec X                   Continual Multiplication of Words: order counts
     cbow-D             e = c                       Continuous Bag of Words: it does not
-    pairs              [a ; b ; |a - b|]           "DiffCat", each text read on its own
+    pairs              [a ; b ; |a - b|]           "DiffCat", each text read on its own; `pairs=joint`: one text
 
 Galke, Cuber, Meyer, Nölscher, Sonderecker, Scherp, "General Cross-Architecture Distillation of Pretrained Language
 Models into Matrix Embeddings", IJCNN 2022, arXiv:2109.08449; official code lgalke/cross-architecture-distillation. The
@@ -37,7 +37,7 @@ from bench.network import Network
 from bench.networks.words import Body, WordNetwork, WordSettings, checked, turned
 from bench.optimiser import Optimiser
 from bench.student import Student
-from bench.task import Task
+from bench.task import Task, later
 
 Combine = Callable[[Tensor, Tensor], Tensor]
 # what an embedding is made of: vectors, matrices, matrices of the other direction
@@ -55,6 +55,7 @@ class Product(Body):
     def __init__(self, form: str, side: int, settings: Cmow.Settings) -> None:
         super().__init__()
         self.parts, self.side, self.settings = FORMS[form], side, settings
+        self.joint = settings.pairs == "joint"
         self.word_width = self.width = len(self.parts) * side**2
         self.state_width = self.width + side**2 * ("w" in self.parts)
 
@@ -151,6 +152,7 @@ class Cmow(Student):
         tokens: str = "teacher"  # its word pieces, the paper's of BERT | words of the training text
         dropout: float = 0.0  # on entries of vectors and matrices; the paper tried 0 and 0.1
         head: Literal["mlp", "linear"] = "mlp"  # the paper's better one
+        pairs: Literal["diffcat", "joint"] = later("diffcat")  # joint: as one text, [SEP] between; the paper's control
         head_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1  # before it; official config
 
     settings: Settings

@@ -65,6 +65,12 @@ class Tokens:
         """Rows that a table of vectors needs; ids may have gaps."""
         return max(self.tokenizer.get_vocab().values()) + 1
 
+    @property
+    def sep(self) -> int:
+        """What stands between two texts that are read as one: the unknown word where there is nothing better."""
+        known = getattr(self.lent, "sep_token_id", None)
+        return self.unk if known is None else int(known)
+
     def read(self, inputs: Texts, max_length: int) -> TokenArrays:
         """Token ids without special tokens: to a reader of words they are the same constant in every input.
 
@@ -153,6 +159,7 @@ class Body(nn.Module):
     state_width: int = 0  # S; 0: there are no states
     is_mean: bool = False  # nothing but the mean of the word vectors, for which other libraries have a module
     sides: int = 4  # widths of a compared pair
+    joint: bool = False  # whether a pair is one text, with a separator between the two
     no_graph: str = ""  # why no graph of fixed operations computes this; empty: one does
 
     def states(self, words: Tensor, mask: Tensor) -> Tensor:
@@ -195,7 +202,8 @@ class WordNetwork(Network):
         self.table = nn.Embedding(self.tokens.size, body.word_width, padding_idx=self.tokens.pad)
         self.dropout = nn.Dropout(settings.dropout)
         self.body = body
-        self.width = body.width * (body.sides if self.goal.outputs and paired(task) else 1)
+        self.joint = body.joint and paired(task)
+        self.width = body.width * (body.sides if self.goal.outputs and paired(task) and not self.joint else 1)
         self.classify = self._head()
         self.offers = frozenset({"embedding", self.goal.output} | (STATES if body.state_width else set()))
         if settings.embeddings == "teacher":
@@ -225,6 +233,8 @@ class WordNetwork(Network):
             found: TokenArrays = self.goal.read(self.tokens.lent, lambda: "", given, limit, plain)
             return found
         parts = [self.tokens.read(column, limit) for column in given.apart()]
+        if len(parts) > 1 and self.joint:
+            return joined(*parts, self.tokens.sep)
         return PairArrays(*parts) if len(parts) > 1 else parts[0]
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
@@ -258,6 +268,12 @@ class PairArrays:
         second = self.second.batch(rows)
         ids, mask = second["input_ids"], second["attention_mask"]
         return self.first.batch(rows) | {"second_ids": ids, "second_mask": mask}
+
+
+def joined(first: TokenArrays, second: TokenArrays, between: int) -> TokenArrays:
+    """Both texts of each pair as one."""
+    pairs = zip(first.ids, second.ids, strict=True)
+    return TokenArrays.of([[*one.tolist(), between, *other.tolist()] for one, other in pairs], first.pad)
 
 
 def paired(task: Task) -> bool:

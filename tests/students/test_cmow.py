@@ -185,6 +185,19 @@ def test_pairs_are_both_and_their_difference():
     assert found.logits.shape == (5, 2)
 
 
+@torch.no_grad()
+def test_a_joint_pair_is_one_text_with_a_separator():
+    pairs = list(zip(TEXTS, [*TEXTS[1:], TEXTS[4]], strict=True))
+    network = build("hybrid", task(pairs, Classify(2)), pairs="joint")
+    alone = build("hybrid", task([text for pair in pairs for text in pair]))
+    alone.table.load_state_dict(network.table.state_dict())
+    assert (network.width, network.body.width) == (27, 27)
+    found = network(batch(network, pairs, 3), frozenset({"embedding", "logits"}))
+    for (one, other), vector in zip(pairs, found.embedding, strict=True):
+        assert torch.allclose(embed(alone, [f"{one} unknown {other}"])[0], vector, atol=1e-6)
+    assert found.logits.shape == (5, 2)
+
+
 @ALL
 @torch.no_grad()
 def test_words_are_tagged_from_their_states(form):
