@@ -46,6 +46,9 @@ class Kind(ABC):
     )
 
     loader: ClassVar[str] = ""  # the module of bench.networks whose `load` reads a ready model for it; empty: by `auto`
+    scorers: ClassVar[str] = (
+        ""  # the module of bench.networks whose `load` reads models that score pairs of inputs; empty: none fit
+    )
     version: ClassVar[int] = 1  # raise it when the same training would give other numbers
 
     @classmethod

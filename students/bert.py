@@ -202,7 +202,7 @@ def _from_checkpoint(reference: str, layers: int, task: Task) -> Network:
 
     place = places.locate(reference, task)
     # an encoder gets a new head, as in general distillation before task distillation (TinyBERT)
-    network: Any = load_model(place, task.goal, new_head=not places.has_head(place, task.goal))
+    network: Any = load_model(place, task.goal, new_head=not places.has_head(place, task.goal)).lender
     have = network.backbone.config.num_hidden_layers
     if have != layers:
         raise RequestError(f"init={reference} has {have} layers, the student asks for {layers}: say bert:{have}")

@@ -41,13 +41,15 @@ def named(stored: Predictions, record: Record) -> Iterator[tuple[str, Prediction
 
 
 def of_training(spec: Spec, console: Console) -> np.ndarray:
-    """The teacher's output for each input of `distil` (N, ...), from the store where a run has put it."""
+    """The teacher's output for each input of `distil`, as it reads that (N, ...), from the store where a run has put
+    it."""
     teacher, goal = make_teacher(spec, torch.device("cpu"), console), spec.task.goal
-    examples = spec.task.examples("distil")
+    examples = teacher.network.grouped(spec.task.examples("distil"))
     track, everything = spec.track, np.arange(len(examples.inputs))
-    asked = Asked(examples, frozenset({goal.output}), track.max_length, "evaluate", track.signals)
+    (output,) = teacher.network.named(("output",), goal.output)
+    asked = Asked(examples, frozenset({output}), track.max_length, "evaluate", track.signals)
     source = teacher.serve(asked, lambda: everything)
     if isinstance(source, StoredSignals):
-        return np.asarray(source.arrays[goal.output], np.float32)
-    parts = [source.rows(rows)[goal.output].float() for rows in np.array_split(everything, 1 + len(everything) // 256)]
+        return np.asarray(source.arrays[output], np.float32)
+    parts = [source.rows(rows)[output].float() for rows in np.array_split(everything, 1 + len(everything) // 256)]
     return torch.cat(parts).numpy()

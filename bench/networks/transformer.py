@@ -20,7 +20,7 @@ from bench.kind import Kind
 from bench.network import Network, Shape
 from bench.networks import attention
 from bench.networks.attention import WANTED, tapped
-from bench.networks.places import Place, check
+from bench.networks.places import TOGETHER, Place, check
 from bench.networks.weights import check_weights
 from bench.signals import Signals
 
@@ -281,6 +281,12 @@ def load_model(place: Place, goal: Kind, new_head: bool = False) -> Network:
         return network
     if goal.auto:
         return load_classifier(place.path, goal, new_head)
+    if goal.scorers and place.pooling in ("", TOGETHER):
+        check(place.path)
+        scorers = import_module(f"bench.networks.{goal.scorers}")
+        scorer: Network | None = scorers.load(place.path, new_head=place.pooling == TOGETHER)
+        if scorer is not None:
+            return scorer
     return load(place.path, place.pooling, goal)
 
 
