@@ -127,8 +127,8 @@ class Retrieval(Task):
         return (
             f"the teacher encodes {pool:,} texts of training, {dev:,} of dev and {test:,} of test once, and the store "
             f"keeps their vectors; each student encodes dev {self.track.evaluations + 2} times and test once; a "
-            f"teacher that reads query and document together reads at most {self.supervised.groups[:, 1:].size:,} pairs of "
-            f"training, and {RERANKED['test']} a query of test"
+            f"teacher that reads query and document together reads {self.supervised.groups[:, 1:].size:,} pairs of "
+            f"training at most, and {RERANKED['test']} a query of test"
         )
 
     def inputs(self, split: str) -> Texts:
