@@ -62,7 +62,7 @@ class MarginMse(Method):
         """Scores (B, K) of each query and its candidates, of both; the teacher's without gradient."""
         if self.settings.scores == "cosine":
             return self.goal.pair(student, teacher, batch)
-        theirs = self.goal.scores if "scores" in teacher else products
+        theirs = products if "embedding" in teacher else self.goal.scores
         return products(student, batch), theirs(teacher.detach(), batch)
 
 

@@ -212,7 +212,7 @@ class Task(ABC):
         self, rankings: Mapping[str, Predictions], taught: Callable[[], Any]
     ) -> Iterable[tuple[str, Iterable[str]]]:
         """(name, lines) of files that the field's tools read, of predictions on test by whose they are; `taught()`:
-        what the teacher says of each input of `distil`, as it reads that. RequestError: there are none."""
+        what the kind decodes of each input of `distil`, as the teacher reads that. RequestError: there are none."""
         raise RequestError(f"{self.name} ranks no documents: its predictions lie beside the record, as .npz")
 
     def searches(self) -> Sequence[Search]:

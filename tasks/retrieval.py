@@ -141,11 +141,12 @@ class Retrieval(Task):
         return found or read_apart([], [])
 
     def predict(self, outputs: Outputs, split: str) -> Predictions:
-        """Embeddings of `inputs(split)` (N, width) -> the first documents of each query with their cosines."""
+        """Vectors of `inputs(split)` (N, width), as the kind decodes them -> the first documents of each query with
+        their inner products."""
         asked = self.queries(split)
         ranked = {name: self.parts[name].ranked(split) for name in asked}
         sizes = [size for name, queries in asked.items() for size in (len(queries.names), len(ranked[name]))]
-        vectors = iter(np.split(unit_rows(self.goal.checked(outputs, sum(sizes))), np.cumsum(sizes)[:-1]))
+        vectors = iter(np.split(self.goal.checked(outputs, sum(sizes)), np.cumsum(sizes)[:-1]))
         return {
             name: {"prediction": searched(next(vectors), next(vectors), ranked[name]), "gold": queries.gold}
             for name, queries in asked.items()
@@ -215,14 +216,13 @@ class Retrieval(Task):
         ]
 
     def score_lines(self, outputs: np.ndarray) -> Iterator[tuple[str, list[str]]]:
-        """(collection, lines `query document score`) of the training groups, from embeddings of `distil`'s inputs, or
-        from scores (P, 1) of its pairs."""
+        """(collection, lines `query document score`) of the training groups, from vectors of `distil`'s inputs, or from
+        scores (P, 1) of its pairs."""
         groups, pairs = self.supervised.groups, together(self.supervised)
         if outputs.shape == (len(pairs.inputs), 1):
             scores = outputs[pairs.groups, 0]
         else:
-            vectors = unit_rows(outputs)
-            scores = np.einsum("nd,nkd->nk", vectors[groups[:, 0]], vectors[groups[:, 1:]])
+            scores = np.einsum("nd,nkd->nk", outputs[groups[:, 0]], outputs[groups[:, 1:]])
         starts = np.cumsum([0, *map(len, self.lessons)])
         for name, lessons, start in zip(self.parts, self.lessons, starts[:-1], strict=True):
             yield (
@@ -298,9 +298,3 @@ def searched(queries: np.ndarray, documents: np.ndarray, numbers: np.ndarray) ->
             row[:, 0] = numbers[row[:, 0].astype(np.int64)]
             rows.append(row)
     return Ragged.of(rows, np.float32, (2,))
-
-
-def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """At length 1, float32; a zero row stays zero."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, norms, out=np.zeros_like(vectors, np.float32), where=norms > 0)

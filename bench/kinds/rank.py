@@ -26,13 +26,15 @@ class Rank(Kind):
 
     A network that reads query and candidate together gives `scores` (K B, 1) of these pairs, column by column, and no
     vectors: a cross-encoder's logits, a sum of maxima of cosines. They are taken as they are, without the 20, and its
-    softmax is over a query's own candidates, as it has read no others.
+    softmax is over a query's own candidates, as it has read no others. One that declares inner products gives
+    `vectors`: its scores are q . c, as it was trained with them, and it ranks test by these.
     """
 
     output = "embedding"
     pipeline = "sentence-similarity"
     version = 2
     compares = "cosine"
+    products = "vectors"
     scorers = "rankers"
 
     def scores(self, signals: Signals, batch: Batch) -> Tensor:
@@ -40,24 +42,32 @@ class Rank(Kind):
         if "scores" in signals:
             found: Tensor = signals.scores.view(-1, len(batch.rows)).T
             return found
-        query, *candidates = batch.split(unit(signals.embedding))
-        return SCALE * torch.einsum("bd,bkd->bk", query, torch.stack(candidates, 1))
+        query, *candidates = batch.split(self.vectors(signals))
+        return self.scale(signals) * torch.einsum("bd,bkd->bk", query, torch.stack(candidates, 1))
+
+    def vectors(self, signals: Signals) -> Tensor:
+        """Those whose products are compared."""
+        found: Tensor = signals.vectors if "vectors" in signals else unit(signals.embedding)
+        return found
+
+    def scale(self, signals: Signals) -> float:
+        return 1.0 if "vectors" in signals else SCALE
 
     def batch_scores(self, signals: Signals, batch: Batch) -> Tensor:
         """(B, K B) of each query and all candidates of the batch; candidate k of query b is column k B + b. A network
         that reads two texts together has (B, K), of the own ones alone."""
         if "scores" in signals:
             return self.scores(signals, batch)
-        query, candidates = unit(signals.embedding).tensor_split([len(batch.rows)])
-        return SCALE * query @ candidates.T
+        query, candidates = self.vectors(signals).tensor_split([len(batch.rows)])
+        return self.scale(signals) * query @ candidates.T
 
     def own(self, signals: Signals, batch: Batch) -> Signals:
         """The scores of each query's own candidates, as a network has them that reads two texts together."""
         return Signals(scores=self.scores(signals, batch).T.reshape(-1, 1))
 
     def decode(self, signals: Signals) -> Tensor:
-        """The vector of an input, or the score of a pair."""
-        found: Tensor = signals["scores" if "scores" in signals else self.output]
+        """The vector of an input whose products with others rank them, or the score of a pair."""
+        found: Tensor = signals.scores if "scores" in signals else self.vectors(signals)
         return found.float()
 
     def pair(self, student: Signals, teacher: Signals, batch: Batch) -> tuple[Tensor, Tensor]:

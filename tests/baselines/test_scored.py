@@ -182,7 +182,7 @@ def test_methods_of_vectors_say_why_they_refuse(data, cross, tmp_path, method):
 def test_an_encoder_is_taught_to_read_both_together(data, tmp_path):
     """With the loss of its own candidates, of which four are ln 4 apart at first."""
     encoder = save_teacher(tmp_path / "encoder", layers=1, dropout=0.0)
-    settings = ("teach=60", "teach_rate=1e-3", "max_length=24")
+    settings = ("teach=60", "teach_rate=1e-3")
     spec = planned(data, "kd", "bow:8", f"{encoder}#cross", *settings, updates=2)
     found = trained(spec, tmp_path / "run")
     assert found.teacher.network.reads_together and found.teacher.network.origin == spec.place.origin.base.identity
