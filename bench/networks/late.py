@@ -71,10 +71,12 @@ class LateInteraction(Ranker):
         return repr(self.reading)
 
     def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> Encoded:
-        """Queries are of one length; documents are cut to `max_length` and to their own."""
+        """Queries have one length; documents are cut to `max_length`, to the model's, and to what pairs leave them."""
         given, limit = texts(inputs), min(max_length or self.max_length, self.max_length)
         if len(given.columns) == 1:
             return self.read(given, limit, self.reading.document)
+        if given.limits is not None:
+            limit = min(limit, int(given.limits.max(initial=0)) - self.reading.query_length)
         firsts, seconds = ([*dict.fromkeys(column)] for column in given.columns)
         places = ({text: n for n, text in enumerate(own)} for own in (firsts, seconds))
         sides = [[own[text] for text in column] for own, column in zip(places, given.columns, strict=True)]

@@ -144,6 +144,14 @@ def test_colbert_in_the_layout_of_pylate(tmp_path):
     assert np.allclose(every(network)[0], by_hand(folder, weight, -1, ("[Q] ", "[D] "), ".,"), atol=1e-4)
 
 
+def test_documents_have_what_queries_leave_of_a_pair(tmp_path):
+    network = rankers.load(save_colbert(tmp_path))
+    lengths = [network.encode(pairs, most).documents.lengths.max() for pairs, most in ((PAIRS, None), (PAIRS, 16))]
+    limited = Texts(QUERIES, DOCUMENTS, limits=np.full(4, 30))
+    assert [*lengths, network.encode(limited).documents.lengths.max()] == [40, 16, 18]
+    assert network.encode(Texts(DOCUMENTS)).lengths.max() == 40, "a text alone is a document"
+
+
 def test_gradients_of_the_maxima(tmp_path):
     """Those of the best tokens alone, by finite differences in the projection."""
     network = load_model(Place("x", "x", "", save_colbert(tmp_path)), Rank()).eval().double()
