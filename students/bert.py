@@ -194,7 +194,9 @@ def _copy_layers(source: Any, target: Any, match: str) -> None:
         found = LAYER.match(name)
         return name if not found else f"{found[1]}{chosen[int(found[2])]}{found[3]}"
 
-    target.load_state_dict({name: weights[origin(name)] for name in target.state_dict()})
+    # a pooler that the teacher has not is read by no head of its own
+    names = [name for name in target.state_dict() if name in weights or not name.startswith("pooler.")]
+    target.load_state_dict({name: weights[origin(name)] for name in names}, strict=False)
 
 
 def _from_checkpoint(reference: str, layers: int, task: Task) -> Network:

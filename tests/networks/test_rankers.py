@@ -10,7 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from sentence_transformers import CrossEncoder
-from transformers import AutoModel, AutoTokenizer, DistilBertConfig, DistilBertForSequenceClassification
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)  # fmt: skip
 
 from bench.errors import RequestError
 from bench.inputs import Texts
@@ -19,6 +26,8 @@ from bench.networks import rankers
 from bench.networks.inference import outputs
 from bench.networks.places import Place
 from bench.networks.transformer import load_model
+from bench.students.bert import Bert
+from tests.baselines.ranking import Data
 from tests.factories.rankers import WIDTH, save_colbert, save_cross, save_pylate, words
 from tests.factories.runs import save_teacher
 
@@ -88,6 +97,23 @@ def test_a_head_of_another_sort_scores_no_layers(tmp_path):
     words().save_pretrained(tmp_path)
     network = rankers.load(tmp_path)
     assert network.offers == SCORES and said(network)["scores"].shape == (4, 1)
+
+
+def test_a_student_borrows_layers_and_words_and_has_vectors(cross, tmp_path):
+    """RoBERTa's body has no pooler under a head; what is copied is all that the student reads."""
+    given = RobertaConfig(
+        vocab_size=words().vocab_size, hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=96, num_labels=1, pad_token_id=0,
+    )  # fmt: skip
+    RobertaForSequenceClassification(given).save_pretrained(tmp_path)
+    words().save_pretrained(tmp_path)
+    for folder in (cross, tmp_path):
+        teacher = rankers.load(folder)
+        student = Bert(Bert.Settings()).build("1", Data(), teacher.lender)
+        assert student.origin == "teacher layers (gap)" and "embedding" in student.offers and not student.reads_together
+        ours, theirs = student.backbone.encoder.layer[0], teacher.backbone.encoder.layer[1]
+        assert all(map(torch.equal, ours.state_dict().values(), theirs.state_dict().values()))
+        assert outputs(student, student.encode(DOCUMENTS), frozenset({"embedding"}))["embedding"].shape == (4, WIDTH)
 
 
 def test_a_pair_is_cut_to_twice_what_a_text_is_and_to_its_own_limit(cross):
