@@ -20,8 +20,12 @@ Deviations: a layer is scored as the output is, by 20 cosines of vectors that th
 is the inner product of [CLS] vectors, which is the output's score as well; in encoders that pool by the mean they say
 nothing before the last layer (all-MiniLM-L6-v2 on CACM: NLL = ln 64 of 64 candidates). Teacher and student start as
 they are given, without the official 20,000 updates of warm-up and negatives mined by it. The warm-up of the rate is our
-engine's: there it is an argument that no script sets. Teachers that compare single tokens (ColBERT) or read query and
-candidate together do not fit tasks of this kind, which judge one vector an input.
+engine's: there it is an argument that no script sets.
+
+Teachers that compare single tokens (ColBERT) or read query and candidate together (cross-encoders) score a query's own
+candidates, and then p and NLL are over these alone, in the student too: the official code does so for cross-encoders,
+and takes ColBERT's scores of the whole batch. Their layers are scored as `bench.networks.late` and
+`bench.networks.rankers` say.
 """
 
 from __future__ import annotations
@@ -97,20 +101,25 @@ class Lead(Method):
 
     def rankings(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         pairs = self.drawn(round(batch.progress * self.run.track.updates))
+        ours = self.alike(student, teacher, batch)
         losses = {
-            "student": self.goal.loss(student, batch),
-            "output": self.divergence(teacher, student, batch),
+            "student": self.goal.loss(ours, batch),
+            "output": self.divergence(teacher, ours, batch),
             "layers": self.layers(student, teacher, batch, pairs),
         }
         if self.mutual:
             losses["teacher"] = self.goal.loss(teacher, batch)
-            losses["output_back"] = self.divergence(student, teacher, batch)
+            losses["output_back"] = self.divergence(ours, teacher, batch)
         return losses
+
+    def alike(self, student: Signals, teacher: Signals, batch: Batch) -> Signals:
+        """The student's, whose candidates are those that the teacher scores: of the batch, or a query's own."""
+        return self.goal.own(student, batch) if "scores" in teacher else student
 
     def layers(self, student: Signals, teacher: Signals, batch: Batch, pairs: list[tuple[int, int]]) -> Tensor:
         """The weighted sum over (teacher layer, student layer)."""
-        theirs = [Signals(embedding=teacher.pooled[a]) for a, _ in pairs]
-        ours = [Signals(embedding=student.pooled[b]) for _, b in pairs]
+        theirs = [layer(teacher, a) for a, _ in pairs]
+        ours = [self.alike(layer(student, b), teacher, batch) for _, b in pairs]
         gaps = torch.stack([self.divergence(t, s, batch) for t, s in zip(theirs, ours, strict=True)])
         return (self.weights(theirs, batch) * gaps).sum()
 
@@ -125,6 +134,13 @@ class Lead(Method):
         p = self.goal.batch_scores(target, batch) / self.settings.temperature
         q = self.goal.batch_scores(learner, batch)
         return F.kl_div(q.log_softmax(1), p.log_softmax(1), reduction="batchmean", log_target=True)
+
+
+def layer(signals: Signals, number: int) -> Signals:
+    """One layer as an output: the vector that it makes of an input, or the score of a pair."""
+    if "layer_scores" in signals:
+        return Signals(scores=signals.layer_scores[number])
+    return Signals(embedding=signals.pooled[number])
 
 
 def parameters(role: str, networks: Any) -> list[nn.Parameter]:

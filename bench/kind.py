@@ -45,7 +45,12 @@ class Kind(ABC):
         ""  # how outputs are compared, of bare texts; a model that declares another way does not fit
     )
 
+    products: ClassVar[str] = ""  # the signal of a model that declares inner products for the task; empty: it fits not
+
     loader: ClassVar[str] = ""  # the module of bench.networks whose `load` reads a ready model for it; empty: by `auto`
+    scorers: ClassVar[str] = (
+        ""  # the module of bench.networks whose `load` reads models that score pairs of inputs; empty: none fit
+    )
     version: ClassVar[int] = 1  # raise it when the same training would give other numbers
 
     @classmethod

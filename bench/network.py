@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.inputs import Examples
 from bench.optimiser import Optimiser
 from bench.signals import Signals
 
@@ -46,11 +47,30 @@ class Network(nn.Module):
     optimiser: Optimiser = Optimiser(lr=5e-5)  # the published recipe of the architecture
     shape: Shape = Shape()
     reads_targets: bool = False  # a teacher that is told the answers: no row on test, and `encode` is for timing alone
+    # it scores two texts that it reads together: `Task.together` is its split, and it can teach, and be no student
+    reads_together: bool = False
+    # the signals that it gives in the place of the kind's output and of others that methods ask for
+    instead: Mapping[str, str] = {}
 
     @property
     def index_width(self) -> int:
         """Numbers that an index keeps of a document; 0: query and document are read together, and nothing is kept."""
         return self.width
+
+    @property
+    def lender(self) -> Network:
+        """What students borrow from it: tokenizer, table of vectors, layers."""
+        return self
+
+    def named(self, names: Iterable[str], output: str) -> frozenset[str]:
+        """The signals that are asked for, as they are called here. `output` is the one that the kind judges, and stands
+        for it; by its own name it is itself."""
+        own = {"output": self.instead.get(output, output), output: output}
+        return frozenset(own.get(name) or self.instead.get(name, name) for name in names)
+
+    def grouped(self, examples: Examples) -> Examples:
+        """A training set in groups of what this network reads as one input."""
+        return examples
 
     @property
     def device(self) -> torch.device:

@@ -50,6 +50,9 @@ SIGNALS = {
     "states": Signal("B L D"),  # of the last layer
     "hidden": Signal("B L D", layers=True),  # index 0 is the embedding output
     "sides": Signal("B S D"),  # of two parts of an input that are read apart: vectors whose product is the score
+    "vectors": Signal("B D"),  # the embedding of a network whose similarity is the inner product
+    "scores": Signal("B C"),  # (P, 1) of pairs that are read together
+    "layer_scores": Signal("B C", layers=True),  # the score that each of `hidden` would make
     "pooled": Signal("B D", layers=True),  # the embedding that each of `hidden` would make
     "maps": Signal("B C Y X", layers=True),  # of a convolutional network, after the stem and after each stage
     "attention_scores": Signal("B H L L", layers=True),  # before softmax; 0 where the key is padding

@@ -91,7 +91,7 @@ class Search:
     queries: Pool
     documents: int  # vectors in the index
     depth: int  # best documents that are picked
-    together: Pool | None = None  # the first query with each document, for networks that read the two together
+    together: Pool | None = None  # the first query with documents, for networks that read the two together
     suffix: str = ""  # of its name, where a task has several
 
 
@@ -192,6 +192,14 @@ class Task(ABC):
     def predict(self, outputs: Any, split: str) -> Predictions:
         """What the kind decoded of each of `inputs(split)` -> predictions beside their gold values."""
 
+    def together(self, split: str) -> Pool:
+        """What networks that `reads_together` are given in the place of `inputs(split)`. RequestError: nothing."""
+        raise RequestError(f"{self.name} has nothing for networks that read two texts together")
+
+    def predict_together(self, outputs: Any, split: str) -> Predictions:
+        """As `predict`, of what was decoded of each of `together(split)`."""
+        raise RequestError(f"{self.name} has nothing for networks that read two texts together")
+
     def doubt(self, outputs: Any) -> str:
         """Why a teacher of which the kind decoded these `outputs` over dev does not fit the data; empty: it does."""
         return self.goal.doubt(list(self.predict(outputs, "dev").values()))
@@ -204,7 +212,7 @@ class Task(ABC):
         self, rankings: Mapping[str, Predictions], taught: Callable[[], Any]
     ) -> Iterable[tuple[str, Iterable[str]]]:
         """(name, lines) of files that the field's tools read, of predictions on test by whose they are; `taught()`:
-        what the teacher says of each input of `distil`. RequestError: there are none."""
+        what the kind decodes of each input of `distil`, as the teacher reads that. RequestError: there are none."""
         raise RequestError(f"{self.name} ranks no documents: its predictions lie beside the record, as .npz")
 
     def searches(self) -> Sequence[Search]:
@@ -252,6 +260,7 @@ def remembered(method: Callable[[Any], str]) -> Callable[[Any], str]:
 # (method, the argument of it, what checks that)
 GUARDED = (
     ("inputs", "split", "open_split"), ("predict", "split", "open_split"), ("references", "split", "open_split"),
+    ("together", "split", "open_split"), ("predict_together", "split", "open_split"),
     ("examples", "purpose", "open_set"),
 )  # fmt: skip
 

@@ -194,7 +194,9 @@ def _copy_layers(source: Any, target: Any, match: str) -> None:
         found = LAYER.match(name)
         return name if not found else f"{found[1]}{chosen[int(found[2])]}{found[3]}"
 
-    target.load_state_dict({name: weights[origin(name)] for name in target.state_dict()})
+    # a pooler that the teacher has not is read by no head of its own
+    names = [name for name in target.state_dict() if name in weights or not name.startswith("pooler.")]
+    target.load_state_dict({name: weights[origin(name)] for name in names}, strict=False)
 
 
 def _from_checkpoint(reference: str, layers: int, task: Task) -> Network:
@@ -202,7 +204,7 @@ def _from_checkpoint(reference: str, layers: int, task: Task) -> Network:
 
     place = places.locate(reference, task)
     # an encoder gets a new head, as in general distillation before task distillation (TinyBERT)
-    network: Any = load_model(place, task.goal, new_head=not places.has_head(place, task.goal))
+    network: Any = load_model(place, task.goal, new_head=not places.has_head(place, task.goal)).lender
     have = network.backbone.config.num_hidden_layers
     if have != layers:
         raise RequestError(f"init={reference} has {have} layers, the student asks for {layers}: say bert:{have}")

@@ -22,6 +22,11 @@ Scores that another model gave (a cross-encoder's, say) are read from `scores.ts
 document score` a line, or a TREC run file, of training queries. Groups are then made of its lists, and graded by the
 softmax of the scores, so `finetune` distils them. `bench export RUN --format trec` writes such a file of the run's
 teacher, and the rankings of student, teacher and BM25 on test as trec_eval reads them.
+
+A teacher may read query and document together (a cross-encoder) or compare their tokens (ColBERT). It scores the
+candidates of each training group, and its row on test ranks the first 100 of BM25 for a query, and no more: such models
+rerank, and recall is that of BM25's first 100. `#cross` after an encoder's name teaches one on the task; dev is then
+BM25's first 50.
 """
 
 from __future__ import annotations
@@ -30,27 +35,25 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.data.together import pair_up, together
 from bench.errors import unknown
 from bench.inputs import Examples, Texts, digest_texts
 from bench.scoring.metrics import METRICS
 from bench.scoring.ranking import RankingMetric
 from bench.scoring.scores import Ragged
-from bench.sources import filled
 from bench.task import Card, Outputs, Predictions, Scores, Search, Task, Track
-from bench.tasks._bm25 import ANALYSER, Bm25, best
+from bench.tasks._bm25 import ANALYSER, best
 from bench.tasks._collections import FORMS, SMALL
-from bench.tasks._judged import Collection, Queries, scored
-from bench.tasks._lessons import DOCUMENT, QUERY, Lessons, Library, examples, halved, read_apart, title_of
+from bench.tasks._judged import Queries
+from bench.tasks._lessons import DOCUMENT, QUERY, Lessons, examples, read_apart
+from bench.tasks._parts import NEAR, RERANKED, Part, reordered
 
 MINILM = "all-MiniLM-L6-v2"
-CANDIDATES = {"lite": 4, "full": 8}  # of a training group. Our choice
 DEPTH = 1000  # documents that are kept of a ranking
-NEAR = 50  # documents of BM25 that dev ranks for a query, beside the judged ones
 BLOCK = 2**24  # scores that are held at a time
 FEW = 100  # test queries
 GRADED = ("ndcg@10",)
@@ -60,72 +63,6 @@ DEV = {
     "train": "a tenth of the training queries, in hashed order, at most 1,000",
     "test": "a quarter of the official test queries, in hashed order",
 }
-
-
-class Part:
-    """One collection of a board: how it is searched, and what it teaches."""
-
-    def __init__(self, name: str, task: Retrieval) -> None:
-        self.name, self.form, self.task = name, FORMS[name], task
-
-    @cached_property
-    def collection(self) -> Collection:
-        return Collection(self.form.open(self.task.source, self.name))
-
-    @cached_property
-    def documents(self) -> list[str]:
-        return [document.whole for document in self.collection.documents]
-
-    @cached_property
-    def search(self) -> Bm25:
-        return Bm25(self.documents)
-
-    @cached_property
-    def scores(self) -> Path | None:
-        """The file of another model's scores, where one lies beside the collection."""
-        folder = self.form.place(self.task.source, self.name)
-        return folder / "scores.tsv" if folder and (folder / "scores.tsv").exists() else None
-
-    def ranked(self, split: str) -> np.ndarray:
-        """The numbers of the documents that a split ranks, ascending: all of them on test."""
-        return np.arange(len(self.documents)) if split == "test" else self.near
-
-    @cached_property
-    def near(self) -> np.ndarray:
-        queries = self.collection.splits["dev"]
-        found = [row[:, 0] for row in self.search.first(queries.texts, NEAR)]
-        return np.unique(np.concatenate([queries.gold.flat[:, 0], *found])).astype(np.int64)
-
-    def lessons(self, most: int | None) -> Lessons:
-        """At most so many groups, in hashed order."""
-        width = CANDIDATES[self.task.track_name]
-        own, judged = self.collection, self.collection.splits.get("train")
-        whole = Library(self.documents, own.names, width, self.search)
-        if path := self.scores:
-            return whole.scored(self.askable(), scored(path), most)
-        if judged:
-            return whole.judged(judged, most)
-        if own.asked:
-            return whole.asked(own.asked, most)
-        documents, names = halved(own.documents, own.names)
-        return Library([document.halves[1] for document in documents], names, width).titles(documents, most)
-
-    def askable(self) -> dict[str, str]:
-        """All queries that training may ask, by name."""
-        own, judged = self.collection, self.collection.splits.get("train")
-        documents, names = halved(own.documents, own.names)
-        titles = {title_of(name): document.halves[0] for name, document in zip(names, documents, strict=True)}
-        return titles | dict(own.asked) | (dict(zip(judged.names, judged.texts, strict=True)) if judged else {})
-
-    def content(self) -> Iterator[str]:
-        """Names, documents, queries and judgements, for a key."""
-        yield from chain(self.collection.names, chain.from_iterable(self.collection.documents))
-        yield from chain.from_iterable(self.collection.asked.items())
-        for name, queries in self.collection.splits.items():
-            yield from (name, *queries.names, *queries.texts)
-            yield from (repr(array.tolist()) for array in queries.gold.arrays)
-        if path := self.scores:
-            yield from filled(path)
 
 
 class Retrieval(Task):
@@ -189,7 +126,9 @@ class Retrieval(Task):
         test = sum(len(p.documents) + len(p.collection.splits["test"].names) for p in self.parts.values())
         return (
             f"the teacher encodes {pool:,} texts of training, {dev:,} of dev and {test:,} of test once, and the store "
-            f"keeps their vectors; each student encodes dev {self.track.evaluations + 2} times and test once"
+            f"keeps their vectors; each student encodes dev {self.track.evaluations + 2} times and test once; a "
+            f"teacher that reads query and document together reads {self.supervised.groups[:, 1:].size:,} pairs of "
+            f"training at most, and {RERANKED['test']} a query of test"
         )
 
     def inputs(self, split: str) -> Texts:
@@ -202,13 +141,30 @@ class Retrieval(Task):
         return found or read_apart([], [])
 
     def predict(self, outputs: Outputs, split: str) -> Predictions:
-        """Embeddings of `inputs(split)` (N, width) -> the first documents of each query with their cosines."""
+        """Vectors of `inputs(split)` (N, width), as the kind decodes them -> the first documents of each query with
+        their inner products."""
         asked = self.queries(split)
         ranked = {name: self.parts[name].ranked(split) for name in asked}
         sizes = [size for name, queries in asked.items() for size in (len(queries.names), len(ranked[name]))]
-        vectors = iter(np.split(unit_rows(self.goal.checked(outputs, sum(sizes))), np.cumsum(sizes)[:-1]))
+        vectors = iter(np.split(self.goal.checked(outputs, sum(sizes)), np.cumsum(sizes)[:-1]))
         return {
             name: {"prediction": searched(next(vectors), next(vectors), ranked[name]), "gold": queries.gold}
+            for name, queries in asked.items()
+        }
+
+    def together(self, split: str) -> Texts:
+        """Of each collection every query with BM25's first documents, `RERANKED` of them."""
+        pairs = [pair for name in self.queries(split) for pair in self.parts[name].pairs(split)]
+        return pair_up([query for query, _ in pairs], [document for _, document in pairs], QUERY + DOCUMENT)
+
+    def predict_together(self, outputs: Outputs, split: str) -> Predictions:
+        """Scores of `together(split)` (P, 1) -> each query's documents in their order."""
+        asked = self.queries(split)
+        found = {name: self.parts[name].first(split) for name in asked}
+        counts = [len(numbers) for rows in found.values() for numbers in rows]
+        scores = iter(np.split(self.goal.checked(outputs, sum(counts))[:, 0], np.cumsum(counts)[:-1]))
+        return {
+            name: {"prediction": reordered(found[name], scores), "gold": queries.gold}
             for name, queries in asked.items()
         }
 
@@ -232,10 +188,13 @@ class Retrieval(Task):
         return {"bm25": found}
 
     def searches(self) -> list[Search]:
-        """A query of test against an index of all its documents."""
+        """A query of test against an index of all its documents; the first one with BM25's first, to be reranked."""
         queries = list(chain.from_iterable(queries.texts for queries in self.queries("test").values()))
-        documents = list(chain.from_iterable(part.documents for part in self.parts.values()))
-        return [Search(read_apart(queries, []), len(documents), DEPTH)]
+        documents = sum(len(part.documents) for part in self.parts.values())
+        part = next(iter(self.parts.values()))
+        found = [part.documents[n] for n in part.best(queries[:1], "test")[0]]
+        reranked = pair_up(queries[:1] * len(found), found, QUERY + DOCUMENT)
+        return [Search(read_apart(queries, []), documents, DEPTH, reranked if found else None)]
 
     def run_files(
         self, rankings: Mapping[str, Predictions], taught: Callable[[], np.ndarray]
@@ -257,9 +216,13 @@ class Retrieval(Task):
         ]
 
     def score_lines(self, outputs: np.ndarray) -> Iterator[tuple[str, list[str]]]:
-        """(collection, lines `query document score`) of the training groups, from embeddings of `distil`'s inputs."""
-        vectors, groups = unit_rows(outputs), self.supervised.groups
-        scores = np.einsum("nd,nkd->nk", vectors[groups[:, 0]], vectors[groups[:, 1:]])
+        """(collection, lines `query document score`) of the training groups, from vectors of `distil`'s inputs, or from
+        scores (P, 1) of its pairs."""
+        groups, pairs = self.supervised.groups, together(self.supervised)
+        if outputs.shape == (len(pairs.inputs), 1):
+            scores = outputs[pairs.groups, 0]
+        else:
+            scores = np.einsum("nd,nkd->nk", outputs[groups[:, 0]], outputs[groups[:, 1:]])
         starts = np.cumsum([0, *map(len, self.lessons)])
         for name, lessons, start in zip(self.parts, self.lessons, starts[:-1], strict=True):
             yield (
@@ -310,6 +273,10 @@ class Retrieval(Task):
             yield f"{names}: relevant to {', '.join(BINARY)} from grade {level} on; ndcg@10 takes the grades"
         yield f"queries are cut to {QUERY} tokens, documents to {DOCUMENT}; documents of test may be read in training"
         yield f"BM25: {ANALYSER}"
+        yield (
+            f"a teacher that reads query and document together ranks BM25's first {RERANKED['test']} alone, "
+            f"in {QUERY + DOCUMENT} tokens of both"
+        )
         if test < FEW:
             yield "few queries: neighbours on the board are seldom told apart"
 
@@ -331,9 +298,3 @@ def searched(queries: np.ndarray, documents: np.ndarray, numbers: np.ndarray) ->
             row[:, 0] = numbers[row[:, 0].astype(np.int64)]
             rows.append(row)
     return Ragged.of(rows, np.float32, (2,))
-
-
-def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """At length 1, float32; a zero row stays zero."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, norms, out=np.zeros_like(vectors, np.float32), where=norms > 0)

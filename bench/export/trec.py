@@ -16,7 +16,7 @@ from bench.records.schemas import Record
 from bench.runs.protocol import make_teacher
 from bench.runs.spec import Spec
 from bench.scoring.scores import REFERENCE, TEACHER, Predictions
-from bench.teachers.teacher import Asked, StoredSignals
+from bench.teachers.teacher import Asked
 
 
 def write(folder: Path, path: Path, record: Record, spec: Spec, console: Console) -> None:
@@ -41,13 +41,13 @@ def named(stored: Predictions, record: Record) -> Iterator[tuple[str, Prediction
 
 
 def of_training(spec: Spec, console: Console) -> np.ndarray:
-    """The teacher's output for each input of `distil` (N, ...), from the store where a run has put it."""
+    """What the kind decodes of the teacher's signals for each input of `distil`, as that reads it (N, ...), from the
+    store where a run has put them."""
     teacher, goal = make_teacher(spec, torch.device("cpu"), console), spec.task.goal
-    examples = spec.task.examples("distil")
+    examples = teacher.network.grouped(spec.task.examples("distil"))
     track, everything = spec.track, np.arange(len(examples.inputs))
-    asked = Asked(examples, frozenset({goal.output}), track.max_length, "evaluate", track.signals)
+    (output,) = teacher.network.named(("output",), goal.output)
+    asked = Asked(examples, frozenset({output}), track.max_length, "evaluate", track.signals)
     source = teacher.serve(asked, lambda: everything)
-    if isinstance(source, StoredSignals):
-        return np.asarray(source.arrays[goal.output], np.float32)
-    parts = [source.rows(rows)[goal.output].float() for rows in np.array_split(everything, 1 + len(everything) // 256)]
-    return torch.cat(parts).numpy()
+    parts = [goal.decode(source.rows(rows)) for rows in np.array_split(everything, 1 + len(everything) // 256)]
+    return torch.cat(parts).numpy()  # type: ignore[arg-type]

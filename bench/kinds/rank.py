@@ -23,22 +23,52 @@ class Rank(Kind):
     The softmax of L is over all candidates of the batch: a query's own, and those of the others, which count as not
     relevant (in-batch beside hard negatives: DPR, and that loss of sentence-transformers). As there, one that stands in
     two groups is not told apart. Plain distillation is the listwise KL over the own candidates (DistillKLDivLoss).
+
+    A network that reads query and candidate together gives `scores` (K B, 1) of these pairs, column by column, and no
+    vectors: a cross-encoder's logits, a sum of maxima of cosines. They are taken as they are, without the 20, and its
+    softmax is over a query's own candidates, as it has read no others. One that declares inner products gives
+    `vectors`: its scores are q . c, as it was trained with them, and it ranks test by these.
     """
 
     output = "embedding"
     pipeline = "sentence-similarity"
     version = 2
     compares = "cosine"
+    products = "vectors"
+    scorers = "rankers"
 
     def scores(self, signals: Signals, batch: Batch) -> Tensor:
         """(B, K) of each query and its candidates."""
-        query, *candidates = batch.split(unit(signals.embedding))
-        return SCALE * torch.einsum("bd,bkd->bk", query, torch.stack(candidates, 1))
+        if "scores" in signals:
+            found: Tensor = signals.scores.view(-1, len(batch.rows)).T
+            return found
+        query, *candidates = batch.split(self.vectors(signals))
+        return self.scale(signals) * torch.einsum("bd,bkd->bk", query, torch.stack(candidates, 1))
+
+    def vectors(self, signals: Signals) -> Tensor:
+        """Those whose products are compared."""
+        found: Tensor = signals.vectors if "vectors" in signals else unit(signals.embedding)
+        return found
+
+    def scale(self, signals: Signals) -> float:
+        return 1.0 if "vectors" in signals else SCALE
 
     def batch_scores(self, signals: Signals, batch: Batch) -> Tensor:
-        """(B, K B) of each query and all candidates of the batch; candidate k of query b is column k B + b."""
-        query, candidates = unit(signals.embedding).tensor_split([len(batch.rows)])
-        return SCALE * query @ candidates.T
+        """(B, K B) of each query and all candidates of the batch; candidate k of query b is column k B + b. A network
+        that reads two texts together has (B, K), of the own ones alone."""
+        if "scores" in signals:
+            return self.scores(signals, batch)
+        query, candidates = self.vectors(signals).tensor_split([len(batch.rows)])
+        return self.scale(signals) * query @ candidates.T
+
+    def own(self, signals: Signals, batch: Batch) -> Signals:
+        """The scores of each query's own candidates, as a network has them that reads two texts together."""
+        return Signals(scores=self.scores(signals, batch).T.reshape(-1, 1))
+
+    def decode(self, signals: Signals) -> Tensor:
+        """The vector of an input whose products with others rank them, or the score of a pair."""
+        found: Tensor = signals.scores if "scores" in signals else self.vectors(signals)
+        return found.float()
 
     def pair(self, student: Signals, teacher: Signals, batch: Batch) -> tuple[Tensor, Tensor]:
         """The scores of both, (B, K); their vectors may differ in width."""

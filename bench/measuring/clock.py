@@ -193,7 +193,7 @@ def _raw(network: Network, inputs: Pool, want: frozenset[str], split: Split = le
         found = []
         for rows in split(encoded.lengths):
             signals = network(to_device(encoded.batch(rows), network.device), want)
-            found.append([signals[name].cpu() for name in want])
+            found.append([signals[network.instead.get(name, name)].cpu() for name in want])
         return found
 
     return call
@@ -202,7 +202,7 @@ def _raw(network: Network, inputs: Pool, want: frozenset[str], split: Split = le
 def searches(network: Network, search: Search, want: frozenset[str]) -> list[Call]:
     """Each query is encoded and compared with an index in memory, by exact inner products; its best documents in host
     memory. The index holds random vectors: speed does not depend on what they are. A network that keeps no vectors
-    reads the first query with every document."""
+    reads the first query with every document that it is given."""
     depth = min(search.depth, search.documents)
     if not network.index_width and search.together is not None:
         return [partial(_best, _raw(network, search.together, want), depth)]
@@ -220,7 +220,8 @@ def searches(network: Network, search: Search, want: frozenset[str]) -> list[Cal
 
 def _best(score: Call, depth: int) -> Any:
     """The highest of the scores that a call gives, in batches of one signal each."""
-    return torch.cat([scores for batch in score() for scores in batch]).flatten().topk(depth)
+    found = torch.cat([scores for batch in score() for scores in batch]).flatten()
+    return found.topk(min(depth, len(found)))
 
 
 class Clock:

@@ -79,7 +79,7 @@ def outputs(
 def decoded(network: Network, encoded: Encoded, goal: Kind) -> Outputs:
     """What the kind keeps of every input, in input order; no more than one batch of signals is held."""
     parts, order = [], []
-    for rows, signals in passes(network, encoded, frozenset({goal.output})):
+    for rows, signals in passes(network, encoded, network.named(("output",), goal.output)):
         order.append(rows)
         parts.append(kept(goal.decode(signals)))
     return collect(parts, order)

@@ -15,7 +15,9 @@ from bench.kind import Kind
 from bench.sources import package_file
 from bench.task import Task
 
-MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")  # weights as safetensors alone, and the tokenizer
+# weights as safetensors alone, the tokenizer, and what ColBERT says of itself
+MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "artifact.metadata")
+TOGETHER = "cross"  # after a model's name, `#cross`: it is taught to read two texts together
 DOWNLOAD: dict[str, Any] = {"allow_patterns": list(MODEL_FILES), "ignore_patterns": ["onnx/*"]}
 
 
@@ -45,7 +47,8 @@ class Place:
 
 
 def locate(reference: str, task: Task) -> Place:
-    """Find a model: a short name of the task, a folder, or a Hub id; `#cls` after it chooses another pooling.
+    """Find a model: a short name of the task, a folder, or a Hub id; `#cls` after it chooses another pooling, and
+    `#cross` a cross-encoder that is taught.
 
     `owner/name@revision` pins a Hub model. RequestError: not found, no model, or the Hub cannot be reached.
     """

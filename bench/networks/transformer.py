@@ -20,7 +20,7 @@ from bench.kind import Kind
 from bench.network import Network, Shape
 from bench.networks import attention
 from bench.networks.attention import WANTED, tapped
-from bench.networks.places import Place, check
+from bench.networks.places import TOGETHER, Place, check
 from bench.networks.weights import check_weights
 from bench.signals import Signals
 
@@ -53,6 +53,12 @@ class TransformerNetwork(Network):
         """The backbone's token table, for students that borrow it."""
         return self.backbone.get_input_embeddings()
 
+    @property
+    def lender(self) -> Network:
+        if not self.instead:
+            return self
+        return TransformerNetwork(self.backbone, [*self.head], self.tokenizer, self.max_length, self.width)
+
     def blueprint(self) -> dict[str, Any]:
         return dict(self.plan)
 
@@ -66,8 +72,9 @@ class TransformerNetwork(Network):
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
         out, found = run(self.backbone, batch, want)
-        if "embedding" in want:
+        if want & {"embedding", "vectors"}:
             found["embedding"] = self.embed(out.last_hidden_state, batch, getattr(out, "pooler_output", None))
+            found["vectors"] = found["embedding"] if self.instead else None
         if "pooled" in want:
             found["pooled"] = tuple(self.embed(tokens, batch) for tokens in out.hidden_states)
         return Signals(found, states=out.last_hidden_state if "states" in want else None)
@@ -238,9 +245,14 @@ def load(path: Path, pooling: str = "", goal: Kind | None = None) -> Transformer
         )
     except Exception as error:  # a broken folder fails in many ways inside the libraries
         raise RequestError(f"cannot load a model from {path}: {type(error).__name__}: {str(error)[:200]}") from error
+    dot = model.similarity_fn_name == "dot" and type(list(model)[-1]).__name__ != "Normalize"
+    products = goal.products if goal and dot else ""
     if goal and goal.compares:
-        check_declared(model, goal.compares, path)
-    return _from_modules(model, pooling, path)
+        check_declared(model, "dot" if products else goal.compares, path)
+    network = _from_modules(model, pooling, path)
+    if products:
+        network.instead, network.offers = {"embedding": products}, network.offers | {products}
+    return network
 
 
 def load_classifier(path: Path, goal: Kind, new_head: bool = False) -> TransformerClassifier:
@@ -281,6 +293,12 @@ def load_model(place: Place, goal: Kind, new_head: bool = False) -> Network:
         return network
     if goal.auto:
         return load_classifier(place.path, goal, new_head)
+    if goal.scorers and place.pooling in ("", TOGETHER):
+        check(place.path)
+        scorers = import_module(f"bench.networks.{goal.scorers}")
+        scorer: Network | None = scorers.load(place.path, new_head=place.pooling == TOGETHER)
+        if scorer is not None:
+            return scorer
     return load(place.path, place.pooling, goal)
 
 

@@ -31,7 +31,7 @@ from bench.records import disk
 from bench.records.arrays import flatten
 from bench.records.schemas import Efficiency, Size
 from bench.runs import recording, teach
-from bench.runs.spec import Spec, run_place
+from bench.runs.spec import Spec, asked, run_place
 from bench.scoring.scores import REFERENCE, TEACHER
 from bench.store import folders
 from bench.task import Predictions
@@ -91,12 +91,15 @@ def distil(spec: Spec, folder: Path, device: torch.device, console: Console) -> 
     spec.task.seal()
     teachers = make_teachers(spec, device, console)
     teacher = teachers["teacher"]
+    check_signals(spec, teacher)
     dev = Evaluation(spec.task, "dev")
     for each in [teacher, *(teachers[name] for name in spec.others)]:
         check_teacher(spec, each, dev)
     student = from_starts(spec, build_student(spec, teacher), device, console)
     if student.reads_targets:
         raise RequestError(f"{spec.values['student']} is told the answers: it can teach, and be no student")
+    if student.reads_together:
+        raise RequestError(f"{spec.values['student']} reads two texts together: it can teach, and be no student")
     method = build_method(spec, student, teachers, dev)
     path = folder / "checkpoint.safetensors"
     trainer = Trainer(student, method, teachers, lambda n: dev.score(dev.outputs(n)), path, console, device)
@@ -173,6 +176,17 @@ def make_teachers(spec: Spec, device: torch.device, console: Console) -> dict[st
     return own | {name: make_teacher(spec, device, console, place) for name, place in others.items()}
 
 
+def check_signals(spec: Spec, teacher: Teacher) -> None:
+    """RequestError: the method asks for signals of the teacher in whose place this one has only scores."""
+    network, output = teacher.network, spec.task.goal.output
+    needs = asked(registry.load(spec.method), spec.method_settings)["needs"]
+    if network.reads_together and (lacking := sorted(network.named(needs, output) - network.offers)):
+        raise RequestError(
+            f"{spec.method.name} needs {', '.join(lacking)} of its teacher, and {teacher.place.name} reads two texts "
+            f"together: it has {', '.join(sorted(network.offers))} of a pair, and no vector of a text"
+        )
+
+
 def check_teacher(spec: Spec, teacher: Teacher, dev: Evaluation) -> None:
     """RequestError: what the teacher says of dev speaks against it, as classes in another order do."""
     outputs = dev.of_teacher(teacher)
@@ -189,7 +203,7 @@ def build_student(
     """The student before training: the same for every method with this seed. Another purpose: other random numbers."""
     torch.manual_seed(derived_seed(spec.seed, purpose))
     family = registry.load(spec.student)(spec.student_settings)
-    network: Network = family.rebuild(blueprint or {}, spec.size, spec.task, teacher.network)
+    network: Network = family.rebuild(blueprint or {}, spec.size, spec.task, teacher.network.lender)
     return network.to(teacher.device)
 
 
@@ -243,9 +257,9 @@ def predict(spec: Spec, student: Network, teacher: Teacher) -> Predictions:
     """The student's predictions on test; beside them the teacher's where it has any, and the task's references."""
     test = Evaluation(spec.task, "test")
     found, others = test.predictions(test.outputs(student)), dict[str, Predictions]()
-    theirs = test.of_teacher(teacher)  # from the store after its first run
+    theirs = test.predictions_of(teacher)  # from the store after its first run
     if theirs is not None:
-        others[TEACHER] = test.predictions(theirs)
+        others[TEACHER] = theirs
     others |= {REFERENCE + name: rows for name, rows in spec.task.references("test").items()}
     return {
         data: arrays | {name: rows[data]["prediction"] for name, rows in others.items()}

@@ -91,6 +91,8 @@ def locate(reference: str, task: Task, own: Place | None = None) -> Place:
     if is_shape(reference):
         return taught(Plan(reference, task, None))
     place = places.locate(reference, task)
+    if task.goal.scorers and place.pooling == places.TOGETHER:
+        return taught(Plan(reference, task, place))
     if not task.goal.auto or task.goal.loader or places.has_head(place, task.goal):
         return place
     return taught(Plan(reference, task, place))

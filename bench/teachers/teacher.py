@@ -69,7 +69,7 @@ class Teacher:
         """What the kind keeps of each of dev's or test's inputs; None: the teacher needs the answers to read them."""
         if self.network.reads_targets:
             return None
-        asked = Asked(single(inputs), frozenset({self.goal.output}), None, "evaluate")
+        asked = Asked(single(inputs), self.network.named(("output",), self.goal.output), None, "evaluate")
         everything = np.arange(len(inputs))
         if self.goal.teacher_forced:  # what it makes itself is as long as it says, and no signal of the store
             return decoded(self.network, self.encode(asked), self.goal)

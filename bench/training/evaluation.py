@@ -15,15 +15,16 @@ from bench.teachers.teacher import Teacher
 
 
 class Evaluation:
-    """One split of a task. What a network reads of it is made ready once."""
+    """One split of a task. What a network reads of it is made ready once. `together`: the split as networks are given
+    it that read two texts together."""
 
-    def __init__(self, task: Task, split: str) -> None:
-        self.task, self.split, self.goal = task, split, task.goal
+    def __init__(self, task: Task, split: str, together: bool = False) -> None:
+        self.task, self.split, self.goal, self.together = task, split, task.goal, together
         self._encoded: tuple[Network, Any] | None = None
 
     @cached_property
     def inputs(self) -> Any:
-        return self.task.inputs(self.split)
+        return self.task.together(self.split) if self.together else self.task.inputs(self.split)
 
     def outputs(self, network: Network) -> Outputs:
         """What the kind keeps of each input. BenchError: test, of a network that is told the answers."""
@@ -48,11 +49,18 @@ class Evaluation:
         return network.encode_told(self.inputs, self.task.answers())
 
     def of_teacher(self, teacher: Teacher) -> Outputs | None:
-        """The same of a teacher, from the store; None: it cannot read without the answers."""
-        return teacher.outputs(self.inputs)
+        """The same of a teacher, from the store; None: it cannot read without the answers, or is given other inputs."""
+        return teacher.outputs(self.inputs) if teacher.network.reads_together == self.together else None
 
     def predictions(self, outputs: Outputs) -> Predictions:
-        return self.task.predict(outputs, self.split)
+        return (self.task.predict_together if self.together else self.task.predict)(outputs, self.split)
+
+    def predictions_of(self, teacher: Teacher) -> Predictions | None:
+        """A teacher's predictions, of the split as it is given it; None: it cannot read without the answers."""
+        if teacher.network.reads_together != self.together:
+            return Evaluation(self.task, self.split, not self.together).predictions_of(teacher)
+        outputs = self.of_teacher(teacher)
+        return None if outputs is None else self.predictions(outputs)
 
     def score(self, outputs: Outputs) -> float:
         """The main metric."""

@@ -27,7 +27,7 @@ from bench.signals import Signals
 from bench.teachers.teacher import Teacher
 from bench.training import checkpoint
 from bench.training.average import Average
-from bench.training.feed import Feed, concrete
+from bench.training.feed import Feed
 from bench.training.mover import Mover
 
 READ_LOSSES = 20  # times a stage: reading a loss waits for the device, so it is not done in every step
@@ -165,7 +165,7 @@ class Trainer:
         signals = dict(served)
         for step in stage.steps:
             new = [r for r in step.roles if r in networks and r not in signals]
-            signals |= {r: self._forward(stage, r, networks[r], batch) for r in new}
+            signals |= {r: self._forward(stage, r, networks[r], batch, feed.groups[r][rows].size) for r in new}
             losses = step.loss(*(signals.get(role, Signals()) for role in step.roles), batch)
             moving = [p for part in step.moves for p in movers[part].parameters]
             torch.stack(list(losses.values())).sum().backward(inputs=moving or None, retain_graph=not moving)
@@ -174,11 +174,13 @@ class Trainer:
             all_losses |= losses
         return all_losses
 
-    def _forward(self, stage: Stage, role: str, network: Network, batch: Any) -> Signals:
-        """The signals of a network that trains, in float32 whatever it computes in."""
-        who, want = stage.roles[role].who, concrete(stage.roles[role].signals, self.goal)  # type: ignore[union-attr]
+    def _forward(self, stage: Stage, role: str, network: Network, batch: Any, count: int) -> Signals:
+        """The signals of a network that trains, in float32 whatever it computes in; `count`: of the inputs that it
+        reads."""
+        who = stage.roles[role].who  # type: ignore[union-attr]
+        want = network.named(stage.roles[role].signals, self.goal.output)  # type: ignore[union-attr]
         if who in self.teachers:
-            self.teachers[who].forwards["computed"] += len(batch.rows) * batch.columns
+            self.teachers[who].forwards["computed"] += count
         half = self.track.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             found = sharing.forward(network, batch.inputs[role], want)

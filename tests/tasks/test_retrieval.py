@@ -11,13 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from bench.errors import BenchError, RequestError
-from bench.networks.inference import outputs
+from bench.inputs import Batch
+from bench.networks.inference import decoded, outputs
 from bench.networks.transformer import load_model
 from bench.plugins.registry import find, load
 from bench.records.check import check
 from bench.scoring.scores import Ragged
+from bench.signals import Signals
 from bench.sources import DataError, Source
 from bench.task import TestSealed
 from bench.teachers import plans
@@ -111,14 +114,15 @@ def test_the_ranking_is_a_sort_of_the_whole_collection(judged, monkeypatch):
     first, documents = np.split(vectors.astype(np.float64), [4])
     norms = np.linalg.norm(documents, axis=1)
     monkeypatch.setattr(retrieval, "BLOCK", 90)
-    found = judged.predict(vectors, "test")["scifact"]["prediction"]
+    units = judged.goal.decode(Signals(embedding=torch.from_numpy(vectors))).numpy()
+    found = judged.predict(units, "test")["scifact"]["prediction"]
     assert found.lengths.tolist() == [30] * 4
     for query, row in zip(first, found, strict=True):
         cosine = np.divide(documents @ query, norms * np.linalg.norm(query), out=np.zeros(30), where=norms > 0)
         assert np.allclose(cosine[row[:, 0].astype(int)], row[:, 1], atol=1e-6)
         assert row.tolist() == sorted(row.tolist(), key=lambda pair: (-pair[1], -pair[0]))
     monkeypatch.setattr(retrieval, "DEPTH", 5)
-    short = judged.predict(vectors, "test")["scifact"]["prediction"]
+    short = judged.predict(units, "test")["scifact"]["prediction"]
     assert np.array_equal(short.flat, np.concatenate([row[:5] for row in found]))
 
 
@@ -387,7 +391,7 @@ def test_scores_are_those_of_the_evaluator_of_sentence_transformers(tmp_path):
     ("declared", "says"),
     [
         ({"prompts": {"query": "query: "}}, r"declares prompts \(query\)"),
-        ({"similarity_fn_name": "dot"}, "declares the similarity dot, and this task compares by cosine"),
+        ({"similarity_fn_name": "euclidean"}, "declares the similarity euclidean, and this task compares by cosine"),
     ],
 )
 def test_a_teacher_that_declares_another_use_is_refused(judged, teacher, tmp_path, declared, says):
@@ -398,6 +402,34 @@ def test_a_teacher_that_declares_another_use_is_refused(judged, teacher, tmp_pat
     place = plans.locate(str(tmp_path / "model"), judged)
     with pytest.raises(RequestError, match=says):
         load_model(place, judged.goal)
+
+
+def test_a_teacher_of_inner_products_ranks_and_teaches_by_them(judged, teacher, tmp_path):
+    """Of vectors of unlike lengths, so that cosines would say otherwise; what borrows from it has cosines."""
+    from sentence_transformers import SentenceTransformer
+
+    modules = [m for m in SentenceTransformer(str(teacher), device="cpu") if type(m).__name__ != "Normalize"]
+    model = SentenceTransformer(modules=modules, device="cpu", similarity_fn_name="dot")
+    model.save(str(tmp_path / "model"))
+    network = load_model(plans.locate(str(tmp_path / "model"), judged), judged.goal).eval()
+    inputs = judged.inputs("test")
+    rows = model.encode(list(inputs.columns[0]))
+    found = judged.predict(decoded(network, network.encode(inputs), judged.goal), "test")["scifact"]["prediction"]
+    products, lengths = rows[:4] @ rows[4:].T, np.linalg.norm(rows, axis=1)
+    for expected, row in zip(products, found, strict=True):
+        assert np.allclose(row[:, 1], np.sort(expected)[::-1], atol=1e-4)
+        assert np.allclose(expected[row[:, 0].astype(int)], row[:, 1], atol=1e-4)
+    assert not np.allclose(lengths, lengths[0], rtol=1e-3) and np.ptp(products) > 0.1
+
+    batch = Batch(torch.arange(2), 3)
+    with torch.no_grad():
+        signals = network(network.encode(inputs).batch(np.array([[0, 4, 5], [1, 6, 7]])), frozenset({"vectors"}))
+    assert np.allclose(judged.goal.scores(signals, batch), [products[0, :2], products[1, 2:4]], atol=1e-4)
+    every = judged.goal.batch_scores(signals, batch)
+    assert np.allclose(every, products[:2][:, [0, 2, 1, 3]], atol=1e-4)
+    assert network.named({"output", "pooled"}, "embedding") == {"vectors", "pooled"}
+    assert network.named({"embedding"}, "embedding") == {"embedding"} <= network.offers, "methods of vectors have them"
+    assert "vectors" not in network.lender.offers
 
 
 def test_runs_through_what_fits_and_their_records(tmp_path, teacher):

@@ -14,7 +14,7 @@ from bench.plugins import registry
 from bench.sources import Source
 from bench.teachers.teacher import Asked, LiveSignals, RowSignals, Teacher
 from bench.training.evaluation import Evaluation
-from bench.training.feed import Feed, concrete
+from bench.training.feed import Feed
 from tests.factories.data import real_data
 from tests.factories.runs import save_teacher
 
@@ -74,7 +74,7 @@ def feeds(made, number=0):
     method, _, teacher = made
     stage = list(method.stages())[number]
     feed = feed_of(made, stage, number)
-    names = concrete(stage.roles["teacher"].signals, method.goal)
+    names = teacher.network.named(stage.roles["teacher"].signals, method.goal.output)
     return stage, feed, LiveSignals(teacher, Asked(feed.examples, names, method.run.track.max_length, "train"))
 
 
@@ -87,7 +87,7 @@ def losses(made, number=0):
     found, (step,) = [], stage.steps
     for update, rows in enumerate(feed.order(0)):
         served, batch = feed.batch(rows, update, torch.device("cpu"))
-        own = student(batch.inputs["student"], concrete(stage.roles["student"].signals, method.goal))
+        own = student(batch.inputs["student"], student.named(stage.roles["student"].signals, method.goal.output))
         now = live.rows(flat(feed._viewed(feed.examples.groups[rows], update)))
         found.append((step.loss(own, served["teacher"], batch), step.loss(own, now, batch)))
     return feed, found
