@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -14,7 +15,6 @@ from tests.factories.commands import bench
 from tests.factories.runs import ROOT, SMALL, Finished
 
 FOLDER = ROOT / "docs/tutorials"
-SMALLER = (*SMALL, "--seeds", "0")
 
 
 def steps(page: str) -> list[list[str]]:
@@ -40,17 +40,32 @@ def test_a_tutorial_runs(path: Path, finished: Finished, teacher: Path, tmp_path
 
 
 def typed(words: list[str], finished: Finished, teacher: Path, cwd: Path) -> None:
+    """As a reader types it, but for what is small here: one of the runs of a command, and a tiny teacher."""
     if words[:2] == ["site", "serve"] or "--data-dir" in words:
-        command = words[:2] if words[0] == "site" else words[:1]
-        told = bench(*command, "--help").out
-        assert all(word.split("=")[0] in told for word in words if word.startswith("--"))
+        told = bench(*words[: 2 if words[0] == "site" else 1], "--help").out
+        assert all(word in told for word in words if word.startswith("--"))
         return
-    if words[0] == "run":  # a seed, few updates, a tiny teacher
-        words = [*words, "--teacher", str(teacher), *SMALLER]
+    if words[0] == "profile":
+        words = [*last_of(words, "--student"), "--teacher", str(teacher)]
+    if words[0] == "run":
+        words = [*words, "--teacher", str(teacher)]
+        bench(*words, "--dry-run", cache=finished.cache, cwd=cwd)
+        words = [*last_of(words, "--method", "--student"), *SMALL, "--seeds", "0"]
     if "RUN" in words:
         run = next(r.run_id for r in disk.read_all(cwd / "results") if r.spec["method"] == "kd")
         words = [run if word == "RUN" else word for word in words]
-    bench(*words, cache=finished.cache, cwd=cwd)
+    if words[0] == "check":  # so few updates hardly move a student
+        told = json.loads(bench(*words, "--json", cwd=cwd, check=None).out)
+        assert all(p["problem"].endswith("which is another run") for p in told["problems"])
+    else:
+        bench(*words, cache=finished.cache, cwd=cwd)
+
+
+def last_of(words: list[str], *options: str) -> list[str]:
+    """Of options that are given several times only the last, and no dry run."""
+    places = {option: [i for i, word in enumerate(words) if word == option] for option in options}
+    dropped = {at for found in places.values() for i in found[:-1] for at in (i, i + 1)}
+    return [word for i, word in enumerate(words) if i not in dropped and word != "--dry-run"]
 
 
 def test_the_readme_leads_to_each() -> None:
