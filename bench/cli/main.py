@@ -12,8 +12,8 @@ import typer
 from bench import __version__
 from bench.base import processes, waiting
 from bench.base.console import Console, warn
+from bench.cli import boards, keeping, showing, site, sweeping, transfer
 from bench.cli import results as about_results
-from bench.cli import site, sweeping, transfer
 from bench.cli.options import (
     DataDir,
     Device,
@@ -37,16 +37,18 @@ app = typer.Typer(
     help="Distil a student, measure it beside its teacher, publish the board.",
     epilog="Start with:  bench run --task sts --method disco   then:  bench site build",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 store_app = typer.Typer(help="The teacher store and unfinished runs.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(boards.app)
+app.add_typer(showing.app)
 app.add_typer(about_results.app)
 app.add_typer(transfer.app)
 app.add_typer(site.app, name="site")
 app.add_typer(store_app, name="store")
+app.add_typer(keeping.app, name="results")
 
 
 def main() -> None:

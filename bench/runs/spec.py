@@ -44,6 +44,15 @@ class Request:
     settings: Sequence[str] = ()  # KEY=VALUE
     others: dict[Any, Any] = dataclasses.field(default_factory=dict)  # tasks of wanted runs that were opened, by name
 
+    @property
+    def arguments(self) -> list[str]:
+        """The command line, without what is a default."""
+        options = [("task", self.tasks), ("method", self.methods), ("student", self.students)]
+        options += [("teacher", [self.teacher] if self.teacher else []), ("track", [self.track])]
+        options += [("seeds", [",".join(map(str, self.seeds))]), ("set", self.settings)]
+        options += [("data-dir", [str(self.data_dir)] if self.data_dir else [])]
+        return ["run", *(word for name, values in options for value in values for word in (f"--{name}", value))]
+
 
 @dataclass(frozen=True)
 class Spec:
