@@ -44,19 +44,21 @@ class RunsFailed(BenchError):
 
 
 def run(
-    task: Names, method: Names, student: Names = (), teacher: str = "", track: str = "mini",
+    task: Names = (), method: Names = (), student: Names = (), teacher: str = "", track: str = "mini",
     seeds: int | Iterable[int] = 0, settings: Mapping[str, Any] | None = None, data_dir: Place | None = None,
-    results: Place = "results", device: str = "auto", quiet: bool = False,
+    results: Place = "results", device: str = "auto", suite: str = "", quiet: bool = False,
 ) -> list[Record]:  # fmt: skip
     """Carry out the runs of every task, method, student and seed, as `bench run` does, and return their records.
 
     Finished runs are skipped and interrupted ones go on. Progress is told on standard error unless `quiet`. `settings`:
-    of method, student or track, by the names of `--set`; a plug-in file is named by its path.
+    of method, student or track, by the names of `--set`; a plug-in file is named by its path. `suite`, in the place of
+    `task`: all its data sets that are there.
 
     RequestError: something cannot be run; nothing was. RunsFailed: some failed; the others have their records.
     """
     from bench.runs import ahead, sweep
     from bench.runs.grid import spread
+    from bench.runs.requests import arguments, of_suite
     from bench.runs.spec import Request
 
     words = [f"{key}={in_words(value)}" for key, value in (settings or {}).items()]
@@ -64,9 +66,12 @@ def run(
         several(task), several(method), several(student), teacher, track, numbers(seeds),
         None if data_dir is None else Path(data_dir), words,
     )  # fmt: skip
+    if bool(task) == bool(suite) or not request.methods:
+        raise RequestError("name what to run: a method, and a task or a suite")
+    request = of_suite(request, suite) if suite else request
     processes.start(device)
     specs, _ = ahead.planned(spread(request, []), Path(results))
-    with standing_for([*request.arguments, "--results", str(results)]):
+    with standing_for([*arguments(request), "--results", str(results)]):
         outcomes, status = sweep.run_all(specs, Path(results), device, Console(quiet))
     found = [disk.read(Path(outcome["record"])) for outcome in outcomes if outcome["record"]]
     if status:

@@ -25,7 +25,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.data.labelled import LabelledTask, Splits, cut, scored
-from bench.sources import DataError, find_folder
+from bench.sources import NoData, find_folder
 from bench.task import Card, Predictions, Scores, Track
 from bench.tasks import _relations
 from bench.tasks._conll import Sentence, hub_sentences, labelled, sentences, tags_of
@@ -185,7 +185,7 @@ class Biomed(LabelledTask):
     def folder(self, marker: str) -> Path:
         """DataError: there is no folder, or nothing of the data set in it."""
         if self.source.folder is None:
-            raise DataError(
+            raise NoData(
                 f"no revision of biomed/{self.dataset} on the Hub is pinned yet: give its files with --data-dir"
             )
         return find_folder(self.source.folder, (*self.how.folders, "."), marker, f"{self.dataset} data")

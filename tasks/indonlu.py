@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.data.labelled import Labelled, LabelledTask, Splits, cut, numbers, scored
-from bench.sources import DataError, filled, find_columns, find_folder, table
+from bench.sources import DataError, NoData, filled, find_columns, find_folder, table
 from bench.task import Card, Predictions, Scores, Track
 from bench.tasks._conll import OUTSIDE, Sentence, labelled, sentences, tags_of, typed
 
@@ -195,7 +195,7 @@ class IndoNLU(LabelledTask):
     @cached_property
     def paths(self) -> list[Path]:
         if self.source.folder is None:
-            raise DataError(
+            raise NoData(
                 f"no revision of indonlu/{self.dataset} on the Hub is pinned yet: give its files with --data-dir"
             )
         name, ending = self.how.folder, self.how.ending

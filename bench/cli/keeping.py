@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +9,6 @@ import typer
 
 from bench.cli import names
 from bench.cli.options import DryRun, Json, Results, parse_seeds, show
-from bench.cli.tables import Shown, table
 from bench.errors import RequestError
 
 app = typer.Typer(help="The runs of a folder of results.", no_args_is_help=True, rich_markup_mode=None)
@@ -31,11 +29,12 @@ def ls(
     seeds: Seeds = "", results: Results = Path("results"), as_json: Json = False,
 ) -> None:  # fmt: skip
     """The runs that are there, by path, with the size of their files."""
+    from bench.cli import keeping_tables as views
     from bench.records import housekeeping
 
     wanted = housekeeping.Wanted(runs or (), task, method, student, track, parse_seeds(seeds) if seeds else ())
     own = housekeeping.chosen(housekeeping.runs(results), wanted)
-    show({"results": str(results), "runs": [told(kept) for kept in own]}, as_json, listed)
+    show({"results": str(results), "runs": [told(kept) for kept in own]}, as_json, views.listed)
 
 
 @app.command(
@@ -49,6 +48,7 @@ def mv(
     dry_run: DryRun = False, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Move runs with all their files, and copies of their teachers' records. Killed, the same command goes on."""
+    from bench.cli import keeping_tables as views
     from bench.records import housekeeping
 
     if to.resolve() == results.resolve():
@@ -59,7 +59,7 @@ def mv(
     if not dry_run:
         for kept in own:
             housekeeping.move(kept, to)
-    show({"to": str(to), "dry_run": dry_run, "runs": found}, as_json, moved)
+    show({"to": str(to), "dry_run": dry_run, "runs": found}, as_json, views.moved)
 
 
 @app.command(
@@ -71,6 +71,7 @@ def rm(
     dry_run: DryRun = False, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Remove runs: their records, predictions and samples. What the store keeps of them stays: bench store rm."""
+    from bench.cli import keeping_tables as views
     from bench.records import housekeeping
 
     wanted = housekeeping.Wanted(runs or (), task, method, student, track, parse_seeds(seeds) if seeds else ())
@@ -79,7 +80,7 @@ def rm(
     if not dry_run:
         for kept in own:
             housekeeping.remove(kept)
-    show({"dry_run": dry_run, "runs": found}, as_json, removed)
+    show({"dry_run": dry_run, "runs": found}, as_json, views.removed)
 
 
 def going(results: Path, wanted: Any, everything: bool, force: bool) -> list[Any]:
@@ -105,40 +106,3 @@ def told(kept: Any) -> dict[str, Any]:
         "finished": record.provenance.finished if record else None, "bytes": kept.bytes,
         "files": [str(path) for path in kept.files],
     }  # fmt: skip
-
-
-def listed(answer: Mapping[str, Any]) -> Shown:
-    runs = answer["runs"]
-    yield run_table(runs)
-    yield f"{len(runs)} runs, {size(runs)} in {answer['results']}"
-    if unsound := [run for run in runs if run["state"] != "whole"]:
-        yield f"{len(unsound)} of them left by a command that was killed, or broken: bench results rm RUN"
-
-
-def run_table(runs: Iterable[Mapping[str, Any]]) -> Any:
-    columns = ("run", "task", "track", "method", "student", "seed", "score", "finished")
-    found = table("", columns, (
-        (r["run_id"], r["task"], r["track"], r["method"], r["student"], r["seed"],
-         r["state"] if r["score"] is None else f"{100 * r['score']:.2f}", (r["finished"] or "")[:10])
-        for r in runs
-    ))  # fmt: skip
-    for column in (found.columns[0], *found.columns[5:]):
-        column.no_wrap = True
-    return found
-
-
-def moved(answer: Mapping[str, Any]) -> Shown:
-    yield from done("would move" if answer["dry_run"] else "moved", answer, f" to {answer['to']}")
-
-
-def removed(answer: Mapping[str, Any]) -> Shown:
-    yield from done("would remove" if answer["dry_run"] else "removed", answer, "")
-
-
-def done(what: str, answer: Mapping[str, Any], where: str) -> Shown:
-    yield run_table(answer["runs"])
-    yield f"{what} {len(answer['runs'])} runs, {size(answer['runs'])}{where}"
-
-
-def size(runs: Iterable[Mapping[str, Any]]) -> str:
-    return f"{sum(run['bytes'] for run in runs) / 1e6:.1f} MB"

@@ -12,7 +12,7 @@ import typer
 from bench import __version__
 from bench.base import processes, waiting
 from bench.base.console import Console, warn
-from bench.cli import boards, keeping, showing, site, sweeping, transfer
+from bench.cli import boards, keeping, names, showing, site, sweeping, transfer
 from bench.cli import results as about_results
 from bench.cli.options import (
     DataDir,
@@ -22,6 +22,7 @@ from bench.cli.options import (
     Files,
     Jobs,
     Json,
+    OptionalTasks,
     Quota,
     Results,
     Settings,
@@ -158,14 +159,24 @@ def teach(
     epilog="Examples:  bench run --task sts --method disco    "
     "bench run --task sts --method kd --method ./mine.py --student bert:3 --student bow --seeds 0,1,2    "
     "bench run --task sts --method disco --set disco.queue=4096 --dry-run    "
+    "bench run --suite indonlu --method kd --track lite --data-dir data    "
     "bench run --task sts --method kd --axis lr=1e-4 --axis lr=2e-4 --seeds 0,1,2    "
     "bench run --task sts --method kd --method disco --student bow --student cnn --seeds 0,1,2 --engine ray --jobs 4"
 )
 def run(
-    task: Tasks,
-    method: Annotated[list[str], typer.Option(help="Method by name or path (./mine.py); may be repeated.")],
+    method: Annotated[
+        list[str],
+        typer.Option(help="Method by name or path (./mine.py); may be repeated.", autocompletion=names.methods),
+    ],
+    task: OptionalTasks = None,
+    suite: Annotated[
+        str, typer.Option(help="In place of --task: all its data sets that are there.", autocompletion=names.suites)
+    ] = "",
     student: Annotated[
-        list[str] | None, typer.Option(help="family:size, as in bert:3; may be repeated. Default: the task's.")
+        list[str] | None,
+        typer.Option(
+            help="family:size, as in bert:3; may be repeated. Default: the task's.", autocompletion=names.students
+        ),
     ] = None,
     teacher: Annotated[
         str, typer.Option(help="Short name, folder, or Hub id (owner/name[@revision]); #cls chooses the pooling.")
@@ -193,11 +204,15 @@ def run(
 
     On several GPUs or processes: torchrun --nproc_per_node 2 -m bench run ... (or accelerate launch). The same result.
     """
+    if bool(task) == bool(suite):
+        raise RequestError("name what to run: --task, or --suite for a table of data sets")
     from bench.runs.grid import spread
+    from bench.runs.requests import of_suite
     from bench.runs.spec import Request
 
     seeds_ = parse_seeds(seeds)
-    request = Request(task, method, student or [], teacher, track, seeds_, data_dir, settings or [])
+    request = Request(task or [], method, student or [], teacher, track, seeds_, data_dir, settings or [])
+    request = of_suite(request, suite) if suite else request
     manner = sweeping.Manner(results, device, store_quota, engine, jobs, remeasure, dry_run, as_json)
     conclude(*sweeping.carry_out(spread(request, axes or []), manner))
 

@@ -12,9 +12,9 @@ import typer
 from bench.cli import names
 from bench.errors import RequestError
 
-Tasks = Annotated[
-    list[str], typer.Option("--task", help="Task or family; may be repeated.", autocompletion=names.tasks)
-]
+TASK = typer.Option("--task", help="Task or family; may be repeated.", autocompletion=names.tasks)
+Tasks = Annotated[list[str], TASK]
+OptionalTasks = Annotated[list[str] | None, TASK]
 Track = Annotated[
     str, typer.Option(help="mini: packaged data; lite, full: official data.", autocompletion=names.tracks)
 ]
