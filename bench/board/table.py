@@ -82,12 +82,10 @@ def told(verdicts: Verdicts, records: Mapping[str, Record]) -> dict[str, Any]:
     """A board as `bench board --task --json` prints it; `records`: by the ids of runs."""
     board = verdicts.board
     rows = [row(verdicts, place) for place in range(len(board.rows))]
-    return {
-        "slug": board.slug, "task": board.task, "track": board.track, "metric": board.metric,
-        "dataset": board.dataset, "version": board.version, "identity": board.identity,
+    return columns(verdicts, records) | {
+        "metric": board.metric, "dataset": board.dataset, "version": board.version, "identity": board.identity,
         "rows": rows, "no_comparison": verdicts.why, "weakness": learned.weakness(verdicts),
         "missing": [{"method": m.method, "students": list(m.students), "command": m.command} for m in board.missing],
-        "suites": of_board(verdicts, records),
     }  # fmt: skip
 
 
@@ -106,8 +104,8 @@ def row(verdicts: Verdicts, place: int) -> BoardRow:
         "parameters": int(own.parameters.high), "updates": own.updates, "dev": own.dev,
         "marks": list(learned.marks(verdicts, place)), "run_ids": [run_id for _, run_id in own.runs],
     }  # fmt: skip
-    columns: BoardRow = found
-    return columns
+    made: BoardRow = found
+    return made
 
 
 def differences(against: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Any]:
@@ -134,13 +132,18 @@ def suite(results: Path, name: str, track: str = "") -> list[dict[str, Any]]:
     folders = [f"{own}/{task}" for own in tracks_in(results) if track in ("", own) for task in found.tasks]
     known = [record for folder in folders for record in disk.read_all(results, folder)]
     records = {record.run_id: record for record in known}
-    judged = (judge(board, known, results) for board in leaderboard.rows(known))
-    made = tables(found, [told(verdicts, records) for verdicts in judged])
+    made = tables(found, [columns(judge(board, known, results), records) for board in leaderboard.rows(known)])
     if not made:
         raise RequestError(
             f"{results} holds no records of the suite {name}{f' on {track}' * bool(track)}: {MAKE} {name}"
         )
     return made
+
+
+def columns(verdicts: Verdicts, records: Mapping[str, Record]) -> dict[str, Any]:
+    """What a board gives to suites, and which board it is."""
+    board = verdicts.board
+    return {"slug": board.slug, "task": board.task, "track": board.track, "suites": of_board(verdicts, records)}
 
 
 def tracks_in(results: Path) -> list[str]:
