@@ -37,8 +37,8 @@ ROW = {
     "interval": "what it covers", "retention": "score / the teacher's", "best": "no method has a better score",
     "tie": "the evidence between it and the best is open", **DIFFERENCES,
     "latency_ms": "of one input at a time", "speedup": "over the teacher", "device": "on which",
-    "noisy": "timed beside others", "parameters": "in all", "updates": "of the student", "dev": "score of the chosen checkpoints",
-    "marks": "what has to be known before the score is read", "run_ids": "",
+    "noisy": "timed beside others", "parameters": "in all", "updates": "of the student",
+    "dev": "score of the chosen checkpoints", "marks": "what has to be known before the score is read", "run_ids": "",
 }  # fmt: skip
 CELL = {
     "value": f"mean over seeds, {SCORED}", "low": "of the 95% interval; null: not known", "high": "", "seeds": "",
