@@ -12,9 +12,12 @@ What is wrong is told by BenchError (RequestError: the request was wrong), and n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bench.base import processes
@@ -71,12 +74,23 @@ def run(
     request = of_suite(request, suite) if suite else request
     processes.start(device)
     specs, _ = ahead.planned(spread(request, []), Path(results))
-    with standing_for([*arguments(request), "--results", str(results)]):
+    with standing_for([*arguments(request), "--results", str(results)]), without_script():
         outcomes, status = sweep.run_all(specs, Path(results), device, Console(quiet))
     found = [disk.read(Path(outcome["record"])) for outcome in outcomes if outcome["record"]]
     if status:
         raise RunsFailed(sweep.failure(outcomes), found, outcomes, status)
     return found
+
+
+@contextmanager
+def without_script() -> Iterator[None]:
+    """Inside, processes that are started, as networks are timed in one, do not carry out the caller's script again."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def several(names: Names) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -56,6 +57,25 @@ def test_a_run_of_its_own_says_the_command_that_repeats_it(tmp_path: Path, teach
     words = shlex.split(record.provenance.command)
     told = command(*words[1:], "--dry-run", "--json")
     assert [(run["run_id"], run["status"]) for run in json.loads(told.out)["runs"]] == [(record.run_id, "done")]
+
+
+SCRIPT = """
+import multiprocessing
+from bench.api import without_script
+print("script")
+with without_script():
+    child = multiprocessing.get_context("spawn").Process(target=print, args=("child",))
+    child.start()
+    child.join()
+"""
+
+
+def test_a_script_is_not_carried_out_again_by_the_process_that_times(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    words = [sys.executable, tmp_path / "script.py"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert sorted(done.stdout.split()) == ["child", "script"], done.stderr
 
 
 def test_what_failed_is_told_and_the_others_are_there(

@@ -190,11 +190,11 @@ def problems(form: Form, found: Any, place: str = "") -> Iterator[str]:
     """Where an answer is not of a form."""
     if isinstance(form, str) or (found is None and place):
         return
-    if not isinstance(found, list if isinstance(form, list) else dict):
-        yield f"{place}: {type(found).__name__}"
-    elif isinstance(form, list):
+    if isinstance(form, list) and isinstance(found, list):
         for own in found:
             yield from problems(form[0], own, f"{place}[]")
+    elif isinstance(form, list) or not isinstance(found, dict):
+        yield f"{place}: {type(found).__name__}"
     elif "*" in form:
         for key, own in found.items():
             yield from problems(form["*"], own, f"{place}.{key}")

@@ -119,7 +119,9 @@ def list_(
 
 @app.command(epilog="Examples:  bench reported tinybert    bench reported kd --json")
 def reported(
-    method: Annotated[str, typer.Argument(help="A method by name; bench list methods shows them.")],
+    method: Annotated[
+        str, typer.Argument(help="A method by name; bench list methods shows them.", autocompletion=names.methods)
+    ],
     as_json: Json = False,
 ) -> None:
     """What papers report of a method. These rows are never ranked among measured ones; a blank is unknown."""
