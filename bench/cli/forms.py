@@ -7,6 +7,7 @@ that ends in `?` may be missing; any mapping or list may be null.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import Any
 
 Form = str | Mapping[str, Any] | list[Any]
@@ -211,7 +212,8 @@ def page() -> str:
     lines = HEAD.split("\n")
     for command, form in FORMS.items():
         lines += ["", f"## bench {command}", "", "| key | meaning |", "|---|---|"]
-        lines += [f"| `{path}` | {meaning} |" for path, meaning in paths(form)]
+        for (_, meaning), own in groupby(paths(form), lambda pair: (pair[0].rpartition(".")[0], pair[1])):
+            lines.append(f"| {', '.join(f'`{path}`' for path, _ in own)} | {meaning or 'as its name says'} |")
     return "\n".join(lines) + "\n"
 
 
