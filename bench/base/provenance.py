@@ -6,10 +6,25 @@ import datetime
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from bench import __version__
+
+_standing_for: ContextVar[Sequence[str]] = ContextVar("standing_for", default=())
+
+
+@contextmanager
+def standing_for(arguments: Sequence[str]) -> Iterator[None]:
+    """Inside, records say that a command with these arguments made them: what was called from Python does the same."""
+    token = _standing_for.set(arguments)
+    try:
+        yield
+    finally:
+        _standing_for.reset(token)
 
 
 def provenance(started: str, processes: int = 1) -> dict[str, Any]:
@@ -17,7 +32,7 @@ def provenance(started: str, processes: int = 1) -> dict[str, Any]:
     head, dirty = commit()
     launcher = ["torchrun", "--nproc_per_node", str(processes), "-m"] if processes > 1 else []
     return {
-        "command": shlex.join([*launcher, "bench", *sys.argv[1:]]),
+        "command": shlex.join([*launcher, "bench", *(_standing_for.get() or sys.argv[1:])]),
         "commit": head, "dirty": dirty, "version": __version__, "started": started,
         "finished": max(started, now()),  # a clock may be set back meanwhile
     }  # fmt: skip

@@ -130,21 +130,27 @@ class Board:
 
 
 def chosen(results: Path, task: str, track: str) -> tuple[list[Record], list[Board]]:
-    """All records of a folder, and the boards of a task and track. RequestError: none, with what there is."""
-    if not results.is_dir():
-        raise RequestError(f"there is no results folder {results}: run `bench run` first, or name another --results")
-    found = list(disk.read_all(results))
+    """All records of a folder, and the boards of a task and track; no track: all of them. RequestError: none, with what
+    there is."""
+    found = list(disk.read_all(folder(results)))
     boards = rows(found)
     if not boards:
         raise RequestError(f"the results folder {results} holds no records: run `bench run --task {task}` first")
     of_task = [board for board in boards if board.task == task]
     if not of_task:
         raise unknown("task", task, {board.task for board in boards})
-    on_track = [board for board in of_task if board.track == track]
+    on_track = [board for board in of_task if track in ("", board.track)]
     if not on_track:
         tracks = ", ".join(dict.fromkeys(board.track for board in of_task))
         raise RequestError(f"{results} holds no record of {task} on track {track}; there is: {tracks}")
     return found, on_track
+
+
+def folder(results: Path) -> Path:
+    """The folder of results. RequestError: it is not there."""
+    if not results.is_dir():
+        raise RequestError(f"there is no results folder {results}: run `bench run` first, or name another --results")
+    return results
 
 
 def rows(records: Iterable[Record]) -> list[Board]:

@@ -12,8 +12,8 @@ import typer
 from bench import __version__
 from bench.base import processes, waiting
 from bench.base.console import Console, warn
+from bench.cli import boards, keeping, names, showing, site, sweeping, transfer
 from bench.cli import results as about_results
-from bench.cli import site, sweeping, transfer
 from bench.cli.options import (
     DataDir,
     Device,
@@ -22,6 +22,7 @@ from bench.cli.options import (
     Files,
     Jobs,
     Json,
+    OptionalTasks,
     Quota,
     Results,
     Settings,
@@ -37,16 +38,18 @@ app = typer.Typer(
     help="Distil a student, measure it beside its teacher, publish the board.",
     epilog="Start with:  bench run --task sts --method disco   then:  bench site build",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 store_app = typer.Typer(help="The teacher store and unfinished runs.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(boards.app)
+app.add_typer(showing.app)
 app.add_typer(about_results.app)
 app.add_typer(transfer.app)
 app.add_typer(site.app, name="site")
 app.add_typer(store_app, name="store")
+app.add_typer(keeping.app, name="results")
 
 
 def main() -> None:
@@ -116,7 +119,9 @@ def list_(
 
 @app.command(epilog="Examples:  bench reported tinybert    bench reported kd --json")
 def reported(
-    method: Annotated[str, typer.Argument(help="A method by name; bench list methods shows them.")],
+    method: Annotated[
+        str, typer.Argument(help="A method by name; bench list methods shows them.", autocompletion=names.methods)
+    ],
     as_json: Json = False,
 ) -> None:
     """What papers report of a method. These rows are never ranked among measured ones; a blank is unknown."""
@@ -156,14 +161,24 @@ def teach(
     epilog="Examples:  bench run --task sts --method disco    "
     "bench run --task sts --method kd --method ./mine.py --student bert:3 --student bow --seeds 0,1,2    "
     "bench run --task sts --method disco --set disco.queue=4096 --dry-run    "
+    "bench run --suite indonlu --method kd --track lite --data-dir data    "
     "bench run --task sts --method kd --axis lr=1e-4 --axis lr=2e-4 --seeds 0,1,2    "
     "bench run --task sts --method kd --method disco --student bow --student cnn --seeds 0,1,2 --engine ray --jobs 4"
 )
 def run(
-    task: Tasks,
-    method: Annotated[list[str], typer.Option(help="Method by name or path (./mine.py); may be repeated.")],
+    method: Annotated[
+        list[str],
+        typer.Option(help="Method by name or path (./mine.py); may be repeated.", autocompletion=names.methods),
+    ],
+    task: OptionalTasks = None,
+    suite: Annotated[
+        str, typer.Option(help="In place of --task: all its data sets that are there.", autocompletion=names.suites)
+    ] = "",
     student: Annotated[
-        list[str] | None, typer.Option(help="family:size, as in bert:3; may be repeated. Default: the task's.")
+        list[str] | None,
+        typer.Option(
+            help="family:size, as in bert:3; may be repeated. Default: the task's.", autocompletion=names.students
+        ),
     ] = None,
     teacher: Annotated[
         str, typer.Option(help="Short name, folder, or Hub id (owner/name[@revision]); #cls chooses the pooling.")
@@ -191,11 +206,15 @@ def run(
 
     On several GPUs or processes: torchrun --nproc_per_node 2 -m bench run ... (or accelerate launch). The same result.
     """
+    if bool(task) == bool(suite):
+        raise RequestError("name what to run: --task, or --suite for a table of data sets")
     from bench.runs.grid import spread
+    from bench.runs.requests import of_suite
     from bench.runs.spec import Request
 
     seeds_ = parse_seeds(seeds)
-    request = Request(task, method, student or [], teacher, track, seeds_, data_dir, settings or [])
+    request = Request(task or [], method, student or [], teacher, track, seeds_, data_dir, settings or [])
+    request = of_suite(request, suite) if suite else request
     manner = sweeping.Manner(results, device, store_quota, engine, jobs, remeasure, dry_run, as_json)
     conclude(*sweeping.carry_out(spread(request, axes or []), manner))
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from bench.cli import names
 from bench.errors import RequestError
 
-Tasks = Annotated[list[str], typer.Option("--task", help="Task or family; may be repeated.")]
-Track = Annotated[str, typer.Option(help="mini: packaged data; lite, full: official data.")]
+TASK = typer.Option("--task", help="Task or family; may be repeated.", autocompletion=names.tasks)
+Tasks = Annotated[list[str], TASK]
+OptionalTasks = Annotated[list[str] | None, TASK]
+Track = Annotated[
+    str, typer.Option(help="mini: packaged data; lite, full: official data.", autocompletion=names.tracks)
+]
 DataDir = Annotated[
     Path | None, typer.Option(help="Official data on disk (lite, full). Default: where the record says, or the Hub.")
 ]
@@ -43,14 +48,15 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would run and
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else, on standard output.")]
 
 
-def show(answer: dict[str, Any], as_json: bool, view: str) -> None:
-    """The answer as one JSON document, or as the lines and tables that the function `view` of `tables` makes of it."""
+def show(answer: Mapping[str, Any], as_json: bool, view: str | Callable[[Any], Any]) -> None:
+    """The answer as one JSON document, or as the lines and tables that `view` makes of it: a function, or the name of
+    one of `tables`."""
     if as_json:
         print(json.dumps(answer, indent=1))
     else:
         from bench.cli import tables
 
-        tables.show(getattr(tables, view)(answer))
+        tables.show((getattr(tables, view) if isinstance(view, str) else view)(answer))
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -62,11 +68,3 @@ def parse_seeds(text: str) -> list[int]:
     if min(seeds) < 0 or max(seeds) >= 2**32 or len(set(seeds)) < len(seeds):
         raise RequestError(f"--seeds {text}: seeds are different numbers from 0 to {2**32 - 1}")
     return seeds
-
-
-def failure(outcomes: Sequence[Mapping[str, Any]]) -> str:
-    """What went wrong, in one sentence."""
-    failed = [o for o in outcomes if o["status"] == "failed"]
-    if len(outcomes) > 1:
-        return f"{len(failed)} of {len(outcomes)} runs failed, the first one: {failed[0]['error']}"
-    return str(failed[0]["error"]) + (f" (details: {failed[0]['log']})" if "log" in failed[0] else "")

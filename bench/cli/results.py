@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from bench.base.console import Console, printable
+from bench.cli import names
 from bench.cli.options import DataDir, Device, Files, Json, Results, Settings, Track, show
 from bench.errors import RequestError
 
@@ -24,7 +25,7 @@ app = typer.Typer()
 def compare(
     a: Annotated[str, typer.Argument(help="A method, method@student (as in kd@bert:3), or teacher.")],
     b: Annotated[str, typer.Argument(help="What it is compared with, named in the same way.")],
-    task: Annotated[str, typer.Option(help="Task, as in the records.")],
+    task: Annotated[str, typer.Option(help="Task, as in the records.", autocompletion=names.tasks)],
     track: Track = "mini",
     student: Annotated[str, typer.Option(help="Student of a name that says none.")] = "",
     results: Results = Path("results"),
@@ -41,7 +42,7 @@ def compare(
     "bench recommend --task sts --track lite --max-params 20M --device 'AMD EPYC' --json"
 )
 def recommend(
-    task: Annotated[str, typer.Option(help="Task, as its records name it.")],
+    task: Annotated[str, typer.Option(help="Task, as its records name it.", autocompletion=names.tasks)],
     track: Track = "mini",
     max_latency_ms: Annotated[float | None, typer.Option(help="Median latency of one input at a time.")] = None,
     max_params: Annotated[str | None, typer.Option(help="Parameters in all, as in 20M or 20_000_000.")] = None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.base import processes
 from bench.base.console import Console
 from bench.cli import ending
-from bench.cli.options import failure, show
+from bench.cli.options import show
 from bench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -48,18 +48,14 @@ class Manner:
 
 def carry_out(cells: Sequence[Cell], manner: Manner) -> tuple[str, int]:
     """Plan the cells, or carry them out; what went wrong in one sentence, and the exit status."""
-    from bench.runs import ahead, sweep
-    from bench.runs.grid import resolve_cells
+    from bench.runs import ahead
+    from bench.runs.sweep import failure
     from bench.store import folders
 
     manner.check()
     folders.set_quota(manner.store_quota)
     processes.start(manner.device)
-    planned = resolve_cells(cells)
-    specs = list({spec.run_id: spec for own in planned.values() for spec in own}.values())
-    done = {spec.run_id for spec in specs if sweep.is_finished(spec, manner.results)}
-    if len(cells) > 1:
-        ahead.check({name: [s for s in own if s.run_id not in done] for name, own in planned.items()})
+    specs, done = ahead.planned(cells, manner.results)
     if manner.dry_run:
         plan(specs, len(cells), done, manner)
         return "", 0

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.base.console import Console
-from bench.cli.options import DataDir, Device, Json, Results, Settings, Track, failure, parse_seeds, show
+from bench.cli.options import DataDir, Device, Json, Results, Settings, Track, parse_seeds, show
 from bench.errors import BenchError, RequestError
 
 app = typer.Typer()
@@ -40,7 +40,7 @@ def transfer(
     """Run a transfer matrix: from each source task to each target, beside the targets without transfer."""
     from bench.runs import transfer as matrix
     from bench.runs.spec import Request
-    from bench.runs.sweep import describe, run_all
+    from bench.runs.sweep import describe, failure, run_all
 
     console = Console()
     request = Request([], method or [], [student], teacher, track, parse_seeds(seeds), data_dir, settings or [])

@@ -16,7 +16,7 @@ from bench.network import Network
 from bench.networks.transformer import TransformerNetwork
 from bench.records import disk
 from bench.records.schemas import Record
-from bench.records.specs import checked_spec, in_words
+from bench.records.specs import RUN_ID, checked_spec, in_words
 from bench.runs import replay
 from bench.runs.spec import Spec
 
@@ -47,7 +47,7 @@ def hub_parents(spec: Spec) -> list[str]:
 
 def siblings(path: Path, record: Record) -> list[Record]:
     """The records of the other seeds that lie beside this one, by seed."""
-    others = list(disk.readable(p for p in sorted(path.parent.glob("*.json")) if replay.RUN_ID.fullmatch(p.stem)))
+    others = list(disk.readable(p for p in sorted(path.parent.glob("*.json")) if RUN_ID.fullmatch(p.stem)))
     own = checked_spec(record).of_any_seed
     same = [o for o in others if checked_spec(o).of_any_seed == own and o.run_id != record.run_id]
     return sorted(same, key=lambda o: o.spec["seed"])

@@ -21,7 +21,7 @@ from bench.network import Network
 from bench.networks.inference import outputs
 from bench.networks.transformer import TransformerClassifier
 from bench.plugins import registry
-from bench.records import disk, exportable
+from bench.records import disk, exportable, finding
 from bench.runs import replay
 from bench.runs.protocol import restore, weights_of
 from bench.runs.spec import Spec
@@ -46,7 +46,7 @@ def export(
     if kind == "onnx":
         onnx.check_installed()
     check_place(out, results, force)
-    path = replay.find_record(results, run)
+    path = finding.record(results, run)
     record = disk.read(path)
     with registry.trusting(named):
         spec = replay.spec_of(record, data_dir)

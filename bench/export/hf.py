@@ -83,3 +83,17 @@ def read(folder: Path) -> Callable[[Sequence[str]], np.ndarray]:
 
     model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     return lambda texts: model.encode(list(texts), show_progress_bar=False)
+
+
+def opened(folder: Path) -> Any:
+    """The model of an exported folder: a SentenceTransformer, or one of transformers that has its tokenizer."""
+    if (folder / "modules.json").is_file():
+        from sentence_transformers import SentenceTransformer
+
+        return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    model = getattr(transformers, config.architectures[0]).from_pretrained(folder, local_files_only=True).eval()
+    model.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return model

@@ -7,8 +7,9 @@ layers matched than there are. Networks are built with their first weights, and 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,13 +19,25 @@ from bench.errors import BenchError
 from bench.network import Network
 from bench.networks.places import Place
 from bench.networks.transformer import load_model
+from bench.runs.grid import Cell, resolve_cells
 from bench.runs.protocol import build_method, build_student
 from bench.runs.spec import Spec
+from bench.runs.sweep import is_finished
 from bench.teachers.plans import Plan
 from bench.teachers.teacher import Teacher
 from bench.training.evaluation import Evaluation
 
 CPU = torch.device("cpu")
+
+
+def planned(cells: Sequence[Cell], results: Path) -> tuple[list[Spec], set[str]]:
+    """The runs of all cells, each once, and the ids of those that have a record. RequestError: one cannot be run."""
+    found = resolve_cells(cells)
+    specs = list({spec.run_id: spec for own in found.values() for spec in own}.values())
+    done = {spec.run_id for spec in specs if is_finished(spec, results)}
+    if len(cells) > 1:
+        check({name: [s for s in own if s.run_id not in done] for name, own in found.items()})
+    return specs, done
 
 
 def check(cells: Mapping[str, Iterable[Spec]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import itertools
 import json
 import re
@@ -19,29 +18,8 @@ from bench.records.specs import checked_spec, in_words
 from bench.runs.spec import OF_TEACHER, Request, Spec, defaults, resolve
 from bench.teachers.plans import shape_name, split_shape
 
-RUN_ID = re.compile("[0-9a-f]{16}")
-NEAR = 3  # run ids that an error offers
 FILE = re.compile(r"(.+\.py)(?::.*)?")  # a plug-in given by path; after the colon a student's size
-DIGEST = RUN_ID  # of the same form: the version of such a plug-in, where an installed one has a number
-
-
-def find_record(results: Path, run: str) -> Path:
-    """The record of a run given by path, run id or unambiguous beginning of it. RequestError: none, or several."""
-    if run.endswith(".json"):
-        if not Path(run).is_file():
-            raise RequestError(f"there is no record {run}: give its path, or a run id and the folder with --results")
-        return Path(run)
-    known = sorted(p for p in results.rglob("*.json") if RUN_ID.fullmatch(p.stem))
-    found = [p for p in known if p.stem == run] or [p for p in known if run and p.stem.startswith(run)]
-    if len(found) == 1:
-        return found[0]
-    if not known:
-        raise RequestError(f"there are no records in {results}: name another folder with --results")
-    ids = [p.stem for p in found or known]
-    near = ids if found else difflib.get_close_matches(run, ids, n=NEAR, cutoff=0.5) or ids
-    shown = ", ".join(near[:NEAR]) + (f" and {len(ids) - NEAR} more" if len(near) > NEAR else "")
-    what = f"'{run}' names {len(found)} records" if found else f"no record of a run '{run}'"
-    raise RequestError(f"{what} in {results}: did you mean {shown}?")
+DIGEST = re.compile("[0-9a-f]{16}")  # the version of such a plug-in, where an installed one has a number
 
 
 def request_of(record: Record, data_dir: Path | None = None) -> Request:

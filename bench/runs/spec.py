@@ -17,7 +17,7 @@ from bench.networks import places
 from bench.plugins import registry
 from bench.plugins.compatible import why_not
 from bench.records.disk import run_id_of
-from bench.sources import choose
+from bench.sources import choose, lacking
 from bench.store import folders
 from bench.task import Task, Track, said
 from bench.teachers import plans
@@ -42,6 +42,7 @@ class Request:
     seeds: Sequence[int] = (0,)
     data_dir: Path | None = None
     settings: Sequence[str] = ()  # KEY=VALUE
+    there: bool = False  # tasks without data are told and left out, as of a suite; else they are errors
     others: dict[Any, Any] = dataclasses.field(default_factory=dict)  # tasks of wanted runs that were opened, by name
 
 
@@ -89,10 +90,14 @@ def resolve(request: Request, opened: Opened | None = None) -> list[Spec]:
     for task in open_tasks(request):
         task.track = override(task.track, "track", (), given, used, skip=FIXED)
         task = (opened if opened is not None else {}).setdefault(told_apart(task, request), task)
+        if request.there and lacking(task.name, task.identity):
+            continue
         place = plans.locate(request.teacher or task.track.teacher, task)
         for method in find_all("method", request.methods):
             for student in request.students or [task.track.student]:
                 specs += _specs(request, task, place, method, student, given, used)
+    if not specs and request.there:
+        raise RequestError(f"there is no data of {', '.join(request.tasks)}: name its folder with --data-dir")
     check_used(given, used, specs)
     return list({s.run_id: s for s in specs}.values())  # the same run asked for twice is one run
 

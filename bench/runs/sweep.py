@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from bench.store import folders
 from bench.teachers import plans
 
 T = TypeVar("T")
+DEVICES = ("auto", "cpu", "cuda")
 
 
 def run_all(
@@ -144,6 +145,14 @@ def describe(spec: Spec, status: str) -> dict[str, Any]:
     return {"run_id": spec.run_id} | values | {"status": status} | empty
 
 
+def failure(outcomes: Sequence[Mapping[str, Any]]) -> str:
+    """What went wrong, in one sentence."""
+    failed = [o for o in outcomes if o["status"] == "failed"]
+    if len(outcomes) > 1:
+        return f"{len(failed)} of {len(outcomes)} runs failed, the first one: {failed[0]['error']}"
+    return str(failed[0]["error"]) + (f" (details: {failed[0]['log']})" if "log" in failed[0] else "")
+
+
 def check_writable(folder: Path) -> None:
     """RequestError before any work is done, rather than a lost record after it."""
     folders.make_folder(folder)
@@ -154,7 +163,9 @@ def check_writable(folder: Path) -> None:
 
 
 def choose_device(name: str) -> torch.device:
-    """auto: the GPU where there is one."""
+    """auto: the GPU where there is one. RequestError: no such device."""
+    if name not in DEVICES:
+        raise RequestError(f"--device {name}: there are {', '.join(DEVICES)}")
     if name == "cuda" and not torch.cuda.is_available():
         raise RequestError("--device cuda: torch sees no CUDA device here; leave it out to run on the CPU")
     if name == "auto":

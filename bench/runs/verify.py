@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.base.console import Console
 from bench.plugins import registry
-from bench.records import disk
+from bench.records import disk, finding
 from bench.records.schemas import Record
 from bench.runs import replay
 from bench.runs.protocol import distil, predict
@@ -30,7 +30,7 @@ def verify(
     verdict: `same` (every metric to 1e-6), `within interval` (the main one inside the record's 95% interval) or
     `different`. The record stays as it is. RequestError: no such record, its data or plug-ins are not here.
     """
-    path = replay.find_record(results, run)
+    path = finding.record(results, run)
     record = disk.read(path)
     with registry.trusting(files):
         spec = replay.spec_of(record, data_dir)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.base.groups import grouped
-from bench.board import axes, leaderboard, learned
+from bench.board import axes, leaderboard, learned, suites
 from bench.board.limits import Limits
 from bench.board.recommend import candidates, misses, placed
 from bench.board.speed import Hardware, Speed
@@ -19,7 +19,6 @@ from bench.board.transfers import transferred
 from bench.board.verdicts import Verdicts, judge, standing
 from bench.plugins import registry
 from bench.records.schemas import Record
-from bench.records.specs import checked_spec
 from bench.web import training, use
 
 SCHEMA = 2  # of the files under api/: raised when a field changes its meaning or goes
@@ -46,7 +45,7 @@ def facts(verdicts: Verdicts, records: Mapping[str, Record]) -> dict[str, Any]:
     `trivial`: the score of the best answer that reads no input; `weakness`: why the board cannot tell students apart,
     in a sentence, or empty; `blind_students`: those that learned nothing without a teacher; `sees`: the smallest
     difference that the board would call one, and the seeds that would halve it; `grids`: what bench/board/axes.py
-    makes of rows that differ in single choices.
+    makes of rows that differ in single choices; `suites`: its columns of suites.
     """
     board = verdicts.board
     rows = [row_facts(verdicts, place, records) for place in range(len(board.rows))]
@@ -59,6 +58,7 @@ def facts(verdicts: Verdicts, records: Mapping[str, Record]) -> dict[str, Any]:
         "standing": standing(verdicts), "no_comparison": verdicts.why, "trivial": verdicts.trivial,
         "weakness": learned.weakness(verdicts), "blind_students": learned.blind(verdicts),
         "sees": asdict(verdicts.power) if verdicts.power else None, "grids": axes.grids(verdicts, records),
+        "suites": suites.of_board(verdicts, records),
     }  # fmt: skip
 
 
@@ -122,30 +122,6 @@ def timing(hardware: Hardware, speed: Speed) -> dict[str, Any]:
         "speedup": ratio.value if ratio else None, "speedup_low": ratio.low if ratio else None,
         "speedup_high": ratio.high if ratio else None, "distil_seconds": speed.seconds,
         "sessions": speed.sessions, "noisy": speed.noisy,
-    }  # fmt: skip
-
-
-def run_facts(record: Record, path: str, board: str) -> dict[str, Any]:
-    """One run, as the downloads of runs hold it."""
-    spec, e, c, m = checked_spec(record), record.efficiency, record.cost, record.metrics
-    single = e.latency.get("single", {})
-    return {
-        "run_id": record.run_id, "board": board, "task": spec.task, "track": spec.track, "method": spec.method,
-        "student": spec.student, "teacher": spec.teacher, "seed": spec.seed, "metric": m.main.name,
-        "dataset": m.main.dataset, "score": m.main.value, "score_low": m.main.ci95[0], "score_high": m.main.ci95[1],
-        "teacher_score": record.teacher.main.value if record.teacher.main else None,
-        "retention": m.retention, "dev": m.dev, "kept_start": record.kept_start,
-        "parameters": e.parameters.total, "active": e.parameters.active, "disk_bytes": e.disk_bytes,
-        "flops": e.flops.get("mean"), "memory_bytes": e.memory_bytes, "device": e.device, "threads": e.threads,
-        "latency_ms": single.get("p50_ms"), "latency_p90_ms": single.get("p90_ms"),
-        "latency_p99_ms": single.get("p99_ms"), "offline_per_s": e.throughput.get("offline_per_s"),
-        "speedup": e.speedup.value, "speedup_low": e.speedup.ci95[0], "speedup_high": e.speedup.ci95[1],
-        "noisy": e.noisy, "updates": c.student_updates, "teacher_forwards": c.teacher_forwards,
-        "teacher_forwards_reused": c.teacher_forwards_reused, "train_seconds": c.train_seconds,
-        "teacher_seconds": c.teacher_seconds, "teacher_seconds_reused": c.teacher_seconds_reused,
-        "energy_j": c.energy_j, "commit": record.provenance.commit, "command": record.provenance.command,
-        "finished": record.provenance.finished, "data_identity": record.data.identity,
-        "licence": record.data.licence, "record": path,
     }  # fmt: skip
 
 

@@ -16,9 +16,9 @@ from bench.errors import RequestError
 
 MANIFEST = ".bench-site"
 OURS = re.compile(
-    r"[a-z0-9]+\.(html|css|js|svg|xml)|(tasks|methods|students)/[a-z0-9_-]+\.html|data/[a-z0-9-]+\.js|"
+    r"[a-z0-9]+\.(html|css|js|svg|xml)|(tasks|methods|students|suites)/[a-z0-9_-]+\.html|data/[a-z0-9-]+\.js|"
     r"runs/[0-9a-f]{16}\.(html|json|npz)|api/[a-z]+\.(csv|json|parquet)|api/(rows|runs)/[a-z0-9-]+\.(csv|json|parquet)|"
-    r"api/boards/[a-z0-9-]+\.json"
+    r"api/(boards|suites)/[a-z0-9_-]+\.json"
 )
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from bench.base.groups import grouped
 from bench.board.leaderboard import ALWAYS
-from bench.plugins import registry
+from bench.board.suites import tables as suite_tables
+from bench.plugins import registry, suites
 from bench.web import answers, overall, pages, tables, transfer
 from bench.web.facts import SCHEMA
 from bench.web.feed import feed
@@ -17,6 +18,7 @@ from bench.web.links import Links
 
 STATIC = ("style.css", "icon.svg", "page.js", "table.js", "columns.js", "chart.js", "compare.js", "choose.js")
 PAGES = ("index.html", "compare.html", "downloads.html", "papers.html", "transfer.html", "about.html")
+FEWEST = 2  # measured data sets of which a suite has a page
 Board = Mapping[str, Any]
 Placed = tuple[Board, Mapping[str, Any]]  # a row of a method on its board
 
@@ -28,19 +30,37 @@ def files(units: Mapping[str, Mapping[str, Any]], links: Links) -> dict[str, byt
     place = {board["slug"]: at for at, board in enumerate(boards)}
     runs = sorted((run for unit in units.values() for run in unit["runs"]), key=lambda run: place[run["board"]])
     rows = [(board, row) for board in boards for row in board["rows"] if row["method"]]
-    folder, tracks = registry.folder("site"), overall.tracks(boards)
+    folder, tracks, found_suites = registry.folder("site"), overall.tracks(boards), measured(boards)
     shown: dict[str, Any] = {
         "root": "", "boards": boards, "tracks": tracks, "papers": pages.by_dataset(),
         "sections": answers.sections(boards), "matrices": transfer.matrices(boards),
+        "suites": found_suites,
     }  # fmt: skip
     return {
         **{name: (folder / name).read_bytes() for name in STATIC},
         **{name: pages.page(name, links, **shown) for name in PAGES},
         "404.html": pages.page("404.html", links, root=links.top), "feed.xml": feed(boards, runs, links.base),
-        **methods(rows, links), **students(rows, links), "api/index.json": index(boards, tracks),
+        **methods(rows, links), **students(rows, links), **suite_files(found_suites, links),
+        "api/index.json": index(boards, tracks),
         **tables.files("api/rows", tables.of_boards(boards)), **tables.files("api/runs", runs),
         **tables.files("api/reported", pages.reported_rows()),
     }  # fmt: skip
+
+
+def measured(boards: Sequence[Board]) -> dict[str, list[dict[str, Any]]]:
+    """The tables of suites, by track, of which at least two data sets are measured."""
+    made = {name: suite_tables(suite, boards) for name, suite in suites.found().items()}
+    kept = {name: [table for table in own if table["measured"] >= FEWEST] for name, own in made.items()}
+    return {name: own for name, own in kept.items() if own}
+
+
+def suite_files(found: Mapping[str, Sequence[Mapping[str, Any]]], links: Links) -> dict[str, bytes]:
+    """A page a suite, and its numbers."""
+    made: dict[str, bytes] = {}
+    for name, own in found.items():
+        made[f"suites/{slug(name)}.html"] = pages.page("suite.html", links, name=name, tables=own)
+        made[f"api/suites/{slug(name)}.json"] = json.dumps(rounded(own), ensure_ascii=True, indent=1).encode() + b"\n"
+    return made
 
 
 def methods(rows: Sequence[Placed], links: Links) -> dict[str, bytes]:

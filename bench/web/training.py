@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.board.leaderboard import Board, Row
+from bench.board.scores import scores
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec, in_words
 
@@ -16,23 +17,17 @@ def trained(row: Row, board: Board, records: Mapping[str, Record]) -> dict[str, 
 
     An empty rate: the student's architecture has one of its own.
     """
+    datasets = by_dataset(scores(board, row, records), board.metric)
     if not row.method:
-        own = [record for record in records_of(board, records) if taught_by(row, record)]
-        scores = [record.teacher.metrics or {} for record in own]
-        return {"batch_size": None, "lr": "", "finished": "", "datasets": by_dataset(scores, board.metric)}
+        return {"batch_size": None, "lr": "", "finished": "", "datasets": datasets}
     own = [records[run_id] for _, run_id in row.runs]
     settings = checked_spec(own[0]).settings
     batch, rate = settings.get("track", {}).get("batch_size"), settings.get("method", {}).get("lr")
     return {
         "batch_size": batch if isinstance(batch, int) else None, "lr": "" if rate is None else in_words(rate),
         "finished": max(record.provenance.finished for record in own),
-        "datasets": by_dataset([record.metrics.all for record in own], board.metric),
+        "datasets": datasets,
     }  # fmt: skip
-
-
-def taught_by(row: Row, record: Record) -> bool:
-    """Whether a run's teacher is that of a teacher's row, which names its identity where there are several."""
-    return record.spec["teacher"] == row.teacher and (not row.differs or record.teacher.identity == row.differs[0])
 
 
 def recipe(board: Mapping[str, Any]) -> dict[str, str]:
@@ -52,10 +47,6 @@ def listed(values: Iterable[Any]) -> str:
     found = set(values) - {None}
     numbers = sorted(v for v in found if not isinstance(v, str))
     return ", ".join([*(f"{v:,.0f}" for v in numbers), *sorted(v for v in found if isinstance(v, str))]) or "unknown"
-
-
-def records_of(board: Board, records: Mapping[str, Record]) -> list[Record]:
-    return [records[run_id] for row in board.rows for _, run_id in row.runs]
 
 
 def by_dataset(scores: Iterable[Mapping[str, Mapping[str, float]]], metric: str) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import Any
 from bench.base import files
 from bench.base.console import warn
 from bench.board import evidence
+from bench.board.runs import run_row
 from bench.errors import RequestError
 from bench.records import disk
 from bench.records.schemas import Record
@@ -34,7 +35,7 @@ def build(
     boards = facts.boards(records.values(), results) if records else []
     home = {run["run_id"]: board for board, _ in boards for row in board["rows"] for run in row["runs"]}
     records = {path: record for path, record in records.items() if record.run_id in home}
-    runs = [tables.fitting(facts.run_facts(r, path, home[r.run_id]["slug"])) for path, r in records.items()]
+    runs = [tables.fitting(run_row(r, path, home[r.run_id]["slug"])) for path, r in records.items()]
     made: dict[str, bytes] = {}
     for board, pairs in boards:
         board["note"] = note

@@ -14,6 +14,7 @@ from bench.baselines._transferability import transferability
 from bench.baselines.panda import Panda
 from bench.baselines.prompt_transfer import PromptTransfer
 from bench.baselines.prompt_tuning import PromptTuning
+from bench.cli.forms import FORMS, problems
 from bench.inputs import Examples
 from bench.kinds.classify import Classify
 from bench.method import Run
@@ -213,6 +214,9 @@ def test_the_matrix_is_run_and_the_site_shows_it(world):
     names = ("--sources", folder / "capitals.py", "--targets", f"{TOY},{folder / 'capitals.py'}")
     done = bench("transfer", *names, *asked[2:], "--json", cache=folder / "cache")
     found = json.loads(done.out)
+    planned = bench("transfer", *names, *asked[2:], "--dry-run", "--json", cache=folder / "cache")
+    assert not list(problems(FORMS["transfer"], found))
+    assert not list(problems(FORMS["transfer --dry-run"], json.loads(planned.out)))
     status = {run["run_id"]: run["status"] for run in found["runs"]}
     assert [status.pop(run["run_id"]) for run in runs] == ["skipped"] * 3 and not status
     cells = {cell["method"]: cell for cell in found["cells"]}

@@ -114,7 +114,7 @@ def export(trained: SimpleNamespace, name: str, kind: str, out: Path, force: boo
 
 
 def record_of(trained: SimpleNamespace, name: str) -> tuple[Path, Record]:
-    path = exporting.replay.find_record(trained.results, trained.ids[name])
+    path = exporting.finding.record(trained.results, trained.ids[name])
     return path, disk.read(path)
 
 

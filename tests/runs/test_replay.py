@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bench.errors import RequestError
-from bench.records import disk
+from bench.records import disk, finding
 from bench.records.schemas import Record
 from bench.runs import replay
 from bench.runs.spec import Request, Spec, resolve
@@ -245,7 +245,7 @@ def test_records_are_found_by_path_id_and_beginning(kept, tmp_path):
     results, record = kept
     (path,) = results.rglob("*.json")
     for name in (str(path), record.run_id, record.run_id[:4], record.run_id[0]):
-        assert replay.find_record(results, name) == path
+        assert finding.record(results, name) == path
     other = tmp_path / record.run_id[:6]
     shutil.copytree(results, tmp_path / "r")
     first = next((tmp_path / "r").rglob("*.json"))
@@ -255,15 +255,15 @@ def test_records_are_found_by_path_id_and_beginning(kept, tmp_path):
     with pytest.raises(
         RequestError, match=rf"'{record.run_id[:8]}' names 5 records in .*: did you mean .*, .* and 2 more\?$"
     ):
-        replay.find_record(tmp_path / "r", record.run_id[:8])
-    assert replay.find_record(tmp_path / "r", record.run_id) == first
+        finding.record(tmp_path / "r", record.run_id[:8])
+    assert finding.record(tmp_path / "r", record.run_id) == first
     wrong = record.run_id[:-1] + ("0" if record.run_id[-1] != "0" else "1")
     with pytest.raises(RequestError, match=f"did you mean {record.run_id}"):
-        replay.find_record(results, wrong)
+        finding.record(results, wrong)
     for name in ("zzz", ""):
         with pytest.raises(RequestError, match=f"no record of a run '{name}' in .*: did you mean {record.run_id}"):
-            replay.find_record(results, name)
+            finding.record(results, name)
     with pytest.raises(RequestError, match="there is no record nothing"):
-        replay.find_record(results, "nothing.json")
+        finding.record(results, "nothing.json")
     with pytest.raises(RequestError, match="there are no records in"):
-        replay.find_record(other, record.run_id)
+        finding.record(other, record.run_id)

@@ -14,6 +14,7 @@ import pytest
 
 from bench.base import files
 from bench.base.archive import pack
+from bench.board.runs import run_row
 from bench.records import disk
 from bench.web import facts, tables
 from bench.web.build import build
@@ -99,7 +100,7 @@ def test_every_column_has_a_type_that_fits(tmp_path: Path) -> None:
     record = scored(tmp_path / "results", "kd", 0, 0.5)
     ((board, _),) = facts.boards([record], tmp_path / "results")
     row = next(row for row in tables.of_boards([board]) if row["method"])
-    for name, value in {**row, **facts.run_facts(record, "path", "slug")}.items():
+    for name, value in {**row, **run_row(record, "path", "slug")}.items():
         if isinstance(value, bool):
             assert name in tables.TRUTHS, name
         elif isinstance(value, str):

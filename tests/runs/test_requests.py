@@ -1,0 +1,63 @@
+"""`--suite`: the data sets that are there are run, others are told; a request says its own command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.errors import RequestError
+from bench.runs.requests import arguments, of_suite
+from bench.runs.spec import Request, resolve
+from bench.sources import DataError
+from tests.factories.commands import bench, refused
+
+BOOLQ = '{"question": "q%d", "passage": "p", "label": %s}\n'
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """SuperGLUE with one of its eight data sets."""
+    for name, size in (("train", 40), ("val", 6)):
+        path = tmp_path / "superglue/BoolQ" / f"{name}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            "".join(BOOLQ % (at + 100 * (name == "val"), "true" if at % 2 else "false") for at in range(size))
+        )
+    return tmp_path
+
+
+def test_what_is_there_is_run(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    request = of_suite(Request([], ["finetune"], ["bow"], track="lite", data_dir=data), "superglue")
+    assert len(request.tasks) == 8
+    assert [spec.values["task"] for spec in resolve(request)] == ["superglue/boolq"]
+    assert capsys.readouterr().err.count("left out: superglue/") == 7
+
+
+def test_what_is_wrong_is_an_error_and_nothing_at_all_too(data: Path, tmp_path: Path) -> None:
+    (data / "superglue/BoolQ/val.jsonl").write_text("{")
+    request = of_suite(Request([], ["finetune"], ["bow"], track="lite", data_dir=data), "superglue")
+    with pytest.raises(DataError, match=r"val\.jsonl"):
+        resolve(request)
+    (empty := tmp_path / "empty").mkdir()
+    with pytest.raises(RequestError, match=r"there is no data of superglue/boolq, .*--data-dir"):
+        resolve(of_suite(Request([], ["finetune"], ["bow"], track="lite", data_dir=empty), "superglue"))
+
+
+def test_a_suite_on_a_track_that_it_is_not_on() -> None:
+    with pytest.raises(RequestError, match="nothing of the suite superglue is on the mini track"):
+        of_suite(Request([], ["kd"], []), "superglue")
+
+
+def test_the_command_line(data: Path) -> None:
+    told = bench("run", "--suite", "superglue", "--method", "finetune", "--student", "bow", "--track", "lite",
+                 "--data-dir", data, "--dry-run")  # fmt: skip
+    assert "superglue/boolq lite  finetune" in told.out and "left out: superglue/rte" in told.err
+    for both in (["--task", "sts", "--suite", "sts"], []):
+        refused(bench("run", *both, "--method", "kd", check=None), "--task", "--suite")
+
+
+def test_a_request_is_a_command() -> None:
+    request = Request(["sts"], ["kd", "disco"], ["bow"], "T", "lite", (1, 2), Path("data"), ["lr=1"])
+    words = "run --task sts --method kd --method disco --student bow --teacher T --track lite --seeds 1,2 --set lr=1"
+    assert arguments(request) == [*words.split(), "--data-dir", "data"]
