@@ -139,7 +139,9 @@ def run_facts(record: Record, path: str, board: str) -> dict[str, Any]:
         "flops": e.flops.get("mean"), "memory_bytes": e.memory_bytes, "device": e.device, "threads": e.threads,
         "latency_ms": single.get("p50_ms"), "latency_p90_ms": single.get("p90_ms"),
         "latency_p99_ms": single.get("p99_ms"), "offline_per_s": e.throughput.get("offline_per_s"),
-        "speedup": e.speedup.value, "speedup_low": e.speedup.ci95[0], "speedup_high": e.speedup.ci95[1],
+        "speedup": e.speedup.value if e.speedup else None,
+        "speedup_low": e.speedup.ci95[0] if e.speedup else None,
+        "speedup_high": e.speedup.ci95[1] if e.speedup else None,
         "noisy": e.noisy, "updates": c.student_updates, "teacher_forwards": c.teacher_forwards,
         "teacher_forwards_reused": c.teacher_forwards_reused, "train_seconds": c.train_seconds,
         "teacher_seconds": c.teacher_seconds, "teacher_seconds_reused": c.teacher_seconds_reused,
@@ -164,7 +166,7 @@ def within(verdicts: Verdicts, known: Iterable[Record]) -> list[dict[str, Any]]:
     Times are those of the board's first hardware.
     """
     board = verdicts.board
-    teachers, students = candidates(board, verdicts, board.hardware[0], known)
+    teachers, students = candidates(board, verdicts, next(iter(board.hardware), None), known)
     latency, parameters = teachers[0].latency_ms, teachers[0].parameters
     limits = {"any": Limits()}
     limits |= {f"latency/{part}": Limits(max_latency_ms=latency / part) for part in PARTS if latency}

@@ -58,11 +58,11 @@ def records_of(board: Board, records: Mapping[str, Record]) -> list[Record]:
     return [records[run_id] for row in board.rows for _, run_id in row.runs]
 
 
-def by_dataset(scores: Iterable[Mapping[str, Mapping[str, float]]], metric: str) -> dict[str, float]:
+def by_dataset(scores: Iterable[Mapping[str, Mapping[str, float | None]]], metric: str) -> dict[str, float]:
     """The mean over runs of the board's metric on each data set; nothing where there is one data set alone."""
     found: dict[str, list[float]] = {}
     for run in scores:
         for dataset, values in run.items():
-            if metric in values:
-                found.setdefault(dataset, []).append(values[metric])
+            if (value := values.get(metric)) is not None:
+                found.setdefault(dataset, []).append(value)
     return {dataset: statistics.fmean(values) for dataset, values in found.items()} if len(found) > 1 else {}
