@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -81,9 +80,7 @@ def unexpected(error: Exception) -> NoReturn:
     with suppress(Exception):
         from bench.store import folders
 
-        path = folders.make_folder(folders.root()) / "error.txt"
-        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="replace")
-        log = f" (details: {path})"
+        log = f" (details: {folders.log(error)})"
     what = f"{where}: " if where else "unexpected, which is a fault of bench unless a plug-in's: "
     fail(f"{what}{type(error).__name__}: {error}{log}", 2 if where else 1)
 

@@ -20,11 +20,12 @@ from bench.errors import BenchError, RequestError
 from bench.inputs import Examples
 from bench.method import Stage
 from bench.network import Network
-from bench.plugins import beside, registry
+from bench.plugins import beside, contract, registry
 from bench.runs import authored
 from bench.runs.ahead import CPU, of_any_seed, untaught
 from bench.runs.protocol import build_method, build_student, taught
 from bench.runs.spec import Spec
+from bench.store import folders
 from bench.teachers.teacher import Asked, LiveSignals, Source, Teacher
 from bench.training.evaluation import Evaluation
 from bench.training.loop import Trainer
@@ -57,9 +58,15 @@ def try_out(spec: Spec, path: Path, task_too: bool) -> None:
     except BenchError:
         pass  # as of a loss that is not finite, which an untaught teacher and few examples may well bring about
     except (Exception, SystemExit) as error:
-        if not (where := beside.blamed(error)):
-            raise
-        raise RequestError(f"{where}: {type(error).__name__}: {error}") from error
+        where = beside.blamed(error) or " or ".join(map(contract.place, classes(spec, task_too)))
+        log = folders.log(error)
+        raise RequestError(f"{where}: {type(error).__name__}: {error} (details: {log})") from error
+
+
+def classes(spec: Spec, task_too: bool) -> list[type]:
+    """Those of the author's files, which of them it is that fails nobody knows."""
+    given = [registry.load(plugin) for plugin in (spec.method, spec.student) if plugin.digest]
+    return [*given, *([type(spec.task)] if task_too else [])]
 
 
 def trainer(spec: Spec, path: Path) -> Trainer:

@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 import time
+import traceback
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,6 +46,13 @@ def root() -> Path:
 def content_key(**parts: Any) -> str:
     """A short hash of everything that decides a value."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def log(error: BaseException) -> Path:
+    """The file that a traceback was written to: of the last error that nobody expected."""
+    path = make_folder(root()) / "error.txt"
+    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="replace")
+    return path
 
 
 def student_of(run_id: str) -> Path:

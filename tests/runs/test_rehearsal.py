@@ -35,6 +35,7 @@ LOSSES = {
     "{}": "line 11: it returns no losses",
     "{'mine': student.hidden[0].mean()}": "line 13: AttributeError: there is no signal 'hidden' among ",
     "{'mine': exit(0)}": "line 13: SystemExit: 0",
+    "{'mine': __import__('os')._exit(0)}": "line 13: SystemExit: 0",
 }
 SPLIT = '"accuracy": METRICS["accuracy"].value(arrays["prediction"], arrays["gold"])'
 
