@@ -15,6 +15,7 @@ import importlib
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import sys
@@ -64,6 +65,7 @@ FILES: dict[str, tuple[str, str, tuple[Any, ...]]] = {
     "indonlu/keps": ("tests.tasks.test_indonlu", "keps", ()),
     "graphs/acm-hgb": ("tests.factories.hetero", "write", ()),
 }
+MEMORY = 8 * 2**30  # bytes
 SHOWN = re.compile(r"https://errors\.pydantic|\{0\}|Traceback|unexpected, which")
 
 
@@ -296,6 +298,7 @@ def main() -> int:
     arguments.add_argument("--limit", type=float, default=30.0, help="seconds that a case may take")
     given = arguments.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))  # what reads for ever ends in an error
     told, found = Counter[str](), 0
     with tempfile.TemporaryDirectory() as name:
         for fault in faults(given.count, given.first, given.limit, Path(name), told):

@@ -97,6 +97,9 @@ def config_of(place: Place) -> Path:
 
 def check(folder: Path) -> None:
     """RequestError: the folder holds no model, one in pickled weights alone, or one that needs code from elsewhere."""
+    for path in folder.rglob("*"):
+        if not path.is_file() and not path.is_dir():  # who reads a model reads a README of it too, and would wait
+            raise RequestError(f"{path} is no plain file")
     if not any((folder / name).is_file() for name in ("config.json", "modules.json")):
         raise RequestError(f"{folder} holds no model: there is neither config.json nor modules.json")
     if not model_files(folder, "*.safetensors"):

@@ -135,9 +135,10 @@ def _teacher(record: Record) -> str:
     """
     name, told = checked_spec(record).teacher, _option(record, "--teacher")
     folder = Path(name.partition("#")[0]).expanduser()
-    if FOLDER.match(record.teacher.identity) and not folder.is_dir():
+    identity = str(checked_spec(record).versions.get("teacher"))
+    if FOLDER.match(identity) and not folder.is_dir():
         raise RequestError(
-            f"the teacher of the run {record.run_id} is the model in the folder {folder} ({record.teacher.identity}), "
+            f"the teacher of the run {record.run_id} is the model in the folder {folder} ({identity}), "
             f"which is not here: work in the folder in which this was typed: {record.provenance.command[:200]}"
         )
     there = FILE.fullmatch(told) and Path(split_shape(told)[0]).expanduser().is_file()
