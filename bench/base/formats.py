@@ -19,11 +19,11 @@ def signed(points: float) -> str:
 
 
 def figures(value: float | None, noisy: bool = False) -> str:
-    """Three significant figures, of noisy timings two, never in powers of ten."""
+    """Three significant figures and whole numbers, of noisy timings two, never in powers of ten."""
     if value is None or not value:
         return DASH if value is None else "0"
     digits = (1 if noisy else 2) - math.floor(math.log10(abs(value)))
-    return f"{round(value, digits):,.{max(0, digits)}f}"
+    return f"{round(value, digits) if noisy else value:,.{max(0, digits)}f}"
 
 
 def whole(value: float | None) -> str:
