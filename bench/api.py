@@ -59,7 +59,7 @@ def run(
 
     RequestError: something cannot be run; nothing was. RunsFailed: some failed; the others have their records.
     """
-    from bench.runs import ahead, sweep
+    from bench.runs import ahead, rehearsal, sweep
     from bench.runs.grid import spread
     from bench.runs.requests import arguments, of_suite
     from bench.runs.spec import Request
@@ -73,7 +73,9 @@ def run(
         raise RequestError("name what to run: a method, and a task or a suite")
     request = of_suite(request, suite) if suite else request
     processes.start(device)
-    specs, _ = ahead.planned(spread(request, []), Path(results))
+    specs, done = ahead.planned(spread(request, []), Path(results))
+    sweep.choose_device(device)
+    rehearsal.rehearse(spec for spec in specs if spec.run_id not in done)
     with standing_for([*arguments(request), "--results", str(results)]), without_script():
         outcomes, status = sweep.run_all(specs, Path(results), device, Console(quiet))
     found = [disk.read(Path(outcome["record"])) for outcome in outcomes if outcome["record"]]

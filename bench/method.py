@@ -12,6 +12,7 @@ from bench.errors import RequestError
 from bench.inputs import Examples
 from bench.network import Network, Shape
 from bench.optimiser import Optimiser
+from bench.plugins.contract import place
 from bench.task import Task, Track
 
 if TYPE_CHECKING:
@@ -95,6 +96,12 @@ class Wanted:
     # of another task: its teacher, as `--teacher` names it (empty: that task's default), and settings of its track
     model: str = ""
     track: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """RequestError: what has to be a name is none."""
+        for each in ("name", "student", "method", "teacher", "task", "model"):
+            if not isinstance(value := getattr(self, each), str):
+                raise RequestError(f"a run that comes first has {value!r:.80} for its {each}, which has to be text")
 
 
 @dataclass(frozen=True)
@@ -202,7 +209,7 @@ class Method(nn.Module):
 
     def stages(self) -> Iterable[Stage]:
         """The stages in order; each starts from the best dev checkpoint of the one before."""
-        raise TypeError(f"{type(self).__name__} defines no stages")
+        raise RequestError(f"{place(type(self))}: {type(self).__name__} defines no stages()")
 
     def after_backward(self, step: Step) -> None:
         """Called after each backward pass: gradients are there, nothing has moved."""
@@ -226,3 +233,36 @@ def names_of(teacher: str | Sequence[str]) -> Sequence[str]:
 def learning(modules: Mapping[str, nn.Module]) -> list[Tensor]:
     """All parameters of the stage's networks and the method that learn."""
     return [p for module in modules.values() for p in module.parameters() if p.requires_grad]
+
+
+def stages_of(method: Method) -> Iterable[Stage]:
+    """The method's stages. RequestError: it yields something else, or none."""
+    made = method.stages()
+    if not isinstance(made, Iterable) or isinstance(made, Stage):
+        raise RequestError(f"{place(method.stages)}: stages() has to yield stages, as self.stage(...) makes them")
+    count = 0
+    for count, stage in enumerate(made, 1):  # noqa: B007 - told below
+        if not isinstance(stage, Stage):
+            raise RequestError(f"{place(method.stages)}: stages() yields {kind_of(stage)}, which is no stage")
+        yield stage
+    if not count:
+        raise RequestError(f"{place(method.stages)}: stages() yields none")
+
+
+def named_losses(loss: Loss, found: Any) -> Losses:
+    """What a loss returned. RequestError: it is no mapping of names to scalars that something learns from."""
+    if not isinstance(found, Mapping) or not found:
+        wrong = f"it returns {kind_of(found)}" if not isinstance(found, Mapping) else "it returns no losses"
+        raise RequestError(f"{place(loss)}: {wrong}; a loss returns named scalars, as in {{'mine': value}}")
+    for name, value in found.items():
+        if not isinstance(value, Tensor):
+            raise RequestError(f"{place(loss)}: the loss {name!r} is {kind_of(value)}, and has to be a scalar tensor")
+        if value.ndim:
+            raise RequestError(f"{place(loss)}: the loss {name!r} is of shape {tuple(value.shape)}: take its mean()")
+    if not any(value.requires_grad for value in found.values()):
+        raise RequestError(f"{place(loss)}: no loss depends on anything that trains ({', '.join(map(str, found))})")
+    return dict(found)
+
+
+def kind_of(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib.metadata
 import importlib.util
 import math
@@ -80,33 +81,81 @@ NO_TEXT = {
 }  # fmt: skip
 
 
+# What a text begins with that is not UTF-8 as it is; the mark of UTF-32 begins with that of UTF-16.
+MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+
+
+def encoding_of(start: bytes) -> str:
+    """The encoding that a byte-order mark names; empty: there is none, and the text has to be UTF-8."""
+    return next((name for mark, name in MARKS.items() if start.startswith(mark)), "")
+
+
 def no_text(start: bytes) -> str:
     """What a file that begins so is in place of text; empty: it may be text."""
-    found = (what for begins, what in NO_TEXT.items() if start.lstrip().lower().startswith(begins))
-    return next(found, "binary data" if b"\0" in start else "")
+    found = next((what for begins, what in NO_TEXT.items() if start.lstrip().lower().startswith(begins.lower())), "")
+    if found or b"\0" not in start or encoding_of(start).startswith(("utf-16", "utf-32")):
+        return found
+    halves = start[::2], start[1::2]
+    wide = any(half.count(0) > 0.4 * len(half) for half in halves)
+    return "UTF-16 without a byte-order mark" if wide and not all(0 in half for half in halves) else "binary data"
+
+
+def files_in(folder: Path, pattern: str) -> list[Path]:
+    """The files below that fit, by name. What is hidden, or in a hidden folder, is none of the data: `._a.txt` of an
+    archive made on a Mac, `.ipynb_checkpoints`."""
+    found = (p for p in folder.glob(pattern) if not any(q.startswith(".") for q in p.relative_to(folder).parts))
+    return sorted(p for p in found if p.is_file())
+
+
+def read_bytes(path: Path) -> bytes:
+    """All of a file. DataError: it cannot be read, or is a pipe or a device, which would be waited for."""
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise DataError(f"{path} is no plain file")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+
+
+def read_text(path: Path, fallback: str = "") -> str:
+    """The text of a UTF-8 file, or of one whose byte-order mark says otherwise.
+
+    With `fallback`, a file that is neither is read in that encoding instead of refused.
+    """
+    data = read_bytes(path)
+    what = no_text(data[:1000])
+    if what and path.suffix != ".html":
+        raise DataError(f"{path} is {what}, and not the text that it is named for: fetch it again, or make it UTF-8")
+    return decoded(data, path, fallback)
+
+
+def decoded(data: bytes, path: Path, fallback: str = "") -> str:
+    """The text of a file's bytes. DataError: it is in no encoding that is known of it."""
+    encoding = encoding_of(data)
+    try:
+        return data.decode(encoding or "utf-8")
+    except UnicodeDecodeError as error:
+        if fallback and not encoding:
+            return data.decode(fallback)
+        if encoding.startswith(("utf-16", "utf-32")):
+            raise DataError(f"{path} begins as {encoding.upper()}, and cannot be read as that") from None
+        line = data[: error.start].count(b"\n") + 1
+        raise DataError(f"{path}, line {line}: not UTF-8 text; if it is Latin-1, say, write it as UTF-8") from None
+
+
+def lines_of(text: str) -> list[str]:
+    """Line ends are `\\n` and `\\r\\n`, and `\\r` where there is no other: text may hold separators of other kinds."""
+    end = "\n" if "\n" in text or "\r" not in text else "\r"
+    lines = [line.rstrip("\r") for line in text.split(end)]
+    return lines[:-1] if lines and not lines[-1] else lines
 
 
 def read_lines(path: Path, fallback: str = "") -> list[str]:
-    """The lines of a UTF-8 file, line ends cut off (only `\\n` and `\\r\\n` count: text may hold other separators).
-
-    With `fallback`, a file that is not UTF-8 is read in that encoding instead of refused.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from None
-    what = no_text(data[:1000])
-    if what and path.suffix != ".html":
-        raise DataError(f"{path} is {what}, and not the text that it is named for: fetch it again")
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        if not fallback:
-            line = data[: error.start].count(b"\n") + 1
-            raise DataError(f"{path}, line {line}: not UTF-8 text") from None
-        text = data.decode(fallback)
-    lines = [line.rstrip("\r") for line in text.split("\n")]
-    return lines[:-1] if lines and not lines[-1] else lines
+    """The lines of a file as `read_text` reads it, line ends cut off."""
+    return lines_of(read_text(path, fallback))
 
 
 def filled(path: Path, fallback: str = "") -> list[str]:

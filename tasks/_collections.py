@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.errors import RequestError
-from bench.sources import DataError, Source, filled, find_columns, find_folder, hub_rows, number_in, table
+from bench.sources import DataError, Source, files_in, filled, find_columns, find_folder, hub_rows, number_in, table
 from bench.tasks._judged import Document, Grades, Read, beir, folded, once, tagged, trec_grades
 
 NPL = "Vaswani, Cameron. The National Physical Laboratory experiments. 1970"
@@ -59,7 +59,7 @@ class Form:
 
 def cacm(folder: Path) -> Read:
     """Anserini's: docs/CACM-*.html, topics.cacm.txt, qrels.cacm.txt, whose names are not padded."""
-    files = sorted((folder / "docs").glob("CACM-*.html"))
+    files = files_in(folder / "docs", "CACM-*.html")
     documents = {path.stem: cacm_document("\n".join(filled(path))) for path in files}
     queries = {name: folded(text) for name, text in once(tagged(folder / "topics.cacm.txt"), "query")}
     grades = trec_grades(folder / "qrels.cacm.txt", lambda name: "CACM-" + name.removeprefix("CACM-").zfill(4))

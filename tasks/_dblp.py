@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.data.graphs import Graph
-from bench.sources import DataError, table
+from bench.sources import DataError, read_lines, table
 from bench.tasks._graph_files import Read, both_ways, numbered
 
 if TYPE_CHECKING:
@@ -79,12 +79,9 @@ def known(folder: Path, one: str, two: str) -> list[tuple[int, int]]:
 
 def numbers_in(path: Path) -> set[int]:
     """The numbers that a file of names gives; titles and names are Latin-1 in parts, and no names are read here."""
+    lines = read_lines(path, "latin-1")
     try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from None
-    try:
-        return {int(line.split(b"\t")[0]) for line in lines if line.strip()}
+        return {int(line.split("\t")[0]) for line in lines if line.strip()}
     except ValueError:
         raise DataError(f"{path}: a line does not begin with a whole number") from None
 

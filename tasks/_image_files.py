@@ -15,7 +15,7 @@ import numpy as np
 from bench.data.decoded import decoded, key_of
 from bench.data.images import Images
 from bench.errors import RequestError
-from bench.sources import DataError, find_columns
+from bench.sources import DataError, find_columns, read_bytes
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ def decoded_pool(pixels: np.ndarray, labels: Sequence[int] | np.ndarray, classes
     """Keyed by content, so that the same image is on the same side of a cut wherever it was read from."""
     if not all(isinstance(label, (int, np.integer)) for label in labels):
         raise DataError(f"{place}: a label is no whole number")
-    found = np.asarray(labels, np.int64)
-    if len(found) != len(pixels) or not len(found):
-        raise DataError(f"{place}: {len(found)} labels for {len(pixels)} images")
-    if found.min() < 0 or found.max() >= classes:
+    if len(labels) != len(pixels) or not len(labels):
+        raise DataError(f"{place}: {len(labels)} labels for {len(pixels)} images")
+    if min(labels) < 0 or max(labels) >= classes:
         raise DataError(f"{place}: a label is not one of 0 to {classes - 1}")
+    found = np.asarray(labels, np.int64)
     keys = np.array([key(image.tobytes()) for image in pixels], np.uint64)
     return Pool(keys, found, lambda rows: pixels[rows])
 
@@ -67,6 +67,10 @@ class Unpickler(pickle.Unpickler):
             return np.empty(0).__reduce__()[0]
         if module == "numpy" and name in ("ndarray", "dtype"):
             return getattr(np, name)
+        if module in ("numpy.core.numeric", "numpy._core.numeric") and name == "_frombuffer":  # of protocol 5
+            return from_buffer
+        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "scalar":
+            return scalar
         if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes in the old protocol
             return latin1
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
@@ -79,17 +83,28 @@ def latin1(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+def from_buffer(buffer: bytes, dtype: np.dtype, shape: tuple[int, ...], order: str, *axes: Any) -> np.ndarray:
+    """An array of plain numbers from its bytes; of objects numpy makes none."""
+    if order not in ("C", "F") or axes not in ((), (None,)):
+        raise pickle.UnpicklingError(f"it asks for an array in the order {order!r}")
+    return np.frombuffer(buffer, dtype).reshape(shape, order=order)  # type: ignore[call-overload]
+
+
+def scalar(dtype: np.dtype, data: bytes) -> Any:
+    """A number of numpy's."""
+    return np.frombuffer(data, dtype, count=1)[0]
+
+
 def read_batch(path: Path, label: str, classes: int) -> Pool:
     """A file of CIFAR's Python form: rows of 3072 bytes, red, green and blue planes of 32 x 32."""
     try:
-        with path.open("rb") as file:
-            loaded = Unpickler(file, encoding="bytes").load()
+        loaded = Unpickler(io.BytesIO(read_bytes(path)), encoding="bytes").load()
         found = {k.decode() if isinstance(k, bytes) else k: v for k, v in loaded.items()}
         data, labels = found["data"], list(found[label])
         if type(data) is not np.ndarray or data.dtype != np.uint8 or data.shape[1:] != (3072,):
             raise ValueError("its data is not uint8 (N, 3072)")
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from None
+    except DataError:
+        raise
     except Exception as error:  # a broken or hostile pickle fails in every way there is
         raise DataError(f"{path} is refused as a batch of CIFAR: {type(error).__name__}: {error}") from None
     return decoded_pool(data.reshape(-1, 3, 32, 32), labels, classes, path)
@@ -98,9 +113,19 @@ def read_batch(path: Path, label: str, classes: int) -> Pool:
 def read_table(table: Any, image: str, label: str, classes: int, place: object) -> Pool:
     """An arrow table with encoded images, as on the Hub."""
     find_columns((image, label), table.column_names, str(place))
-    data = [struct["bytes"] for struct in table.column(image).to_pylist()]
+    data = [encoded(cell, f"{place}, row {n}") for n, cell in enumerate(table.column(image).to_pylist(), 1)]
+    if not data:
+        raise DataError(f"{place} holds no images")
     pixels = np.stack([decode(d, (32, 32), f"{place}, row {n}") for n, d in enumerate(data, 1)])
-    return decoded_pool(pixels, table.column(label).to_numpy(), classes, place)
+    return decoded_pool(pixels, table.column(label).to_pylist(), classes, place)
+
+
+def encoded(cell: Any, place: str) -> bytes:
+    """The bytes of an image as the Hub keeps it, in a struct, or bare. DataError: null, a text, or a path alone."""
+    found = cell.get("bytes") if isinstance(cell, dict) else cell
+    if not isinstance(found, bytes):
+        raise DataError(f"{place}: {'nothing' if found is None else type(found).__name__} in place of an image's bytes")
+    return found
 
 
 def decode(source: bytes | Path, size: tuple[int, int], place: object, fit: bool = False) -> np.ndarray:

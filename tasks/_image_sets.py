@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.images import VIEWS, Images
-from bench.sources import DataError, Source, filled, hub_rows, package_file
+from bench.sources import DataError, Source, files_in, filled, hub_rows, package_file
 from bench.tasks._image_files import (
     FilePool,
     Pool,
@@ -157,7 +157,7 @@ class CifarFolder(Official):
         if not self.is_parquet:
             batches = k.train if split == "train" else (k.test,)
             return joined([read_batch(self.root / name, k.label, size) for name in batches])
-        files = sorted(self.root.glob(self.parquet.format(split)))
+        files = files_in(self.root, self.parquet.format(split))
         if not files:
             raise DataError(f"no {self.parquet.format(split)} in {self.root}")
         return joined([read_table(read_parquet(f), "img", k.column, size, f) for f in files])
@@ -236,7 +236,10 @@ class ImageNetFolder(Official):
     def __init__(self, folder: Path) -> None:
         base, _ = find(folder, "imagenet", ("val/n*",), "ImageNet: folders train/WNID and val/WNID of JPEG files")
         self.root = base
-        self.classes = tuple(sorted(p.name for p in (base / "val").iterdir() if p.is_dir()))
+        folders = sorted(p.name for p in (base / "val").iterdir() if p.is_dir() and not p.name.startswith("."))
+        self.classes = tuple(
+            n for n in folders if any(any((base / part / n).glob("*.JPEG")) for part in ("val", "train"))
+        )
 
     def pool(self, split: str) -> FilePool:
         folder = "train" if split == "train" else "val"
@@ -268,7 +271,7 @@ def folder_pool(root: Path, places: Sequence[str], size: int, fit: bool = False)
     files: list[Path] = []
     labels: list[int] = []
     for label, place in enumerate(places):
-        found = sorted((root / place).glob("*.JPEG"))
+        found = files_in(root / place, "*.JPEG")
         files += found
         labels += [label] * len(found)
     if not files:
@@ -283,7 +286,8 @@ def find(folder: Path, dataset: str, markers: Sequence[str], what: str) -> tuple
         for base in bases:
             if any(base.glob(marker)):
                 return base, marker
-    raise DataError(f"no {what} in {folder}: looked for {' or '.join(markers)} there and under {', '.join(BASES[1:])}")
+    under = ", ".join(base.format(dataset) for base in BASES[1:])
+    raise DataError(f"no {what} in {folder}: looked for {' or '.join(markers)} there and under {under}")
 
 
 def reader(source: Source, dataset: str) -> Packaged | Official:

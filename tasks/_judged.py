@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from bench.scoring.scores import Ragged
-from bench.sources import DataError, filled, number_in, table
+from bench.sources import DataError, files_in, filled, number_in, table
 
 T = TypeVar("T")
 SENTENCE = re.compile(r"(?<=[.!?])\s+")
@@ -135,7 +135,7 @@ def beir(folder: Path) -> Read:
         (row["_id"], Document(row.get("title", "").strip(), row["text"].strip())) for row in rows(folder, "corpus")
     )
     queries = ((row["_id"], row["text"].strip()) for row in rows(folder, "queries"))
-    judgements = {path.stem: beir_grades(path) for path in sorted((folder / "qrels").glob("*.tsv"))}
+    judgements = {path.stem: beir_grades(path) for path in files_in(folder / "qrels", "*.tsv")}
     corpus = dict(once(documents, f"{folder}/corpus.jsonl: document"))
     return Read(corpus, dict(once(queries, f"{folder}/queries.jsonl: query")), judgements)
 

@@ -61,7 +61,7 @@ def wikiqa(path: Path) -> list[Question]:
 
 
 def wikiqa_rows(path: Path) -> Iterable[Row]:
-    header = filled(path)[0].removeprefix("\ufeff").split("\t")
+    header = filled(path)[0].split("\t")
     at = find_columns(WIKIQA, header, f"{path}, line 1")
     seen = set()
     for place, cells in list(table(path, (len(header),)))[1:]:

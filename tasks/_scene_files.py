@@ -17,7 +17,7 @@ from bench.data.labelled import Labelled
 from bench.errors import RequestError
 from bench.scoring.edits import bare
 from bench.scoring.scores import Ragged
-from bench.sources import DataError, read_lines
+from bench.sources import DataError, files_in, read_lines
 from bench.tasks._image_files import pillow
 
 HEIGHT, WIDTH = 32, 100
@@ -26,7 +26,7 @@ Word = tuple[np.ndarray, str]  # uint8 (3, HEIGHT, WIDTH), and the word as it is
 
 def folder(path: Path) -> Iterator[Word]:
     """IMG/NUMBER.jpg with label/NUMBER.txt, in the order of their numbers. DataError: one without the other."""
-    images = sorted((path / "IMG").glob("*.*"), key=lambda p: (len(p.stem), p.stem))
+    images = sorted(files_in(path / "IMG", "*.*"), key=lambda p: (len(p.stem), p.stem))
     if not images:
         raise DataError(f"no pictures in {path / 'IMG'}")
     for image in images:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.data.audio import read
-from bench.sources import DataError, filled
+from bench.sources import DataError, files_in, filled
 
 RECORDING = re.compile(r"(\d)_([A-Za-z]+)_(\d+)\.wav")
 
@@ -30,7 +30,7 @@ def librispeech(folder: Path) -> list[Utterance]:
     DataError: no transcripts, a line without a name, a file that is not there.
     """
     found = []
-    for path in sorted(folder.glob("*/*/*.trans.txt")):
+    for path in files_in(folder, "*/*/*.trans.txt"):
         for number, line in enumerate(filled(path), 1):
             name, _, text = line.partition(" ")
             sound = next((p for e in ("flac", "wav") if (p := path.with_name(f"{name}.{e}")).is_file()), None)
@@ -45,7 +45,7 @@ def librispeech(folder: Path) -> list[Utterance]:
 def spoken_digits(folder: Path) -> list[Utterance]:
     """{digit}_{speaker}_{number}.wav. DataError: none, or a name of another form."""
     found = []
-    for path in sorted(folder.glob("*.wav")):
+    for path in files_in(folder, "*.wav"):
         match = RECORDING.fullmatch(path.name)
         if not match:
             raise DataError(f"{path} is not named DIGIT_SPEAKER_INDEX.wav, as in 7_jackson_32.wav")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.data.labelled import Labelled, LabelledTask, Splits, cut, dev_size, numbers, scored
-from bench.sources import DataError, filled, find_folder
+from bench.sources import DataError, files_in, filled, find_folder
 from bench.task import Card, Predictions, Scores, Track
 
 MINILM = "all-MiniLM-L6-v2"
@@ -98,7 +98,7 @@ def imdb(folder: Path, classes: Sequence[str]) -> Splits:
 
 def reviews(folder: Path, classes: Sequence[str]) -> Labelled:
     """neg/*.txt and pos/*.txt, one review a file."""
-    files = [sorted((folder / name).glob("*.txt")) for name in ("neg", "pos")]
+    files = [files_in(folder / name, "*.txt") for name in ("neg", "pos")]
     if not all(files):
         raise DataError(f"no reviews in {folder}: the archive aclImdb_v1 holds neg/*.txt and pos/*.txt there")
     texts = [" ".join(filled(p)).replace("<br />", " ").strip() for part in files for p in part]

@@ -19,7 +19,7 @@ from pathlib import Path
 from bench.data.labelled import Labelled, LabelledTask, Splits, scored
 from bench.kinds.generate import as_bytes
 from bench.scoring.bleu import signature
-from bench.sources import DataError, filled, find_folder
+from bench.sources import DataError, decoded, filled, find_folder, lines_of, read_bytes
 from bench.task import Card, Predictions, Scores, Track
 
 MULTI30K = ("oracle/mt-multi30k", "mt-multi30k", "multi30k", ".")
@@ -102,8 +102,7 @@ def lines(path: Path) -> list[str]:
 
 def unpacked(path: Path) -> list[str]:
     try:
-        text = gzip.decompress(path.read_bytes()).decode()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is no gzip file of UTF-8 text: {error}") from None
-    found = text.split("\n")
-    return found[:-1] if found[-1] == "" else found
+        data = gzip.decompress(read_bytes(path))
+    except (OSError, EOFError) as error:
+        raise DataError(f"{path} is no gzip file: {error}") from None
+    return lines_of(decoded(data, path))

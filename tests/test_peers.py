@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
-from peers import pairing
+from peers import fuzz, pairing
 from tests.factories.runs import ROOT
 
 SCRIPT = f"""
@@ -60,3 +61,11 @@ def test_cpu_seconds_count_ended_children():
     with pairing.clock(found):
         subprocess.run([sys.executable, "-c", "sum(range(10_000_000))"], check=True)
     assert found["cpu"] > 0.05
+
+
+def test_a_short_fuzz_of_commands_data_and_plugins_finds_no_fault(tmp_path):
+    """In full by hand: `python peers/fuzz.py --count 2000`."""
+    told = Counter()
+    sorts = (fuzz.data_case, fuzz.command_case, fuzz.plugin_case)
+    assert list(fuzz.faults(60, 0, 60, tmp_path, told, sorts)) == []
+    assert sum(told.values()) == 60 and set(told) <= {"0", "1", "2"} and told["2"] > 20

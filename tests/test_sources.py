@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from bench.errors import RequestError
-from bench.sources import DataError, Source, choose, find_folder, package_file, read_lines
+from bench.sources import DataError, Source, choose, files_in, find_folder, package_file, read_lines
 
 
 def test_mini_is_packaged_alone(tmp_path: Path) -> None:
@@ -50,6 +51,9 @@ def test_lines(tmp_path: Path) -> None:
         (b"", []), (b"a", ["a"]), (b"a\n", ["a"]), (b"a\r\nb\r\n", ["a", "b"]), (b"a\n\nb\n", ["a", "", "b"]),
         (b"\n", [""]),
         ("a\u2028b\x0bc\x85d\n".encode(), ["a\u2028b\x0bc\x85d"]),  # separators of text, not of lines
+        (b"a\rb\r", ["a", "b"]), (b"a\rb\n", ["a\rb"]),  # the line ends of an old Mac, where there are no others
+        *(("\u00e9\tb\nc".encode(name), ["\u00e9\tb", "c"]) for name in ("utf-8-sig", "utf-16", "utf-32")),
+        (b"\xfe\xff\x00a\x00\r\x00\n\x00b", ["a", "b"]),
     ):  # fmt: skip
         path.write_bytes(data)
         assert read_lines(path) == lines, data
@@ -60,7 +64,27 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     path.write_bytes(b"good\nalso good\nbad \xff\n")
     with pytest.raises(DataError, match=r"file\.txt, line 3: not UTF-8 text"):
         read_lines(path)
+    assert read_lines(path, "latin-1")[2] == "bad \xff"
+    for data, said in (
+        ("some words".encode("utf-16-le"), "is UTF-16 without a byte-order mark"),
+        (b"\xff\xfea\x00\x00", "begins as UTF-16, and cannot be read as that"),
+        (b"\x00\x00\x00\x01", "is binary data"), (b"PK\x03\x04", "is a zip archive"),
+    ):  # fmt: skip
+        path.write_bytes(data)
+        with pytest.raises(DataError, match=rf"file\.txt {said}"):
+            read_lines(path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="pipe is no plain file"):
+        read_lines(tmp_path / "pipe")
     with pytest.raises(DataError, match=r"cannot read .*nope\.txt: No such file"):
         read_lines(tmp_path / "nope.txt")
     with pytest.raises(DataError, match=r"cannot read .*: Is a directory"):
         read_lines(tmp_path)
+
+
+def test_what_is_hidden_is_no_data(tmp_path: Path) -> None:
+    for name in ("b.txt", "a.txt", "._a.txt", ".ipynb_checkpoints/a-checkpoint.txt", "deep/c.txt", "d.txt/e.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("text")
+    assert [p.name for p in files_in(tmp_path, "*.txt")] == ["a.txt", "b.txt"]
+    assert [p.name for p in files_in(tmp_path, "**/*.txt")] == ["a.txt", "b.txt", "c.txt"]

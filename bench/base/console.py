@@ -6,6 +6,8 @@ import sys
 import time
 from contextlib import suppress
 
+MINUTE = 60  # seconds without a word, where there is no bar
+
 
 def printable(text: str) -> str:
     """The text in one line that commands no terminal and no CI: what cannot be seen is escaped, as Python writes it."""
@@ -25,20 +27,25 @@ class Console:
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet or sys.stderr is None or sys.stderr.closed
         self.terminal = not self.quiet and sys.stderr.isatty()
-        self.started = self.drawn = time.monotonic()
+        self.started = self.drawn = self.said = time.monotonic()
         self.bar = False
 
     def __call__(self, line: str) -> None:
         if self.quiet:
             return
         self._clear()
+        self.said = time.monotonic()
         seconds = int(time.monotonic() - self.started)
         with suppress(OSError, ValueError):  # nobody reads it: the work goes on, and leaves its record
             print(f"{seconds // 60:3d}:{seconds % 60:02d}  {printable(line)}", file=sys.stderr, flush=True)
 
     def progress(self, label: str, done: int, total: int) -> None:
-        """At most five times a second, so that it costs the loop nothing."""
-        if not self.terminal or (time.monotonic() - self.drawn < 0.2 and done < total):
+        """At most five times a second, so that it costs the loop nothing; without a terminal a line a minute."""
+        if not self.terminal:
+            if time.monotonic() - self.said > MINUTE:
+                self(f"  {label} {done}/{total}")
+            return
+        if time.monotonic() - self.drawn < 0.2 and done < total:
             return
         self.drawn, self.bar = time.monotonic(), True
         filled = 30 * done // max(1, total)

@@ -27,6 +27,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PATIENCE = timedelta(days=7)  # the main process may teach or measure for hours; one that has died is noticed at once
+DEVICES = ("auto", "cpu", "cuda")  # that a command may ask for
 GRACE = 3  # seconds for the process that tells of a failure: a launcher ends all with the first that goes
 
 
@@ -84,13 +85,21 @@ def refuse_lonely() -> None:
 
 
 def stop() -> None:
-    """Leave the other processes together, all work done; after a failure there may be none to take leave of."""
-    if _here.first_to_fail is None:
-        from torch import distributed
+    """Leave the other processes together, all work done.
 
-        with suppress(RuntimeError):  # another one is gone already
-            distributed.barrier()  # one that takes its end of the connections away early has been seen to be aborted
-        distributed.destroy_process_group()
+    After a failure there may be none to take leave of, and threads that wait for it: the process ends here and now, as
+    the destructors of such threads abort it.
+    """
+    if _here.first_to_fail is not None:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(1)  # a launcher's own status is 1, whatever went wrong
+    from torch import distributed
+
+    with suppress(RuntimeError):  # another one is gone already
+        distributed.barrier()  # one that takes its end of the connections away early has been seen to be aborted
+    distributed.destroy_process_group()
 
 
 def size() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 from bench.base import files
 from bench.board.leaderboard import Board, Row
@@ -19,6 +20,8 @@ from bench.scoring.bootstrap import Score
 from bench.scoring.contributions import Contributions, Runs, by_influence, contributions
 from bench.scoring.scores import REFERENCE, TEACHER, Predictions, Scores, same
 from bench.scoring.trivial import one_answer, trivial
+
+Recorded = Mapping[str, Mapping[str, float | None]]  # scores as a record has them
 
 
 def find_pair(found: Sequence[Board], a: str, b: str, student: str) -> tuple[Board, list[int]]:
@@ -200,7 +203,7 @@ class Reader:
             raise RequestError(f"{path} does not hold the predictions that {run_id} was scored from")
         return unpack(path, data)
 
-    def contributions(self, predictions: Predictions, run_id: str, recorded: Scores) -> Contributions:
+    def contributions(self, predictions: Predictions, run_id: str, recorded: Recorded) -> Contributions:
         """What each example adds; the run joins those that were scored on the same examples."""
         found = self.influence(predictions, recorded) or contributions(predictions, self.score, self.board.metric)
         for others, runs in self.scored:
@@ -210,10 +213,10 @@ class Reader:
         self.scored.append((predictions, [run_id]))
         return found
 
-    def influence(self, predictions: Predictions, recorded: Scores) -> Contributions | None:
+    def influence(self, predictions: Predictions, recorded: Recorded) -> Contributions | None:
         """Contributions by a metric that the engine knows from inside, of a record that says it; None: it does not."""
-        told = all(self.board.metric in recorded.get(name, {}) for name in predictions)
-        return by_influence(predictions, lambda _: recorded, self.board.metric) if told else None
+        told = all(recorded.get(name, {}).get(self.board.metric) is not None for name in predictions)
+        return by_influence(predictions, lambda _: cast(Scores, recorded), self.board.metric) if told else None
 
 
 def alike(one: Predictions, two: Predictions) -> bool:

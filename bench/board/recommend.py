@@ -121,6 +121,8 @@ def choose_hardware(board: Board, name: str) -> Hardware:
     def fits(hardware: Hardware) -> bool:
         return name.lower() in hardware.machine.lower() or name.lower() == hardware.words.lower()
 
+    if not board.hardware:
+        raise RequestError("no run of this board was timed: bench run with --remeasure does that")
     return _one("--device", name, board.hardware, fits, lambda hardware: hardware.words)
 
 
@@ -136,7 +138,7 @@ def _one(option: str, name: str, there: Sequence[T], fits: Callable[[T], bool], 
 
 
 def candidates(
-    board: Board, verdicts: Verdicts, hardware: Hardware, found: Iterable[Record]
+    board: Board, verdicts: Verdicts, hardware: Hardware | None, found: Iterable[Record]
 ) -> tuple[list[Candidate], list[Candidate]]:
     """(teachers, students), each by score."""
     identity = {r.run_id: r.teacher.identity for r in found}
@@ -149,7 +151,7 @@ def candidates(
         return teachers[row.teacher, *([identity[row.runs[0][1]]] if len(rows) > 1 else [])]
 
     every = [
-        Candidate(r, at, r.speed.get(hardware), teacher_of(r), tuple(marks(verdicts, at)))
+        Candidate(r, at, r.speed.get(hardware) if hardware else None, teacher_of(r), tuple(marks(verdicts, at)))
         for at, r in enumerate(board.rows)
     ]
     return [c for c in every if not c.row.method], [c for c in every if c.row.method]

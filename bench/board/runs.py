@@ -39,9 +39,9 @@ class RunRow(TypedDict):
     latency_p90_ms: float | None
     latency_p99_ms: float | None
     offline_per_s: float | None
-    speedup: float
-    speedup_low: float
-    speedup_high: float
+    speedup: float | None
+    speedup_low: float | None
+    speedup_high: float | None
     noisy: bool
     updates: int
     teacher_forwards: int | None
@@ -72,7 +72,9 @@ def run_row(record: Record, path: str, board: str) -> RunRow:
         "flops": e.flops.get("mean"), "memory_bytes": e.memory_bytes, "device": e.device, "threads": e.threads,
         "latency_ms": single.get("p50_ms"), "latency_p90_ms": single.get("p90_ms"),
         "latency_p99_ms": single.get("p99_ms"), "offline_per_s": e.throughput.get("offline_per_s"),
-        "speedup": e.speedup.value, "speedup_low": e.speedup.ci95[0], "speedup_high": e.speedup.ci95[1],
+        "speedup": e.speedup.value if e.speedup else None,
+        "speedup_low": e.speedup.ci95[0] if e.speedup else None,
+        "speedup_high": e.speedup.ci95[1] if e.speedup else None,
         "noisy": e.noisy, "updates": c.student_updates, "teacher_forwards": c.teacher_forwards,
         "teacher_forwards_reused": c.teacher_forwards_reused, "train_seconds": c.train_seconds,
         "teacher_seconds": c.teacher_seconds, "teacher_seconds_reused": c.teacher_seconds_reused,

@@ -105,6 +105,8 @@ class Clock:
     def __init__(self, records: Iterable[Record]) -> None:
         found: dict[Hardware, dict[tuple[str, Shape, Shape], Session]] = {}
         for record in records:
+            if record.efficiency.samples is None:  # not timed
+                continue
             key = record.efficiency.samples.sha256, *shapes(record)
             found.setdefault(hardware_of(record), {}).setdefault(key, _session(record))
         self.sessions: Mapping[Hardware, Sequence[Session]] = {h: list(own.values()) for h, own in found.items()}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -32,6 +34,7 @@ from bench.cli.options import (
     show,
 )
 from bench.errors import BenchError, RequestError, unknown
+from bench.plugins.beside import blamed
 
 app = typer.Typer(
     name="bench",
@@ -64,14 +67,32 @@ def main() -> None:
         fail("interrupted; the same command goes on from the last checkpoint", 130)
     except OSError as error:  # a full disk, a terminal that is gone
         fail(str(error), 1)
+    except SystemExit as end:
+        if where := blamed(end):  # of a plug-in, which is no way to end a command
+            fail(f"{where}: the plug-in ends the command (SystemExit: {end})", 2)
+        raise
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in ("click", "typer"):
-            raise
-        usage(error)
+        if type(error).__module__.partition(".")[0] in ("click", "typer"):
+            usage(error)
+        unexpected(error)
+
+
+def unexpected(error: Exception) -> NoReturn:
+    """A fault, of an author's file or of ours: a sentence, and the traceback in a file."""
+    where, log = blamed(error), ""
+    with suppress(Exception):
+        from bench.store import folders
+
+        log = f" (details: {folders.log(error)})"
+    what = f"{where}: " if where else "unexpected, which is a fault of bench unless a plug-in's: "
+    fail(f"{what}{type(error).__name__}: {error}{log}", 2 if where else 1)
 
 
 def usage(error: Any) -> NoReturn:
-    """A wrong command line, told by the parser."""
+    """A wrong command line, told by the parser; one without a command is shown what there is, as gh does."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.ctx.get_help())
+        sys.exit(0)
     hint = "; see bench --help" if getattr(error, "ctx", None) is None else f"; see {error.ctx.command_path} --help"
     fail(error.format_message().rstrip(".") + hint, 2)
 
@@ -94,10 +115,21 @@ def options(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True)] = False,
 ) -> None:
+    if context.invoked_subcommand in ("run", "sweep", "teach", "profile", "export"):
+        check_utf8(sys.argv)
     if processes.launched() and context.invoked_subcommand not in ("run", "sweep"):
         raise RequestError(
             "several processes work on bench run and bench sweep alone: start this command without a launcher"
         )
+
+
+def check_utf8(words: Sequence[str]) -> None:
+    """RequestError: records hold the command, and text alone."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise RequestError(f"'{word}' is not UTF-8, and a record cannot hold it: rename the file") from None
 
 
 @app.command(
@@ -199,6 +231,9 @@ def run(
     remeasure: Annotated[
         bool, typer.Option("--remeasure", help="Time finished runs again, after a noisy measurement; trains nothing.")
     ] = False,
+    no_measure: Annotated[
+        bool, typer.Option("--no-measure", help="Time nothing: a quick try, whose record has scores and sizes alone.")
+    ] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -215,7 +250,9 @@ def run(
     seeds_ = parse_seeds(seeds)
     request = Request(task or [], method, student or [], teacher, track, seeds_, data_dir, settings or [])
     request = of_suite(request, suite) if suite else request
-    manner = sweeping.Manner(results, device, store_quota, engine, jobs, remeasure, dry_run, as_json)
+    manner = sweeping.Manner(
+        results, device, store_quota, engine, jobs, remeasure, dry_run, as_json, timed=not no_measure
+    )
     conclude(*sweeping.carry_out(spread(request, axes or []), manner))
 
 
@@ -260,12 +297,15 @@ def export(
     data_dir: DataDir = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the folder with all that is in it.")] = False,
     files: Files = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train the student again where the store no longer has it.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a finished run's student as a folder that plain libraries load, with a model card; or its rankings."""
     from bench.export.export import export as write
 
-    written = write(run, kind, out, results, data_dir, force, Console(), files or ())
+    written = write(run, kind, out, results, data_dir, force, Console(), files or (), retrain)
     if as_json:
         print(json.dumps(written, indent=1))
     else:

@@ -12,6 +12,14 @@ import typer
 from bench.cli import names
 from bench.errors import RequestError
 
+
+def folder(text: str | Path) -> Path:
+    """The folder of an option. RequestError: no name, which would be the folder that one is in."""
+    if not str(text).strip():
+        raise RequestError("a folder without a name was given: write . for the one that you are in")
+    return Path(text)
+
+
 TASK = typer.Option("--task", help="Task or family; may be repeated.", autocompletion=names.tasks)
 Tasks = Annotated[list[str], TASK]
 OptionalTasks = Annotated[list[str] | None, TASK]
@@ -19,13 +27,18 @@ Track = Annotated[
     str, typer.Option(help="mini: packaged data; lite, full: official data.", autocompletion=names.tracks)
 ]
 DataDir = Annotated[
-    Path | None, typer.Option(help="Official data on disk (lite, full). Default: where the record says, or the Hub.")
+    Path | None,
+    typer.Option(
+        help="Official data on disk (lite, full). Default: where the record says, or the Hub.",
+        parser=folder,
+        metavar="PATH",
+    ),
 ]
 Files = Annotated[
     list[Path] | None,
     typer.Option("--file", help="A plug-in file that the record may name; no other is run. May be repeated."),
 ]
-Results = Annotated[Path, typer.Option("--results", help="Folder of records.")]
+Results = Annotated[Path, typer.Option("--results", help="Folder of records.", parser=folder, metavar="PATH")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Settings = Annotated[
     list[str] | None,

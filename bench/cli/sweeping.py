@@ -31,25 +31,29 @@ class Manner:
     remeasure: bool
     dry_run: bool
     as_json: bool
+    timed: bool = True
 
     def check(self) -> None:
         """RequestError: no such device or engine, or it has no such option."""
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise RequestError(f"--device {self.device}: there are auto, cpu and cuda")
+        if self.device not in processes.DEVICES:
+            raise RequestError(f"--device {self.device}: there are {', '.join(processes.DEVICES)}")
         if self.engine not in ("local", "ray"):
             raise RequestError(f"--engine {self.engine}: there are local and ray")
         if self.jobs and self.engine == "local":
             raise RequestError(
                 f"--jobs {self.jobs}: the local engine gives all cores to one run; add --engine ray for several"
             )
+        if self.remeasure and not self.timed:
+            raise RequestError("--remeasure and --no-measure contradict each other: give one of them")
+        if not self.timed and self.engine == "ray":
+            raise RequestError("--no-measure is for runs on this machine: leave out --engine ray")
         if self.remeasure and self.engine == "ray":
             raise RequestError("--remeasure times one run after the other on this machine: leave out --engine ray")
 
 
 def carry_out(cells: Sequence[Cell], manner: Manner) -> tuple[str, int]:
     """Plan the cells, or carry them out; what went wrong in one sentence, and the exit status."""
-    from bench.runs import ahead
-    from bench.runs.sweep import failure
+    from bench.runs import ahead, rehearsal, sweep
     from bench.store import folders
 
     manner.check()
@@ -59,12 +63,16 @@ def carry_out(cells: Sequence[Cell], manner: Manner) -> tuple[str, int]:
     if manner.dry_run:
         plan(specs, len(cells), done, manner)
         return "", 0
+    if manner.engine == "local":
+        sweep.choose_device(manner.device)
+    sweep.check_writable(manner.results)
+    rehearsal.rehearse(spec for spec in specs if spec.run_id not in done)
     outcomes, status = run(cells, specs, manner)
     if processes.prints() and (manner.as_json or len(outcomes) > 1):
         show({"runs": outcomes}, manner.as_json, "runs")
     if processes.prints() and not manner.as_json:
         ending.show_rows(cells, outcomes, manner.results)
-    return failure(outcomes) if status else "", status
+    return sweep.failure(outcomes) if status else "", status
 
 
 def run(cells: Sequence[Cell], specs: Sequence[Spec], manner: Manner) -> tuple[list[dict[str, Any]], int]:
@@ -77,7 +85,7 @@ def run(cells: Sequence[Cell], specs: Sequence[Spec], manner: Manner) -> tuple[l
         return calls.run_all(requests, specs, manner.results, manner.device, manner.jobs, console)
     from bench.runs.sweep import run_all
 
-    return run_all(specs, manner.results, manner.device, console, manner.remeasure)
+    return run_all(specs, manner.results, manner.device, console, manner.remeasure, manner.timed)
 
 
 def plan(specs: Sequence[Spec], cells: int, done: set[str], manner: Manner) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.base.formats import figures, signed
 from bench.base.groups import grouped
 
 MOST = 6  # rows at the end of a command
@@ -124,7 +126,7 @@ def _change(d: Answer | None) -> str:
     if d is None:
         return "not compared: no predictions are stored, or no seed is common"
     value, low, high = (100 * d[key] for key in ("value", "low", "high"))
-    return f"{value:+.2f} ({low:+.2f} to {high:+.2f}), {d['evidence']}"
+    return f"{signed(value)} ({signed(low)} to {signed(high)}), {d['evidence']}"
 
 
 def profile(found: Answer) -> Shown:
@@ -174,7 +176,7 @@ def _batch(name: str, m: Answer, point: str, found: Answer) -> Iterator[str]:
 def comparison(found: Answer) -> Shown:
     """A minus B in points with its interval, what it shows, how it was tested, and what to know of both."""
     a, b, (low, high) = found["a"], found["b"], (100 * x for x in found["ci95"])
-    yield f"{a} - {b}: {100 * found['difference']:+.2f} (95% interval {low:+.2f} to {high:+.2f})"
+    yield f"{a} - {b}: {signed(100 * found['difference'])} (95% interval {signed(low)} to {signed(high)})"
     yield found["sentence"]
     yield (
         f"{found['evidence']}; p = {found['p_value']:.2g}, {found['p_holm']:.2g} after Holm's correction over "
@@ -200,8 +202,9 @@ def _speeds(a: str, b: str, clock: Answer) -> str:
 
 
 def _speed(own: Answer) -> str:
-    ms = _known(own["latency_ms"], lambda ms: f"{ms:.3g} ms, ")
-    times = _known(own["speedup"], lambda times: f"{times:.2f}x the teacher, ")
+    noisy = bool(own["noisy"])
+    ms = _known(own["latency_ms"], lambda ms: f"{figures(ms, noisy)} ms, ")
+    times = _known(own["speedup"], lambda times: f"{figures(times, noisy)}x the teacher, ")
     return f"{ms}{times}{_sessions(own)}"
 
 
@@ -255,7 +258,7 @@ def _students(title: str, rows: Iterable[Answer]) -> Table:
         (
             r.get("place"), r["name"], _with_interval(r["score"], 100, ".2f"),
             _known(r["retention"], lambda kept: f"{100 * kept['value']:.1f}%"),
-            _known(r["latency_ms"], lambda ms: f"{ms:.3g}") + "\nnoisy" * bool(r["noisy"]),
+            _known(r["latency_ms"], partial(figures, noisy=bool(r["noisy"]))) + "\nnoisy" * bool(r["noisy"]),
             f"{r['parameters'] / 1e6:.3g}M", _with_interval(r["speedup"], 1, ".2f"),
         )
         for r in rows
@@ -308,4 +311,4 @@ def transfer(found: Answer) -> Shown:
 def _cell(cell: Answer | None) -> str:
     if cell is None or cell["value"] is None:
         return ""
-    return f"{100 * cell['value']:.2f}" + ("" if cell["gain"] is None else f" ({100 * cell['gain']:+.2f})")
+    return f"{100 * cell['value']:.2f}" + ("" if cell["gain"] is None else f" ({signed(100 * cell['gain'])})")

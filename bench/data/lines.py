@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.sources import DataError, no_text
+from bench.sources import DataError, encoding_of, files_in, no_text
 
+UTF8 = "utf-8-sig"  # with a byte-order mark, which is no part of the first line
 BLOCK = 1 << 26  # bytes in which line ends are looked for at a time
 
 
@@ -22,13 +23,14 @@ class Lines(Sequence[str]):
     def __init__(self, place: str | Path) -> None:
         """DataError: neither file nor folder, or there is no text in it."""
         path = Path(place).expanduser()
-        self.files = [path] if path.is_file() else sorted(p for p in path.rglob("*.txt") if p.is_file())
+        self.files = [path] if path.is_file() else files_in(path, "**/*.txt")
         if not self.files:
             raise DataError(f"no text at {place}: give a file with a text in each line, or a folder of *.txt files")
         self.bytes = [mapped(file) for file in self.files]
         for file, data in zip(self.files, self.bytes, strict=True):
-            if what := no_text(data[:1000].tobytes()):
-                raise DataError(f"{file} is {what}, and holds no text")
+            encoding = encoding_of(data[:4].tobytes())
+            if what := no_text(data[:1000].tobytes()) or (encoding.upper() if encoding not in ("", UTF8) else ""):
+                raise DataError(f"{file} is {what}, and has to be UTF-8 text")
         bounds = [bounds_of(data) for data in self.bytes]
         self.starts, self.ends = (np.concatenate([part[side] for part in bounds]) for side in (0, 1))
         self.firsts = np.cumsum([0, *(len(part[0]) for part in bounds)])
@@ -84,9 +86,16 @@ def mapped(file: Path) -> np.ndarray:
 
 def bounds_of(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(starts, ends) in bytes of the lines that are not empty, without their line ends."""
-    found = [start + np.flatnonzero(data[start : start + BLOCK] == ord("\n")) for start in range(0, len(data), BLOCK)]
+    found = places_of("\n", data)
+    if not any(map(len, found)) and len(data):
+        found = places_of("\r", data)  # a text from before Mac OS X
     ends = np.concatenate([*found, [len(data)]]).astype(np.int64)
-    starts = np.concatenate([[0], ends[:-1] + 1]).astype(np.int64)
+    first = 3 if encoding_of(data[:4].tobytes()) == UTF8 else 0
+    starts = np.concatenate([[first], ends[:-1] + 1]).astype(np.int64)
     ends -= data[np.maximum(ends - 1, 0)] == ord("\r") if len(data) else 0
     full = starts < ends
     return starts[full], ends[full]
+
+
+def places_of(end: str, data: np.ndarray) -> list[np.ndarray]:
+    return [start + np.flatnonzero(data[start : start + BLOCK] == ord(end)) for start in range(0, len(data), BLOCK)]

@@ -103,7 +103,7 @@ def front_matter(record: Record, kind: str, pipeline: str, base_models: Sequence
 
     task, track = one_line(record.spec["task"]), one_line(record.spec["track"])
     metric = record.metrics.main.name
-    scores = {name: values[metric] for name, values in record.metrics.all.items() if metric in values}
+    scores = {name: values[metric] for name, values in record.metrics.all.items() if values.get(metric) is not None}
     results = [
         EvalResult(
             task_type=pipeline, dataset_type=task,

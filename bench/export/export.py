@@ -3,6 +3,8 @@ rankings as the field's own tools read them."""
 
 from __future__ import annotations
 
+import glob
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -23,8 +25,9 @@ from bench.networks.transformer import TransformerClassifier
 from bench.plugins import registry
 from bench.records import disk, exportable, finding
 from bench.runs import replay
-from bench.runs.protocol import restore, weights_of
+from bench.runs.protocol import restore, retrain, weights_of
 from bench.runs.spec import Spec
+from bench.runs.sweep import choose_device
 from bench.store import folders
 
 FORMATS = ("hf", "onnx", "trec")
@@ -34,9 +37,10 @@ ODD = ("", " ", "[CLS] [PAD] [UNK] [MASK]")  # inputs that tokenizers are known 
 
 def export(
     run: str, kind: str, out: Path, results: Path, data_dir: Path | None, force: bool, console: Console,
-    named: Sequence[Path] = (),
+    named: Sequence[Path] = (), again: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Write the folder; what `bench export --json` prints. `named`: plug-ins given by path that the record may name.
+    `again`: a student that is no longer in the store is trained again.
 
     RequestError: no such run, its student is gone, the format cannot hold it, a file that the user has not named.
     BenchError: the folder does not compute what the student computes; nothing is left then.
@@ -51,6 +55,11 @@ def export(
     with registry.trusting(named):
         spec = replay.spec_of(record, data_dir)
     console(f"{spec.label}  ({record.run_id})")
+    if again and kind != "trec" and not weights_of(spec).is_file():
+        dev = retrain(spec, choose_device("auto"), console)
+        console(
+            f"  trained again: {dev:.4f} on dev, {record.metrics.dev:.4f} in the record, whose scores the card shows"
+        )
     network, difference = None if kind == "trec" else rebuild(spec), None
     with replacing(out) as folder, redirect_stdout(sys.stderr):  # the libraries may talk; --json must not
         if network is None:
@@ -147,9 +156,19 @@ def largest_difference(
 
 @contextmanager
 def replacing(out: Path) -> Iterator[Path]:
-    """A folder that is put in the place of `out` when all goes well, and is gone when it does not."""
+    """A folder that is put in the place of `out` when all goes well, and is gone when it does not; what a command that
+    was killed has left goes first."""
     out = out.absolute()
     folders.make_folder(out.parent)
+    with folders.locked(f"export-{folders.content_key(out=str(out))}"):
+        for left in out.parent.glob(f".{glob.escape(out.name)}-????????.partial"):
+            shutil.rmtree(left, ignore_errors=True)
+        with scratch_of(out) as new:
+            yield new
+
+
+@contextmanager
+def scratch_of(out: Path) -> Iterator[Path]:
     with TemporaryDirectory(prefix=f".{out.name}-", suffix=".partial", dir=out.parent) as scratch:
         new, old = Path(scratch) / "new", Path(scratch) / "old"
         new.mkdir()

@@ -31,6 +31,14 @@ class Watch:
         return seen
 
 
+def foreign(seconds: float = 0.2) -> float:
+    """The share of the cores that other processes use now, while this one sleeps."""
+    before, started = cpu_times(), time.perf_counter()
+    time.sleep(seconds)
+    after, room = cpu_times(), (time.perf_counter() - started) * len(cores())
+    return (after["busy"] - before["busy"]) / room if before and after else 0.0
+
+
 def cores() -> set[int]:
     """The cores that this process may run on."""
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))

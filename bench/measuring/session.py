@@ -11,8 +11,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,12 +23,12 @@ from bench.base.console import Console
 from bench.errors import BenchError
 from bench.inputs import pool
 from bench.measuring import noise
-from bench.measuring.clock import FEWEST, Effort, Job, Point, carry_out
+from bench.measuring.clock import FEWEST, Effort, Job, Point, carry_out, operations
 from bench.measuring.machine import device_name
 from bench.network import Network
 from bench.plugins import registry
 from bench.records.arrays import Samples
-from bench.records.derived import reasons, speeds, speedups, spread
+from bench.records.derived import FOREIGN, reasons, speeds, speedups, spread
 from bench.store import folders
 from bench.task import Search
 
@@ -46,6 +46,9 @@ QUICK = Effort(inputs=16, rounds=5, seconds=0.2, most=1000, limit=3.0)
 STANDARD = Effort(inputs=128, rounds=20, seconds=5.0, most=2000, limit=20.0)
 SHORT = Effort(inputs=64, rounds=10, seconds=1.0, most=1000, limit=6.0)  # minutes on two cores would be hours a sweep
 EFFORTS = {"mini": QUICK, "lite": SHORT}
+NOT_MEASURED = "not measured"  # in place of what is inside the clock
+WAITING = "  waiting, as another bench command is measuring on this machine"
+DEADLINE = 3600  # seconds for which that is waited for
 PATIENCE = 3600  # seconds without a word of the measuring process, which tells of every point
 FIXED = 128  # tokens: the length that papers quote
 
@@ -66,23 +69,13 @@ def measure(
     Inputs are drawn with the seed. The samples of all points come with it, in ns by point, network and round.
     BenchError: the process died, with its reason.
     """
-    device = next(iter(networks.values())).device
-    drawn = np.random.default_rng(seed).permutation(len(inputs))[: effort.inputs]
-    threads = torch.get_num_threads()
+    device, threads = next(iter(networks.values())).device, torch.get_num_threads()
     timed = [*points(device, threads, lengths, searches), *batch_points(batches, threads)]
-    job = Job(
-        {name: n.to("cpu") for name, n in networks.items()}, pool(inputs).take(drawn), want, timed, effort,
-        str(device), frozenset(noise.cores()),
-    )  # fmt: skip
-    try:
-        with folders.locked("measuring"):  # two measurements at once would each slow the other
+    with on_cpu(networks, device):
+        job = job_of(networks, inputs, want, timed, effort, device, seed)
+        with folders.locked("measuring", lambda: console(WAITING), DEADLINE):  # two at once would each slow the other
             found = in_child(job, console)
-    finally:
-        for network in networks.values():
-            network.to(device)
-    for name, network in networks.items():
-        if searches and network.index_width:
-            found["counts"][name]["index_bytes"] = searches[0].documents * network.index_width * 4
+    index(found["counts"], networks, searches)
     return summary(found) | {
         "scope": SCOPE,
         "device": device_name(device),
@@ -90,6 +83,56 @@ def measure(
         "notes": notes(found, effort, seed),
         "samples": found["samples"],
     }
+
+
+def count(
+    networks: Mapping[str, Network], inputs: Sequence[Any], want: frozenset[str], effort: Effort,
+    lengths: Sequence[int] = (FIXED,), searches: Sequence[Search] = (), seed: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    """The same without the clock: counts alone, and no timings."""
+    device = next(iter(networks.values())).device
+    with on_cpu(networks, device), torch.no_grad():
+        job = job_of(networks, inputs, want, (), effort, device, seed)
+        counts = {name: uncounted(n.eval(), job, lengths) for name, n in networks.items()}
+    index(counts, networks, searches)
+    drawn = f"{len(job.inputs)} test inputs drawn with seed {seed}, counted and not timed"
+    return {
+        "models": counts, "speedups": {name: {} for name in networks}, "inputs": len(job.inputs), "seen": {},
+        "noise": [], "scope": NOT_MEASURED, "device": device_name(device), "threads": torch.get_num_threads(),
+        "notes": [drawn], "samples": None, "measured": None, "commit": None, "dirty": None,
+    }  # fmt: skip
+
+
+def uncounted(network: Network, job: Job, lengths: Sequence[int]) -> dict[str, Any]:
+    untimed: dict[str, Any] = {"memory_bytes": None, "latency": {}, "throughput": {}, "energy": None}
+    return untimed | operations(network, network.encode(job.inputs), job, lengths)
+
+
+@contextmanager
+def on_cpu(networks: Mapping[str, Network], device: torch.device) -> Iterator[None]:
+    try:
+        for network in networks.values():
+            network.to("cpu")
+        yield
+    finally:
+        for network in networks.values():
+            network.to(device)
+
+
+def job_of(
+    networks: Mapping[str, Network], inputs: Sequence[Any], want: frozenset[str], timed: Sequence[Point],
+    effort: Effort, device: torch.device, seed: int,
+) -> Job:  # fmt: skip
+    """Inputs are drawn with the seed."""
+    drawn = np.random.default_rng(seed).permutation(len(inputs))[: effort.inputs]
+    chosen, cores = pool(inputs).take(drawn), frozenset(noise.cores())
+    return Job(dict(networks), chosen, want, timed, effort, str(device), cores)
+
+
+def index(counts: dict[str, Any], networks: Mapping[str, Network], searches: Sequence[Search]) -> None:
+    for name, network in networks.items():
+        if searches and network.index_width:
+            counts[name]["index_bytes"] = searches[0].documents * network.index_width * 4
 
 
 def points(
@@ -112,11 +155,18 @@ def batch_points(batches: Sequence[Batches], threads: int) -> list[Point]:
 
 
 def in_child(job: Job, console: Console) -> dict[str, Any]:
-    """Run the job in a new process, and sleep until it is done."""
+    """Run the job in a new process, and sleep until it is done.
+
+    Its idle threads wait as every user's do, unless others use the cores: where threads spin, timing what is noisy in
+    any case would take many times as long.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=child, args=(theirs,), daemon=True)
-    with waiting.as_usual():
+    taken = noise.foreign()
+    if taken > FOREIGN:
+        console(f"  others use {taken:.0%} of the cores: timing takes longer, and its record will be marked as noisy")
+    with nullcontext() if taken > FOREIGN else waiting.as_usual():
         process.start()
     theirs.close()
     try:

@@ -43,7 +43,13 @@ class Place:
     @property
     def disk_bytes(self) -> int:
         """Size of the weights."""
-        return sum(p.stat().st_size for p in self.path.rglob("*.safetensors"))
+        return sum(p.stat().st_size for p in model_files(self.path, "*.safetensors"))
+
+
+def model_files(folder: Path, pattern: str) -> list[Path]:
+    """The model's files that fit, by name; what a trainer left beside it in `checkpoint-500` is none of it."""
+    found = (p for p in folder.rglob(pattern) if p.is_file())
+    return sorted(p for p in found if not any(q.startswith("checkpoint-") for q in p.relative_to(folder).parts[:-1]))
 
 
 def locate(reference: str, task: Task) -> Place:
@@ -94,11 +100,14 @@ def config_of(place: Place) -> Path:
 
 def check(folder: Path) -> None:
     """RequestError: the folder holds no model, one in pickled weights alone, or one that needs code from elsewhere."""
+    for path in folder.rglob("*"):
+        if not path.is_file() and not path.is_dir():  # who reads a model reads a README of it too, and would wait
+            raise RequestError(f"{path} is no plain file")
     if not any((folder / name).is_file() for name in ("config.json", "modules.json")):
         raise RequestError(f"{folder} holds no model: there is neither config.json nor modules.json")
-    if not any(folder.rglob("*.safetensors")):
+    if not model_files(folder, "*.safetensors"):
         raise RequestError(f"{folder} holds no safetensors weights (pickled weights are refused): convert the model")
-    for path in sorted(folder.rglob("config.json")):
+    for path in model_files(folder, "config.json"):
         check_config(path)
 
 
@@ -117,7 +126,7 @@ def check_config(path: Path) -> None:
 def content_key(folder: Path) -> str:
     """A hash of the files that make the model."""
     digest = hashlib.sha256()
-    for path in sorted({p for pattern in MODEL_FILES for p in folder.rglob(pattern) if p.is_file()}):
+    for path in sorted({p for pattern in MODEL_FILES for p in model_files(folder, pattern)}):
         digest.update(str(path.relative_to(folder)).encode())
         with path.open("rb") as handle:
             digest.update(hashlib.file_digest(handle, "sha256").digest())

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from bench.errors import RequestError
+from bench.networks.places import model_files
 
 LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.")
 
@@ -34,7 +35,7 @@ def check_weights(path: Path, model: nn.Module, layers: int, without: tuple[str,
 def names_in(path: Path) -> Iterable[str]:
     from safetensors import safe_open
 
-    for file in sorted(path.rglob("*.safetensors")):
+    for file in model_files(path, "*.safetensors"):
         try:
             with safe_open(file, framework="pt") as handle:
                 yield from handle.keys()

@@ -6,21 +6,19 @@ What a plug-in declares is read from its source without importing it, so that li
 from __future__ import annotations
 
 import ast
-import hashlib
 import importlib
 import importlib.util
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from bench.errors import BenchError, RequestError, unknown
+from bench.plugins import beside, contract
 
 ROOMS = {"task": "tasks", "method": "baselines", "student": "students", "kind": "kinds"}
 NAME = re.compile(r"\w[\w-]{0,99}")  # what a file given by path may be called: a folder of records gets its name
@@ -42,8 +40,9 @@ class Plugin:
 
     @property
     def digest(self) -> str:
-        """Hash of the source of a file given by path (an edited file is another method); empty for installed ones."""
-        return "" if self.module else hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
+        """Hash of the source of a file given by path, and of what it imports from beside it (an edited file is another
+        method); empty for installed ones."""
+        return "" if self.module else beside.digest(self.path)
 
 
 def room(kind: str) -> Path:
@@ -124,22 +123,26 @@ def installed(kind: str, name: str) -> Plugin:
 def load(plugin: Plugin) -> type[Any]:
     """Import the plug-in and return its one class."""
     try:
-        module = importlib.import_module(plugin.module) if plugin.module else _load_file(plugin)
+        module = importlib.import_module(plugin.module) if plugin.module else beside.load(plugin.path)
     except BenchError:
         raise  # says what to do, as for an extra that is not installed
     except (Exception, SystemExit) as error:
-        raise RequestError(f"{plugin.path} cannot be imported: {type(error).__name__}: {error}") from error
-    contract = getattr(importlib.import_module(f"bench.{plugin.kind}"), plugin.kind.capitalize())
+        where = beside.blamed(error) or plugin.path
+        raise RequestError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
+    base = getattr(importlib.import_module(f"bench.{plugin.kind}"), plugin.kind.capitalize())
     classes = [
         c
         for c in vars(module).values()
-        if isinstance(c, type) and issubclass(c, contract) and c.__module__ == module.__name__
+        if isinstance(c, type) and issubclass(c, base) and c.__module__ == module.__name__
     ]
     if len(classes) != 1:
         names = ", ".join(c.__name__ for c in classes) or "none"
         raise RequestError(f"{plugin.path} must define one subclass of {plugin.kind.capitalize()}; it defines {names}")
     if not plugin.module:
         _files[module.__name__] = plugin
+    elif not plugin.module.startswith("bench."):
+        beside.authors.add(plugin.module)
+    contract.check(classes[0], base)
     return classes[0]
 
 
@@ -149,21 +152,6 @@ def loaded_files() -> list[Plugin]:
 
 
 _files: dict[str, Plugin] = {}
-
-
-def _load_file(plugin: Plugin) -> ModuleType:
-    name = f"bench_file_{plugin.name}_{plugin.digest}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, plugin.path)
-    assert spec is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:  # from the source itself: cached bytecode may be that of an edit less than a second older
-        exec(compile(plugin.path.read_bytes(), plugin.path, "exec"), module.__dict__)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 def _plugin(kind: str, name: str, path: Path, module: str) -> Plugin:
@@ -180,7 +168,7 @@ def declared(path: Path, contract: str) -> dict[str, Any]:
     RequestError: the file is not Python, or an attribute that listing needs is not a literal.
     """
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"), path.name)
+        tree = ast.parse(path.read_bytes(), path.name)
     except (SyntaxError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, or null bytes
         raise RequestError(f"{path} is not valid Python: {error}") from None
     except OSError as error:

@@ -29,6 +29,7 @@ SCORED_AGAIN = 1e-6  # of a dev score: the same weights in another batch order
 ROW = 65_536  # bytes of an example's predictions: ranked lists of 1,000, of student, teacher and references
 ARRAYS = {"prediction", "gold", "teacher", "units"}  # of a data set's predictions
 RUNS = re.compile(r"(?:[^/]+/){4,}[0-9a-f]{16}(\.json|\.npz|\.samples\.npz)")
+UNFINISHED = re.compile(r"\..+-[a-z0-9_]{8}\.partial")  # see bench.export.export
 OTHERS = re.compile(rf"{disk.PROFILES}/[^/]+(\.json|\.samples\.npz)|{disk.TEACHERS}/[^/]+\.json")
 
 
@@ -63,9 +64,10 @@ def check(results: Path) -> tuple[int, list[Problem]]:
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """Every file, link and empty folder below; links are not followed."""
+    """Every file, link and empty folder below; links are not followed, nor what an export is filling, or has left."""
     for parent, folders, files in os.walk(folder):
         here = Path(parent)
+        folders[:] = [name for name in folders if not UNFINISHED.fullmatch(name)]
         linked = [name for name in folders if (here / name).is_symlink()]
         yield from (here / name for name in (*files, *linked))
         if not folders and not files and here != folder:
@@ -169,8 +171,11 @@ def chosen_last(record: Record) -> bool:
 def of_files(record: Record, path: Path, folder: Folder) -> Iterator[str]:
     """The files beside the record are the ones it was made from, and give its numbers."""
     said = record.model_dump()
-    samples = samples_beside(path, record.efficiency.samples, {"teacher", "student"})
-    yield from differing(said, follows.samples(record, samples))
+    if record.efficiency.samples is not None:
+        samples = samples_beside(path, record.efficiency.samples, {"teacher", "student"})
+        yield from differing(said, follows.samples(record, samples))
+    elif why := plausible.of_untimed(record):
+        yield why
     predictions = unflatten(arrays_beside(path, ".npz", record.predictions, room_for(record)))
     wrong = list(malformed(predictions, record)) or list(differing(said, follows.predictions(record, predictions)))
     yield from wrong

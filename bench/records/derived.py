@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from bench.errors import BenchError
 from bench.records.arrays import Samples
 from bench.scoring.bootstrap import interval, median_interval
 from bench.scoring.loyalty import loyalty
-from bench.scoring.scores import REFERENCE, TEACHER, Predictions, Scores, headline
+from bench.scoring.scores import REFERENCE, TEACHER, Predictions, Scores, headline, undefined
 
 SEARCH = "single_search_end_to_end"  # the point of a task whose users search
 SPREAD = 0.05  # coefficient of variation between rounds that is still quiet
@@ -24,15 +26,22 @@ def metrics(scorer: Callable[[Predictions], Scores], metric: str, predictions: P
     own, theirs = score(scorer, metric, predictions), of_teacher(predictions)
     reference = headline(scorer(theirs), metric)[1] if theirs else 0.0
     retention = own["main"]["value"] / reference if reference > 0 else None
-    return own | {"retention": retention, "loyalty": loyalty(predictions) if theirs else {}}
+    return own | {
+        "retention": retention, "loyalty": loyalty(predictions) if theirs else {},
+        "undefined": undefined(scorer(predictions)),
+    }  # fmt: skip
 
 
 def score(scorer: Callable[[Predictions], Scores], metric: str, predictions: Predictions) -> dict[str, Any]:
-    """All metrics, and the main one with its interval."""
+    """All metrics, None where one is undefined, and the main one with its interval. BenchError: that is undefined."""
     scores = scorer(predictions)
     dataset, value = headline(scores, metric)
+    if not math.isfinite(value):
+        raise BenchError(f"{metric} on {dataset} is undefined ({value}): a row of a board needs a number")
     ci95 = interval(predictions, scorer, metric)
-    return {"all": scores, "main": {"name": metric, "dataset": dataset, "value": value, "ci95": ci95}}
+    odd = undefined(scores)
+    every = {d: {m: None if f"{d}.{m}" in odd else v for m, v in own.items()} for d, own in scores.items()}
+    return {"all": every, "main": {"name": metric, "dataset": dataset, "value": value, "ci95": ci95}}
 
 
 def of_teacher(predictions: Predictions) -> Predictions:
@@ -71,7 +80,7 @@ def choices(curve: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     best: dict[str, Mapping[str, Any]] = {}
     for point in curve:
         kept = best.get(point["stage"])
-        if "dev" in point and (kept is None or point["dev"] > kept["dev"]):
+        if point.get("dev") is not None and (kept is None or point["dev"] > kept["dev"]):
             best[point["stage"]] = point
     return [
         {"what": f"checkpoint of stage {stage}", "split": "dev", "step": point["step"], "value": point["dev"]}

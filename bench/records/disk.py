@@ -120,7 +120,7 @@ def readable(found: Iterable[Path], reader: Callable[[Path], Record] = read) -> 
             warn(f"left out: {error}")
 
 
-def write(results: Path, record: Record, predictions: dict[str, np.ndarray], samples: Samples) -> Path:
+def write(results: Path, record: Record, predictions: dict[str, np.ndarray], samples: Samples | None) -> Path:
     """Predictions first, record last, each in one rename: a record that is there is complete."""
     path = path_of(results, record.spec, record.run_id)
     try:
@@ -136,8 +136,7 @@ def finish(path: Path) -> None:
     takes its place where the samples are already its own, and is forgotten where they are not."""
     for ready in files.left(path, "ready"):
         stored = read(ready).efficiency.samples
-        samples = beside(path, stored.file)
-        whole = samples.is_file() and files.sha256(samples.read_bytes()) == stored.sha256
+        whole = stored is None or is_file(beside(path, stored.file), stored.sha256)
         if whole and path.with_suffix(".npz").is_file():
             ready.replace(path)
         else:
@@ -146,15 +145,20 @@ def finish(path: Path) -> None:
         files.clear(files.left(name, "partial"))
 
 
-def rewrite(path: Path, record: Record, samples: Samples) -> Path:
-    """Put a record and its samples in their place, each whole or not at all; its predictions stay as they are.
+def is_file(path: Path, sha256: str) -> bool:
+    return path.is_file() and files.sha256(path.read_bytes()) == sha256
+
+
+def rewrite(path: Path, record: Record, samples: Samples | None) -> Path:
+    """Put a record and its samples, where it has any, in their place, each whole or not at all; its predictions stay.
 
     The record waits beside its place until the samples are in theirs, see `finish`.
     """
     text = record.model_dump_json(by_alias=True, indent=1, exclude_defaults=True) + "\n"
     try:
         ready = files.stage(path, text.encode())
-        files.replace(path.with_name(record.efficiency.samples.file), pack(flatten_samples(samples)))
+        if samples is not None and record.efficiency.samples is not None:
+            files.replace(path.with_name(record.efficiency.samples.file), pack(flatten_samples(samples)))
         ready.replace(path)
     except OSError as error:
         raise BenchError(f"cannot write the record {path}: {error.strerror}") from error

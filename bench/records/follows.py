@@ -44,7 +44,7 @@ def taught(record: Taught, key: str) -> dict[Place, Any]:
     stages = derived.stage_lengths(record.curve)
     return {
         ("key",): key,
-        ("dev",): max((point["dev"] for point in record.curve if "dev" in point), default=None),
+        ("dev",): max((dev for point in record.curve if (dev := point.get("dev")) is not None), default=None),
         ("cost", "stages"): stages,
         ("cost", "student_updates"): sum(stages.values()),
         ("parameters", "total"): record.parameters.embedding + record.parameters.active,

@@ -43,7 +43,7 @@ def of_run(record: Record, settings: Mapping[str, Any]) -> Iterator[str]:
         yield f"efficiency.inputs: {record.efficiency.inputs} of a test split of {sum(tests.values())}"  # type: ignore[arg-type]
     yield from of_seen(record.efficiency.seen)
     yield from of_cost(record.cost, record.curve, settings)
-    readings = [point["dev"] for point in record.curve if "dev" in point]
+    readings = [dev for point in record.curve if (dev := point.get("dev")) is not None]
     if metric := METRICS.get(record.metrics.main.name):
         least, most = metric.bounds
         if not all(least <= reading <= most for reading in readings):
@@ -53,7 +53,7 @@ def of_run(record: Record, settings: Mapping[str, Any]) -> Iterator[str]:
         yield "cost.train_seconds: too few for so many updates"
     if record.student.width < 1 or not record.student.origin:
         yield "student: a network without a width, or of no origin"
-    yield from of_provenance(record.provenance, record.efficiency.measured)
+    yield from of_provenance(record.provenance, record.efficiency.measured or "")
 
 
 def frozen(student: str) -> bool:
@@ -87,6 +87,14 @@ def of_size(size: Size, fastest: float) -> Iterator[str]:
         watts = size.energy.joules_per_1000 * size.throughput.get("offline_per_s", 0.0) / 1000
         if not WATTS[0] <= watts <= WATTS[1] or not known_source(size.energy.source):
             yield f"energy: {watts:.3g} W, by {size.energy.source!r:.40}"
+
+
+def of_untimed(record: Record) -> str:
+    """What a record says of times without samples of any; empty: nothing."""
+    e = record.efficiency
+    times = (e.speedup, e.speedups, e.measured, e.latency, e.throughput, e.energy, e.seen, e.noise)
+    own = record.teacher.efficiency
+    return "efficiency: times without samples" if any((*times, own.latency, own.throughput, own.energy)) else ""
 
 
 def known_source(source: str | None) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NotRequired
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NotRequired, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from typing_extensions import TypedDict
+
+from bench.errors import BenchError
 
 SCHEMA: Literal[2] = 2
 
@@ -18,10 +21,21 @@ class Part(BaseModel):
     )
 
 
+P = TypeVar("P", bound=Part)
+
+
 def first_error(error: ValidationError) -> str:
     """Where a file is not of its form, and why, in one sentence."""
     first = error.errors()[0]
     return f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
+
+
+def made(form: type[P], values: Mapping[str, Any]) -> P:
+    """A part of a record of what a run has found. BenchError: it cannot hold that, in one sentence."""
+    try:
+        return form(**values)
+    except ValidationError as error:
+        raise BenchError(f"this cannot be kept in a record: {first_error(error)}") from None
 
 
 class Point(TypedDict):
@@ -32,7 +46,7 @@ class Point(TypedDict):
     stage: str
     step: Annotated[int, Field(ge=0)]
     losses: dict[str, float]
-    dev: NotRequired[float]
+    dev: NotRequired[float | None]  # none: the metric was undefined
 
 
 Environment = dict[str, str | int | dict[str, str] | None]  # hardware and versions, and those of libraries
@@ -61,7 +75,8 @@ class Choice(Part):
 
 class Metrics(Part):
     main: Main
-    all: dict[str, dict[str, float]]
+    all: dict[str, dict[str, float | None]] = Field(description="by data set; none: undefined there")
+    undefined: dict[str, str] = Field(default={}, description="data set.metric -> what it gave in place of a number")
     retention: float | None = Field(description="student score / teacher score on the same test set")
     loyalty: dict[str, dict[str, float]] = Field(description="agreement with the teacher on test, by data set")
     dev: float = Field(description="dev score of the chosen checkpoint")
@@ -116,7 +131,7 @@ class Teacher(Part):
     name: str
     identity: str
     fingerprint: str
-    metrics: dict[str, dict[str, float]] | None = Field(
+    metrics: dict[str, dict[str, float | None]] | None = Field(
         description="none: it reads the answers, and has no row on test"
     )
     main: Main | None
@@ -126,7 +141,7 @@ class Teacher(Part):
 class Reference(Part):
     """What no network predicted, on the same test set."""
 
-    metrics: dict[str, dict[str, float]]
+    metrics: dict[str, dict[str, float | None]]
     main: Main
 
 
@@ -144,9 +159,14 @@ class StoredFile(Part):
 
 
 class Efficiency(Size):
-    """Measured in one session with the teacher, interleaved; see `scope` for what is inside the clock."""
+    """Measured in one session with the teacher, interleaved; see `scope` for what is inside the clock.
 
-    speedup: Interval = Field(description="point single: median over rounds of teacher latency / student latency")
+    Of a run that was not timed (`bench run --no-measure`) there are the counts alone, and `measured` is none.
+    """
+
+    speedup: Interval | None = Field(
+        description="point single: median over rounds of teacher latency / student latency"
+    )
     speedups: dict[str, Interval] = Field(description="the same at every point")
     scope: str
     device: str
@@ -156,8 +176,8 @@ class Efficiency(Size):
     noise: list[str] = Field(description="why it is noisy")
     seen: dict[str, float] = Field(description="spread between rounds, others' share of the cores, load beforehand")
     notes: list[str]
-    samples: StoredFile
-    measured: str = Field(description="when")
+    samples: StoredFile | None
+    measured: str | None = Field(description="when; none: not measured")
     commit: str | None = Field(description="of the code that measured")
     dirty: bool | None
 

@@ -59,13 +59,13 @@ def of_any_seed(spec: Spec) -> str:
     return json.dumps({key: value for key, value in spec.values.items() if key != "seed"}, sort_keys=True)
 
 
-def untaught(task: Any, place: Place) -> Teacher:
+def untaught(task: Any, place: Place, sort: type[Teacher] = Teacher) -> Teacher:
     """A teacher with its first weights: its shapes are those that it will have."""
 
     def opened(place: Place, *_: Any) -> Network:
         return place.origin.network() if isinstance(place.origin, Plan) else load_model(place, task.goal)
 
-    return Teacher(place, CPU, Console(quiet=True), task.goal, opened)
+    return sort(place, CPU, Console(quiet=True), task.goal, opened)
 
 
 def build(spec: Spec, teacher: Teacher) -> None:

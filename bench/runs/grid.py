@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bench.errors import BenchError, RequestError
 from bench.records.schemas import first_error
 from bench.runs.spec import Opened, Request, Spec, parse_settings, resolve
+from bench.sources import read_text
 
 NAMED = re.compile(r"\{([A-Za-z_][\w.]*)\}")  # an axis; braces of JSON are followed by something else
 LISTS = {"task": "tasks", "method": "methods", "student": "students"}  # options that may be given several times
@@ -65,10 +66,8 @@ class Cell:
 def read(path: Path, data_dir: Path | None = None) -> list[Cell]:
     """The cells of a grid's file. RequestError: not there, not TOML, a key that is none, an axis without levels."""
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RequestError(f"cannot read the grid {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        tree = tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
         raise RequestError(f"{path} is not TOML: {error}") from None
     common = {key: value for key, value in tree.items() if key != "cells"}
     blocks = tree.get("cells", [{}])

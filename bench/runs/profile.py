@@ -22,7 +22,7 @@ from bench.networks import places
 from bench.networks.transformer import load_model
 from bench.plugins import registry
 from bench.records.arrays import Samples, flatten_samples
-from bench.records.schemas import Profile
+from bench.records.schemas import Profile, made
 from bench.runs.spec import Request, defaults, open_tasks, override, parse_settings
 from bench.task import Task
 from bench.teachers.plans import is_shape, split_shape
@@ -113,7 +113,7 @@ def write(path: Path, profile: dict[str, Any], samples: Samples) -> None:
     """The profile and its samples beside it, each whole or not at all."""
     packed = pack(flatten_samples(samples))
     stored = {"file": f"{path.stem}.samples.npz", "sha256": files.sha256(packed)}
-    text = Profile(**profile, samples=stored).model_dump_json(by_alias=True, indent=1) + "\n"
+    text = made(Profile, profile | {"samples": stored}).model_dump_json(by_alias=True, indent=1) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     files.replace(path.with_name(stored["file"]), packed)
     files.replace(path, text.encode())

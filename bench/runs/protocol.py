@@ -6,6 +6,7 @@ made on dev; test is opened once, after training.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from bench.base import processes
 from bench.base.console import Console
 from bench.base.provenance import now
 from bench.base.seeds import derived_seed
-from bench.errors import RequestError
+from bench.errors import BenchError, RequestError
 from bench.inputs import Examples, flat
 from bench.measuring import cache, machine, session
 from bench.method import Method, Run
@@ -29,7 +30,7 @@ from bench.networks.transformer import load_model
 from bench.plugins import registry
 from bench.records import disk
 from bench.records.arrays import flatten
-from bench.records.schemas import Efficiency, Size
+from bench.records.schemas import Efficiency, Size, made
 from bench.runs import recording, teach
 from bench.runs.spec import Spec, asked, run_place
 from bench.scoring.scores import REFERENCE, TEACHER
@@ -52,36 +53,40 @@ class Distilled:
     trainer: Trainer
 
 
-def carry_out(spec: Spec, results: Path, device: torch.device, console: Console, cores: int | None = None) -> Path:
+def carry_out(
+    spec: Spec, results: Path, device: torch.device, console: Console, cores: int | None = None, timed: bool = True
+) -> Path:
     """Distil, evaluate, measure, and leave a record. Resumes an interrupted run. Returns the record's path.
 
     The runs that it wants have been carried out. `cores`: threads to time with, where the run itself has fewer.
+    `timed`: whether networks are timed at all.
     """
     started = now()
     folder = folders.make_folder(folders.root() / "runs" / spec.run_id)
     d = distil(spec, folder, device, console)
-    path = processes.from_main(lambda: leave_record(spec, d, results, console, started, cores))
+    path = processes.from_main(lambda: leave_record(spec, d, results, console, started, cores, timed))
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     return path
 
 
 def leave_record(
-    spec: Spec, d: Distilled, results: Path, console: Console, started: str, cores: int | None = None
-) -> Path:
+    spec: Spec, d: Distilled, results: Path, console: Console, started: str, cores: int | None = None,
+    timed: bool = True,
+) -> Path:  # fmt: skip
     """Keep the student, evaluate it on test, measure it, and write the record; returns its path."""
     for place in [spec.place, *spec.others.values()]:
         teach.publish(place, results)
     weights = weights_of(spec)
-    about = {"spec": dict(spec.values), "blueprint": d.student.blueprint()}
-    checkpoint.save(weights, checkpoint.trained(d.student), about)
+    keep(spec, d.student)
 
     spec.task.unseal()  # training has ended and every choice is made: test is read now, once
     console("  test")
     predictions = predict(spec, d.student, d.teacher)
+    scores = recording.scored(spec, predictions)  # what cannot be scored is not timed
     with machine.threads(cores):
-        measured = measure(spec, d.student, d.teacher, console)
+        measured = (measure if timed else count)(spec, d.student, d.teacher, console)
     record = recording.make_record(
-        spec, d.student, d.teacher, d.trainer, predictions, d.dev, measured, weights, started, results
+        spec, d.student, d.teacher, d.trainer, predictions, scores, d.dev, measured, weights, started, results
     )
     return disk.write(results, record, flatten(predictions), measured["samples"])
 
@@ -89,6 +94,7 @@ def leave_record(
 def distil(spec: Spec, folder: Path, device: torch.device, console: Console) -> Distilled:
     """Train the student; the test split is sealed. The folder holds the checkpoint of an interrupted run."""
     spec.task.seal()
+    recording.check_card(spec.task)
     teachers = make_teachers(spec, device, console)
     teacher = teachers["teacher"]
     check_signals(spec, teacher)
@@ -101,10 +107,14 @@ def distil(spec: Spec, folder: Path, device: torch.device, console: Console) -> 
     if student.reads_together:
         raise RequestError(f"{spec.values['student']} reads two texts together: it can teach, and be no student")
     method = build_method(spec, student, teachers, dev)
+    recording.check_networks(spec, student, method)
     path = folder / "checkpoint.safetensors"
     trainer = Trainer(student, method, teachers, lambda n: dev.score(dev.outputs(n)), path, console, device)
     trainer.fit()
-    return Distilled(trainer.student, teacher, dev.score(dev.outputs(trainer.student)), trainer)
+    score = dev.score(dev.outputs(trainer.student))
+    if not math.isfinite(score):
+        raise BenchError(f"{spec.task.main_metric} on dev is undefined ({score}) for the student: nothing was chosen")
+    return Distilled(trainer.student, teacher, score, trainer)
 
 
 def measure_again(spec: Spec, results: Path, device: torch.device, console: Console) -> Path:
@@ -117,8 +127,9 @@ def measure_again(spec: Spec, results: Path, device: torch.device, console: Cons
     student, teacher = restore(spec, device, console)
     spec.task.unseal()
     measured = measure(spec, student, teacher, console, anew=True)
-    record.efficiency = Efficiency(**recording.efficiency(spec, student, measured, weights_of(spec)))
-    record.teacher.efficiency = Size(**recording.size(teacher.network, measured, spec.place.disk_bytes, "teacher"))
+    record.efficiency = made(Efficiency, recording.efficiency(spec, student, measured, weights_of(spec)))
+    of_teacher = recording.size(teacher.network, measured, spec.place.disk_bytes, "teacher")
+    record.teacher.efficiency = made(Size, of_teacher)
     return disk.rewrite(path, record, measured["samples"])
 
 
@@ -149,6 +160,25 @@ def restore(spec: Spec, device: torch.device, console: Console) -> tuple[Network
     student = build_student(spec, teacher, blueprint=state.get("blueprint"))
     checkpoint.put_back(student, tensors)
     return student, teacher
+
+
+def retrain(spec: Spec, device: torch.device, console: Console) -> float:
+    """Train a finished run's student again, where the store no longer has it, and keep it; its dev score now.
+
+    The record stays as it is, and test is not read.
+    """
+    folder = folders.make_folder(folders.root() / "runs" / spec.run_id)
+    with folders.locked(f"run-{spec.run_id}"):
+        found = distil(spec, folder, device, console)
+        keep(spec, found.student)
+        (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    return found.dev
+
+
+def keep(spec: Spec, student: Network) -> None:
+    """In the store, with what its family builds it again from."""
+    about = {"spec": dict(spec.values), "blueprint": student.blueprint()}
+    checkpoint.save(weights_of(spec), checkpoint.trained(student), about)
 
 
 def opened(spec: Spec, place: Place, device: torch.device, console: Console) -> Network:
@@ -195,6 +225,9 @@ def check_teacher(spec: Spec, teacher: Teacher, dev: Evaluation) -> None:
     doubt = spec.task.doubt(outputs)
     if doubt:
         raise RequestError(f"the teacher {teacher.place.name} {doubt}")
+    if not math.isfinite(score := dev.score(outputs)):
+        metric = spec.task.main_metric
+        raise RequestError(f"{metric} on dev is undefined ({score}) for the teacher {teacher.place.name}")
 
 
 def build_student(
@@ -276,3 +309,11 @@ def measure(spec: Spec, student: Network, teacher: Teacher, console: Console, an
     want = frozenset({spec.task.goal.output})
     key = cache.key_of(networks, inputs, effort, lengths, searches)
     return cache.once(key, lambda: session.measure(networks, inputs, want, effort, console, lengths, searches), anew)
+
+
+def count(spec: Spec, student: Network, teacher: Teacher, console: Console) -> dict[str, Any]:
+    """In the place of `measure`: sizes and operations alone."""
+    networks = {"teacher": teacher.network, "student": student}
+    effort = session.EFFORTS.get(spec.values["track"], session.STANDARD)
+    want, task = frozenset({spec.task.goal.output}), spec.task
+    return session.count(networks, task.inputs("test"), want, effort, task.lengths, task.searches())

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import PydanticSerializationError
+
 from bench.base import files
 from bench.base.archive import pack
 from bench.base.provenance import provenance
+from bench.errors import BenchError
 from bench.measuring import machine
 from bench.measuring.counting import parameters
 from bench.measuring.energy import Meter
+from bench.method import Method
 from bench.network import Network
 from bench.records import derived, disk
 from bench.records.arrays import flatten, flatten_samples
-from bench.records.schemas import SCHEMA, Record
+from bench.records.schemas import SCHEMA, Data, Record, Student, made
 from bench.runs.spec import Spec
 from bench.scoring.scores import Predictions
 from bench.task import Task
@@ -23,36 +29,68 @@ from bench.teachers.teacher import Teacher
 from bench.training.loop import Progress, Trainer
 
 
+def check_card(task: Task) -> None:
+    """BenchError: what the task says of its data cannot be kept in a record; found out before any work is done."""
+    try:
+        made(Data, data(task)).model_dump_json()
+    except TypeError as error:
+        raise BenchError(f"{task.name}: the card of the data is none: {error}") from None
+    except PydanticSerializationError:  # a path whose name is no text
+        raise BenchError(f"{task.name}: the card of the data holds what is not UTF-8 text") from None
+
+
+def check_networks(spec: Spec, student: Network, method: Method) -> None:
+    """BenchError: what student and method say of themselves cannot be kept in a record, or beside the weights."""
+    made(Student, about(spec, student))
+    blueprint = student.blueprint()
+    try:
+        json.dumps(blueprint, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise BenchError(f"{spec.values['student']}: blueprint() is none that JSON can hold: {error}") from None
+    odd = [n for n, v in method.notes.items() if not isinstance(v, (int, float)) or not math.isfinite(v)]
+    if odd:
+        raise BenchError(f"{spec.values['method']}: the note {odd[0]!r} is {method.notes[odd[0]]!r:.80}, and no number")
+
+
+def about(spec: Spec, student: Network) -> dict[str, Any]:
+    return {"name": spec.values["student"], "origin": student.origin, "width": student.width}
+
+
+def scored(spec: Spec, predictions: Predictions) -> dict[str, dict[str, Any]]:
+    """What follows from the predictions on test. BenchError: the main metric is undefined."""
+    parts = {"metrics": derived.metrics, "teacher": derived.teacher, "references": derived.references}
+    return {name: work(spec.task.score, spec.task.main_metric, predictions) for name, work in parts.items()}
+
+
 def make_record(
-    spec: Spec, student: Network, teacher: Teacher, trainer: Trainer, predictions: Predictions, dev: float,
-    measured: dict[str, Any], weights: Path, started: str, results: Path,
+    spec: Spec, student: Network, teacher: Teacher, trainer: Trainer, predictions: Predictions,
+    scores: dict[str, dict[str, Any]], dev: float, measured: dict[str, Any], weights: Path, started: str, results: Path,
 ) -> Record:  # fmt: skip
     """The record of a finished run. `results`: where the records of the runs that came first are."""
     packed = pack(flatten(predictions))
-    return Record(
-        schema_=SCHEMA,
-        run_id=spec.run_id,
-        spec=dict(spec.values),
-        data=data(spec.task),
-        teacher={
+    return made(Record, {
+        "schema_": SCHEMA,
+        "run_id": spec.run_id,
+        "spec": dict(spec.values),
+        "data": data(spec.task),
+        "teacher": {
             "name": spec.place.name,
             "identity": spec.place.identity,
             "fingerprint": teacher.fingerprint,
             "efficiency": size(teacher.network, measured, spec.place.disk_bytes, "teacher"),
         }
-        | derived.teacher(spec.task.score, spec.task.main_metric, predictions),
-        student={"name": spec.values["student"], "origin": student.origin, "width": student.width},
-        metrics=derived.metrics(spec.task.score, spec.task.main_metric, predictions)
-        | {"dev": dev, "choices": derived.choices(trainer.progress.curve)},
-        references=derived.references(spec.task.score, spec.task.main_metric, predictions),
-        notes=trainer.method.notes,
-        efficiency=efficiency(spec, student, measured, weights),
-        cost=cost(trainer.progress, list(trainer.teachers.values()), trainer.meter) | {"before": before(spec, results)},
-        curve=trainer.progress.curve,
-        environment=machine.describe(teacher.device, trainer.processes),
-        provenance=provenance(started, trainer.processes),
-        predictions={"file": f"{spec.run_id}.npz", "sha256": files.sha256(packed)},
-    )
+        | scores["teacher"],
+        "student": about(spec, student),
+        "metrics": scores["metrics"] | {"dev": dev, "choices": derived.choices(trainer.progress.curve)},
+        "references": scores["references"],
+        "notes": trainer.method.notes,
+        "efficiency": efficiency(spec, student, measured, weights),
+        "cost": cost(trainer.progress, [*trainer.teachers.values()], trainer.meter) | {"before": before(spec, results)},
+        "curve": trainer.progress.curve,
+        "environment": machine.describe(teacher.device, trainer.processes),
+        "provenance": provenance(started, trainer.processes),
+        "predictions": {"file": f"{spec.run_id}.npz", "sha256": files.sha256(packed)},
+    })  # fmt: skip
 
 
 def before(spec: Spec, results: Path) -> dict[str, Any] | None:
@@ -88,13 +126,14 @@ def size(network: Network, measured: dict[str, Any], disk_bytes: int, name: str)
 
 
 def efficiency(spec: Spec, student: Network, measured: dict[str, Any], weights: Path) -> dict[str, Any]:
-    """The student's, beside the teacher's."""
+    """The student's, beside the teacher's; of a run that was not timed the counts alone."""
     speedups = measured["speedups"]["student"]
-    samples = files.sha256(pack(flatten_samples(measured["samples"])))
+    timed = measured["samples"] is not None
+    hashed = files.sha256(pack(flatten_samples(measured["samples"]))) if timed else ""
     names = ("scope", "device", "threads", "inputs", "notes", "noise", "seen", "measured", "commit", "dirty")
     return size(student, measured, weights.stat().st_size, "student") | {key: measured[key] for key in names} | {
-        "speedup": speedups["single"], "speedups": speedups, "noisy": bool(measured["noise"]),
-        "samples": {"file": f"{spec.run_id}.samples.npz", "sha256": samples},
+        "speedup": speedups.get("single"), "speedups": speedups, "noisy": bool(measured["noise"]),
+        "samples": {"file": f"{spec.run_id}.samples.npz", "sha256": hashed} if timed else None,
     }  # fmt: skip
 
 

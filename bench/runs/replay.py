@@ -19,6 +19,7 @@ from bench.runs.spec import OF_TEACHER, Request, Spec, defaults, resolve
 from bench.teachers.plans import shape_name, split_shape
 
 FILE = re.compile(r"(.+\.py)(?::.*)?")  # a plug-in given by path; after the colon a student's size
+FOLDER = re.compile("[0-9a-f]{16}#")  # what the identity of a model in a folder begins with
 DIGEST = re.compile("[0-9a-f]{16}")  # the version of such a plug-in, where an installed one has a number
 
 
@@ -106,8 +107,18 @@ def _option(record: Record, name: str) -> str:
 
 
 def _teacher(record: Record) -> str:
-    """The teacher as a command line names it: one that has the shape of a family given by path, by that path."""
+    """The teacher as a command line names it: one that has the shape of a family given by path, by that path.
+
+    RequestError: it was read from a folder, which is not here.
+    """
     name, told = checked_spec(record).teacher, _option(record, "--teacher")
+    folder = Path(name.partition("#")[0]).expanduser()
+    identity = str(checked_spec(record).versions.get("teacher"))
+    if FOLDER.match(identity) and not folder.is_dir():
+        raise RequestError(
+            f"the teacher of the run {record.run_id} is the model in the folder {folder} ({identity}), "
+            f"which is not here: work in the folder in which this was typed: {record.provenance.command[:200]}"
+        )
     there = FILE.fullmatch(told) and Path(split_shape(told)[0]).expanduser().is_file()
     return told if there and shape_name(told) == name else name
 

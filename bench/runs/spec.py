@@ -10,20 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import Any, get_type_hints
 
 from bench.errors import RequestError, unknown
+from bench.method import Method, Wanted
 from bench.networks import places
-from bench.plugins import registry
+from bench.plugins import contract, registry
 from bench.plugins.compatible import why_not
 from bench.records.disk import run_id_of
 from bench.sources import choose, lacking
 from bench.store import folders
 from bench.task import Task, Track, said
 from bench.teachers import plans
-
-if TYPE_CHECKING:
-    from bench.method import Method, Wanted
 
 TRACKS = ("mini", "lite", "full")
 FIXED = ("teacher", "student", "datasets")  # of a track: chosen with their own options
@@ -73,7 +71,7 @@ class Spec:
         return f"{v['task']} {v['track']}  {v['method']}  {v['student']}  seed {v['seed']}"
 
 
-Wants = tuple[tuple["Wanted", Spec], ...]
+Wants = tuple[tuple[Wanted, Spec], ...]
 Opened = dict[tuple[Any, ...], Task]
 
 
@@ -137,6 +135,8 @@ def open_tasks(request: Request) -> list[Task]:
         family, _, dataset = name.partition("/") if not name.endswith(".py") else (name, "", "")
         plugin = registry.find("task", family)
         cls = registry.load(plugin)
+        if not all(isinstance(track, Track) for track in cls.tracks.values()):
+            raise RequestError(f"{contract.place(cls)}: {cls.__name__}.tracks has to hold a Track by each name")
         if request.track not in cls.tracks:
             raise RequestError(f"the task '{name}' has no {request.track} track: there are {', '.join(cls.tracks)}")
         there = cls.tracks[request.track].datasets or cls.datasets
@@ -166,14 +166,18 @@ def _specs(
         )
     size = student_class.check(size or student_class.default)
     build = override(defaults(plugin, student_class), plugin.name, (), given, used)
-    if untrained := sorted(student_class(build).demands() - asked(method_class, settings)["wants"]):
+    if untrained := sorted(
+        contract.answer(student_class(build).demands, of=str) - asked(method_class, settings)["wants"]
+    ):
         raise RequestError(
             f"'{method.name}' leaves {', '.join(untrained)} of {student} untrained, which is in its output"
         )
     name = f"{plugin.name}:{size}" if size else plugin.name
-    identity = task.identity()
-    initial, files = student_class(build).initial(task), method_class.content(settings)
-    others = {reference: plans.locate(reference, task, place) for reference in method_class.teachers(settings)}
+    identity = contract.answer(task.identity, of=None)
+    initial = contract.answer(student_class(build).initial, task, of=None)
+    files = contract.answer(method_class.content, settings, of=None)
+    teachers = contract.answer(method_class.teachers, settings, of=str)
+    others = {reference: plans.locate(reference, task, place) for reference in teachers}
     for seed in request.seeds:
         first = wanted_runs(request, task, place, method_class, settings, seed, student, given)
         helpers, starts = ([s.run_id for w, s in first if w.use == use] for use in ("teaches", "starts"))
@@ -205,7 +209,7 @@ def wanted_runs(
     `student`, `given`: the run's own, and the settings of its command.
     """
     found: dict[str, tuple[Wanted, Spec]] = {}
-    for wanted in method.wanted(settings):
+    for wanted in contract.answer(method.wanted, settings, of=Wanted):
         teacher = run_place(found[wanted.teacher][1]) if wanted.teacher else place
         other, where = (task, teacher) if not wanted.task else elsewhere(request, wanted, place)
         single = dataclasses.replace(request, seeds=[seed if wanted.seed is None else wanted.seed])
@@ -255,7 +259,7 @@ def declared(cls: type) -> dict[str, Any]:
 
 def asked(method: type[Method], settings: Any) -> dict[str, Any]:
     """What a method declares, with those of its needs that these settings ask for."""
-    return declared(method) | {"needs": method.needed(settings, method.needs)}
+    return declared(method) | {"needs": contract.answer(method.needed, settings, method.needs, of=str)}
 
 
 def defaults(plugin: registry.Plugin, cls: Any, reads: str = "") -> Any:
@@ -263,10 +267,12 @@ def defaults(plugin: registry.Plugin, cls: Any, reads: str = "") -> Any:
     try:
         settings = dataclasses.replace(cls.Settings(), **getattr(cls, "defaults", {}).get(reads, {}))
         json.dumps(dataclasses.asdict(settings), allow_nan=False)
-        get_type_hints(type(settings))
+        hints = get_type_hints(type(settings))
     except (TypeError, ValueError, NameError) as error:
         needed = "a frozen dataclass whose fields all have a type and a default that JSON can hold"
         raise RequestError(f"{plugin.path}: Settings must be {needed} ({error})") from None
+    if plugin.digest:
+        contract.check_defaults(settings, hints)
     return settings
 
 

@@ -15,6 +15,7 @@ import torch
 from bench.base import files, processes
 from bench.base.console import Console
 from bench.errors import BenchError, RequestError
+from bench.plugins import beside
 from bench.records import disk
 from bench.runs import teach
 from bench.runs.protocol import carry_out, measure_again
@@ -24,11 +25,10 @@ from bench.store import folders
 from bench.teachers import plans
 
 T = TypeVar("T")
-DEVICES = ("auto", "cpu", "cuda")
 
 
 def run_all(
-    specs: Sequence[Spec], results: Path, device: str, console: Console, remeasure: bool = False
+    specs: Sequence[Spec], results: Path, device: str, console: Console, remeasure: bool = False, timed: bool = True
 ) -> tuple[list[dict[str, Any]], int]:
     """Outcome of each run as `bench run --json` prints it, and the exit status: 0, 1 (a run failed) or 2."""
     chosen = choose_device(device)
@@ -38,7 +38,9 @@ def run_all(
     tell = console if len(specs) > 1 else Console(quiet=True)  # of one run the command's last line says why
     for number, spec in enumerate(specs, 1):
         console(f"[{number}/{len(specs)}] {spec.label}  ({spec.run_id})")
-        found, code = attempt(spec.run_id, partial(run_one, spec, results, chosen, console, remeasure), tell)
+        found, code = attempt(
+            spec.run_id, partial(run_one, spec, results, chosen, console, remeasure, timed=timed), tell
+        )
         outcomes.append(describe(spec, "failed") | found)
         status = max(status, code)
         if status and processes.count() > 1:
@@ -56,15 +58,18 @@ def attempt(name: str, work: Callable[[], T], tell: Console) -> tuple[T | dict[s
         return {"error": str(error)}, error.exit_status
     except (Exception, SystemExit) as error:  # a plug-in may call sys.exit, which is no way to end a run
         log = folders.make_folder(folders.root() / "runs" / name) / "error.txt"
-        log.write_text(traceback.format_exc())
-        tell(f"  failed: {type(error).__name__}: {error} (details: {log})")
-        return {"error": f"{type(error).__name__}: {error}", "log": str(log)}, 1
+        log.write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
+        where = beside.blamed(error)
+        sentence = f"{where}: " * bool(where) + f"{type(error).__name__}: {error}"
+        tell(f"  failed: {sentence} (details: {log})")
+        return {"error": sentence, "log": str(log)}, 1
 
 
 def teach_all(request: Request, results: Path, device: str, console: Console) -> list[dict[str, Any]]:
     """Teach, unless they are there, the teachers of the request's tasks. RequestError: one is ready as it is."""
     chosen = choose_device(device)
     check_writable(results)
+    check_writable(folders.root())
     found = []
     for task in open_tasks_set(request):
         reference = request.teacher or task.track.teacher
@@ -82,7 +87,13 @@ def teach_all(request: Request, results: Path, device: str, console: Console) ->
 
 
 def run_one(
-    spec: Spec, results: Path, device: Any, console: Console, remeasure: bool = False, cores: int | None = None
+    spec: Spec,
+    results: Path,
+    device: Any,
+    console: Console,
+    remeasure: bool = False,
+    cores: int | None = None,
+    timed: bool = True,
 ) -> dict[str, Any]:
     """Carry out one run unless its record is there. Another process that is at the same run is waited for.
 
@@ -94,10 +105,10 @@ def run_one(
     if processes.from_main(lambda: remeasure or not path.exists()):
         for wanted, helper in spec.wanted:
             console(f"  {wanted.name}: {helper.label}  ({helper.run_id})")
-            run_one(helper, results, device, console, cores=cores)
+            run_one(helper, results, device, console, cores=cores, timed=timed)
         with folders.locked(f"run-{spec.run_id}") if processes.main() else nullcontext():
             if processes.from_main(lambda: not path.exists()):
-                path, status = carry_out(spec, results, device, console, cores), "done"
+                path, status = carry_out(spec, results, device, console, cores, timed), "done"
             elif remeasure:
                 path = processes.from_main(lambda: measure_again(spec, results, device, console))
                 status = "done"
@@ -128,6 +139,8 @@ def outcome(spec: Spec, path: Path, status: str, console: Console) -> dict[str, 
     console(f"  {status}: {main.name} {100 * main.value:.2f} [{100 * low:.2f}, {100 * high:.2f}]{kept}  {path}")
     if record.kept_start:
         console("  kept its start: no update made it better on dev")
+    if record.efficiency.samples is None:
+        console("  not timed: the same command with --remeasure in place of --no-measure does that")
     found = {
         "record": str(path), "metric": main.name, "value": main.value, "retention": retention,
         "kept_start": record.kept_start,
@@ -163,9 +176,9 @@ def check_writable(folder: Path) -> None:
 
 
 def choose_device(name: str) -> torch.device:
-    """auto: the GPU where there is one. RequestError: no such device."""
-    if name not in DEVICES:
-        raise RequestError(f"--device {name}: there are {', '.join(DEVICES)}")
+    """auto: the GPU where there is one. RequestError: no such device, or it is not here."""
+    if name not in processes.DEVICES:
+        raise RequestError(f"--device {name}: there are {', '.join(processes.DEVICES)}")
     if name == "cuda" and not torch.cuda.is_available():
         raise RequestError("--device cuda: torch sees no CUDA device here; leave it out to run on the CPU")
     if name == "auto":

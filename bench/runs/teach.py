@@ -9,6 +9,7 @@ and says nothing of how well it would do alone, so its record is marked `told`. 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +21,7 @@ from bench.base import files
 from bench.base.console import Console
 from bench.base.processes import main_first
 from bench.base.provenance import now, provenance
+from bench.errors import BenchError
 from bench.inputs import Batch
 from bench.measuring import machine
 from bench.measuring.counting import parameters
@@ -27,7 +29,7 @@ from bench.method import Losses, Method, Run, Stage
 from bench.network import Network
 from bench.networks.places import Place
 from bench.records import disk
-from bench.records.schemas import Taught
+from bench.records.schemas import Taught, made
 from bench.runs import recording
 from bench.signals import Signals
 from bench.store import folders
@@ -74,6 +76,7 @@ def teach(plan: Plan, network: Network, device: torch.device, console: Console) 
     """Train the network, and keep its weights and its record in the store, the weights last: a teacher that is there
     has a record."""
     started, task = now(), plan.task
+    recording.check_card(task)
     console(f"  teaching {plan.name} on {task.name}")
     folders.make_folder(plan.folder)
     run = Run(task, task.track, network.width, network.width, plan.seed, network.optimiser)
@@ -86,16 +89,19 @@ def teach(plan: Plan, network: Network, device: torch.device, console: Console) 
     diagnosis = dev.diagnosis(network)
     if diagnosis:
         console("  on dev " + ", ".join(f"{name} {value:.4f}" for name, value in diagnosis.items()))
-    record = Taught(
-        schema_=1, key=plan.key, model=plan.name, origin=network.origin, task=task.name,
-        track=task.track_name, seed=plan.seed, data=recording.data(task),
-        settings={"track": asdict(task.track), "optimiser": asdict(method.optimiser)},
-        parameters=parameters(network), dev=dev.score(dev.outputs(network)), metric=task.main_metric,
-        told=network.reads_targets, diagnosis=diagnosis,
-        cost=recording.cost(progress, [], trainer.meter), curve=progress.curve,
-        environment=machine.describe(device), provenance=provenance(started),
-        weights=files.sha256(weights.read_bytes()),
-    )  # fmt: skip
+    score = dev.score(dev.outputs(network))
+    if not math.isfinite(score):
+        raise BenchError(f"{task.main_metric} on dev is undefined ({score}) for the teacher {plan.name}")
+    record = made(Taught, {
+        "schema_": 1, "key": plan.key, "model": plan.name, "origin": network.origin, "task": task.name,
+        "track": task.track_name, "seed": plan.seed, "data": recording.data(task),
+        "settings": {"track": asdict(task.track), "optimiser": asdict(method.optimiser)},
+        "parameters": parameters(network), "dev": score, "metric": task.main_metric,
+        "told": network.reads_targets, "diagnosis": diagnosis,
+        "cost": recording.cost(progress, [], trainer.meter), "curve": progress.curve,
+        "environment": machine.describe(device), "provenance": provenance(started),
+        "weights": files.sha256(weights.read_bytes()),
+    })  # fmt: skip
     files.replace(
         plan.folder / RECORD,
         (record.model_dump_json(by_alias=True, indent=1, exclude_defaults=True) + "\n").encode(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,15 +45,26 @@ def verify(
     return judge(record, scores) | {"record": str(path)}
 
 
+def alike(record: float | None, again: float | None) -> bool:
+    """Up to rounding; what is undefined in the record is still so."""
+    if record is None or again is None:
+        return record is again
+    return abs(record - again) <= SAME
+
+
+def defined(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
 def judge(record: Record, again: dict[str, dict[str, float]]) -> dict[str, Any]:
     """The verdict, and both values of every metric."""
     main = record.metrics.main
     value = headline(again, main.name)[1]
     pairs = {
-        dataset: {name: {"record": said, "again": again[dataset][name]} for name, said in metrics.items()}
+        dataset: {name: {"record": said, "again": defined(again[dataset][name])} for name, said in metrics.items()}
         for dataset, metrics in record.metrics.all.items()
     }
-    same = all(abs(p["record"] - p["again"]) <= SAME for metrics in pairs.values() for p in metrics.values())
+    same = all(alike(p["record"], p["again"]) for metrics in pairs.values() for p in metrics.values())
     inside = main.ci95[0] <= value <= main.ci95[1]
     return {
         "run_id": record.run_id, "verdict": "same" if same else "within interval" if inside else "different",

@@ -34,7 +34,8 @@ def interval(
         values = scored_draws(predictions, score, metric, draws, rng)
     else:
         values = np.mean([metric_draws(form, a, draws, rng) for a in predictions.values()], axis=0)
-    low, high = np.percentile(values, [2.5, 97.5])
+    values = values[np.isfinite(values)]  # a task's own metric may be undefined in a draw
+    low, high = np.percentile(values, [2.5, 97.5]) if len(values) else (np.nan, np.nan)
     return float(low), float(high)
 
 

@@ -74,10 +74,12 @@ class Pairs:
 
 
 def below(distance: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    """Chance to be more than a distance (P,) below the mean, deviations (P, nodes^2): (P,)."""
+    """Chance to be more than a distance (P,) below the mean, deviations (P, nodes^2): (P,). Where nothing deviates,
+    there is none to be any distance away."""
     from scipy.special import ndtr  # scipy takes long to import
 
-    return np.asarray(ndtr(-ratio(distance[:, None], deviation)) @ BOTH)
+    still = (deviation == 0) & (distance[:, None] > 0)
+    return np.asarray(np.where(still, 0.0, ndtr(-ratio(distance[:, None], deviation))) @ BOTH)
 
 
 def quantile(deviation: np.ndarray, tail: float, steps: int = 4) -> np.ndarray:

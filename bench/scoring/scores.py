@@ -89,6 +89,12 @@ def same(one: Array, two: Array) -> bool:
     return np.array_equal(one, two)
 
 
+def undefined(scores: Scores) -> dict[str, str]:
+    """{"data set.metric": what it gave} of the metrics that gave no finite number."""
+    found = {f"{data}.{name}": float(value) for data, own in scores.items() for name, value in own.items()}
+    return {where: str(value) for where, value in found.items() if not np.isfinite(value)}
+
+
 def headline(scores: Scores, metric: str) -> tuple[str, float]:
     """(data set, value) of the main metric: the only data set, or the unweighted mean over all."""
     values = [float(s[metric]) for s in scores.values()]

@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 import time
+import traceback
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,6 +48,13 @@ def content_key(**parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
+def log(error: BaseException) -> Path:
+    """The file that a traceback was written to: of the last error that nobody expected."""
+    path = make_folder(root()) / "error.txt"
+    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="replace")
+    return path
+
+
 def student_of(run_id: str) -> Path:
     """Where a finished run's student is kept."""
     return root() / "runs" / run_id / "student.safetensors"
@@ -55,7 +63,10 @@ def student_of(run_id: str) -> Path:
 def gone(run_id: str) -> str:
     """Why nothing can be done with the student of a run that is not kept."""
     place = student_of(run_id)
-    return f"the student of {run_id} is no longer in the store ({place}): run it again with --results elsewhere"
+    return (
+        f"the student of {run_id} is no longer in the store ({place}): run it again with --results elsewhere, or say "
+        "bench export --retrain"
+    )
 
 
 ROOMS = {
@@ -68,6 +79,7 @@ ROOMS = {
 }  # kinds
 UNFINISHED = ".writing-"  # before the name of a folder that is being filled
 QUOTA = "BENCH_STORE_QUOTA"  # an environment variable, so that processes which a run starts know it too
+LARGEST = 10**18  # bytes
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -77,7 +89,10 @@ def quota() -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", text.strip().lower())
     if not match:
         raise RequestError(f"the store's quota '{text}' is no size: write it as in 500MB, 4GB or 0")
-    return int(float(match[1]) * UNITS[match[2]])
+    size = float(match[1]) * UNITS[match[2]]
+    if size > LARGEST:
+        raise RequestError(f"the store's quota '{text[:20]}' is no size of a disk")
+    return int(size)
 
 
 def set_quota(text: str) -> None:
@@ -125,11 +140,19 @@ def appearing(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(name: str, wait: bool = True) -> Iterator[None]:
-    """One process at a time; the others wait, or get a RequestError. The lock dies with its process."""
+def locked(name: str, tell: Callable[[], Any] | None = None, seconds: float = -1) -> Iterator[None]:
+    """One process at a time; the others wait, so long (-1: for ever), and tell of it. The lock dies with its process.
+
+    RequestError: it was not to be had in that time.
+    """
     lock = FileLock(make_folder(root() / "locks") / f"{name}.lock")
     try:
-        lock.acquire(timeout=-1 if wait else 0)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if tell:
+                tell()
+            lock.acquire(timeout=seconds)
     except Timeout:
         raise RequestError(f"{name} is in use by another bench process") from None
     except OSError as error:
@@ -254,6 +277,6 @@ def remove(keys: list[str]) -> int:
             raise RequestError(f"'{key}' names {len(matches) or 'no'} entries of the store: see bench store ls")
         chosen |= {e.path: e for e in matches}
     for entry in chosen.values():
-        with locked(lock_name(entry.path.parent.name, entry.key), wait=False):
+        with locked(lock_name(entry.path.parent.name, entry.key), seconds=0):
             shutil.rmtree(entry.path, ignore_errors=True)
     return sum(e.size for e in chosen.values())

@@ -20,7 +20,7 @@ from bench.base.console import Console
 from bench.base.seeds import derived_seed
 from bench.errors import BenchError, RequestError
 from bench.measuring.energy import meter
-from bench.method import Losses, Method, Role, Stage, Step
+from bench.method import Losses, Method, Role, Stage, Step, named_losses, stages_of
 from bench.network import Network
 from bench.networks import sharing
 from bench.signals import Signals
@@ -81,7 +81,7 @@ class Trainer:
         kept = processes.from_main(lambda: checkpoint.load(self.path))
         if kept:
             self._restore(*kept)
-        for index, stage in enumerate(self.method.stages()):
+        for index, stage in enumerate(stages_of(self.method)):
             networks = {name: self._network(role) for name, role in stage.roles.items() if trains(role)}
             if index == self.progress.stage:
                 self._run(stage, networks, kept[0] if kept else {})
@@ -166,7 +166,7 @@ class Trainer:
         for step in stage.steps:
             new = [r for r in step.roles if r in networks and r not in signals]
             signals |= {r: self._forward(stage, r, networks[r], batch, feed.groups[r][rows].size) for r in new}
-            losses = step.loss(*(signals.get(role, Signals()) for role in step.roles), batch)
+            losses = named_losses(step.loss, step.loss(*(signals.get(r, Signals()) for r in step.roles), batch))
             moving = [p for part in step.moves for p in movers[part].parameters]
             torch.stack(list(losses.values())).sum().backward(inputs=moving or None, retain_graph=not moving)
             self._move(step, movers, moving)
@@ -219,11 +219,13 @@ class Trainer:
         score = processes.from_main(lambda: self.evaluate(self.student))
         if not p.curve or (p.curve[-1]["stage"], p.curve[-1]["step"]) != (stage.name, p.step):
             p.curve.append({"stage": stage.name, "step": p.step, "losses": losses})
-        p.curve[-1]["dev"] = score
-        if p.best is None or score > p.best:
-            p.best = score
+        dev = score if math.isfinite(score) else None  # undefined: worse than any number
+        p.curve[-1]["dev"] = dev
+        if p.step == 0 or (dev is not None and (p.best is None or dev > p.best)):
+            p.best = dev
             self._keep()
-        self.console(f"  {stage.name} {p.step}/{stage.updates}  dev {score:.4f}  {shown(losses)}")
+        said = "undefined" if dev is None else f"{dev:.4f}"
+        self.console(f"  {stage.name} {p.step}/{stage.updates}  dev {said}  {shown(losses)}")
 
     def _modules(self) -> dict[str, nn.Module]:
         return {**self.networks, "method": self.method}

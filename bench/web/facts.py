@@ -140,7 +140,7 @@ def within(verdicts: Verdicts, known: Iterable[Record]) -> list[dict[str, Any]]:
     Times are those of the board's first hardware.
     """
     board = verdicts.board
-    teachers, students = candidates(board, verdicts, board.hardware[0], known)
+    teachers, students = candidates(board, verdicts, next(iter(board.hardware), None), known)
     latency, parameters = teachers[0].latency_ms, teachers[0].parameters
     limits = {"any": Limits()}
     limits |= {f"latency/{part}": Limits(max_latency_ms=latency / part) for part in PARTS if latency}

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bench.base.formats import DASH
+from bench.base.formats import DASH, signed
 from bench.records.specs import in_words
 
 TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))  # marks that turn the direction of the text behind them
@@ -31,7 +31,7 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 def points(value: float | None) -> str:
     """A difference of scores times 100, with its sign."""
-    return DASH if value is None else f"{100 * value:+,.2f}".replace("-", "\N{MINUS SIGN}")
+    return DASH if value is None else signed(100 * value).replace("-", "\N{MINUS SIGN}")
 
 
 def short(value: float) -> str:

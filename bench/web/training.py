@@ -49,11 +49,11 @@ def listed(values: Iterable[Any]) -> str:
     return ", ".join([*(f"{v:,.0f}" for v in numbers), *sorted(v for v in found if isinstance(v, str))]) or "unknown"
 
 
-def by_dataset(scores: Iterable[Mapping[str, Mapping[str, float]]], metric: str) -> dict[str, float]:
+def by_dataset(scores: Iterable[Mapping[str, Mapping[str, float | None]]], metric: str) -> dict[str, float]:
     """The mean over runs of the board's metric on each data set; nothing where there is one data set alone."""
     found: dict[str, list[float]] = {}
     for run in scores:
         for dataset, values in run.items():
-            if metric in values:
-                found.setdefault(dataset, []).append(values[metric])
+            if (value := values.get(metric)) is not None:
+                found.setdefault(dataset, []).append(value)
     return {dataset: statistics.fmean(values) for dataset, values in found.items()} if len(found) > 1 else {}

@@ -13,6 +13,7 @@ from bench.board.power import Power, smallest
 from bench.board.verdicts import judge, over_boards, standing
 from bench.records import disk
 from bench.scoring.comparison import Comparison
+from bench.scoring.pairs import BOTH, below, quantile
 from peers.simulations import Setting, accuracies, right
 from tests.factories.records import put
 
@@ -72,3 +73,12 @@ def test_a_mean_rank_stays_among_the_ranks():
     assert both["rank"] == pytest.approx(2.05) and both["rank_boards"] == 2
     assert both["rank_low"] == pytest.approx(max(1, 2.05 - half))
     assert over_boards("rank", [first, {**last, "rank_sd": None}])["rank_low"] is None
+
+
+def test_a_chance_that_cannot_deviate_is_none() -> None:
+    """Where nothing deviates at most nodes no distance is ever exceeded there, and no step of the search is endless."""
+    deviation = np.zeros((1, len(BOTH)))
+    deviation[0, -1] = 0.03
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        assert below(np.array([1.0]), deviation)[0] == pytest.approx(0, abs=1e-12)
+        assert 0 <= quantile(deviation, 1e-4, steps=8)[0] <= 0.3

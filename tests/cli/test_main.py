@@ -340,8 +340,18 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+FAILS = """from bench.baselines.kd import Kd
+
+
+class Mine(Kd):
+    def after_update(self, progress):
+        if progress < 1:  # which no rehearsal of one update sees
+            raise ZeroDivisionError('my\\nbug')
+"""
+
+
 def test_a_broken_method_loses_no_other_run(teacher: Path, tmp_path: Path) -> None:
-    (tmp_path / "broken.py").write_text(METHOD + "    def stages(self):\n        raise ZeroDivisionError('my\\nbug')\n")
+    (tmp_path / "broken.py").write_text(FAILS)
     asked = [
         "run", "--task", "sts", "--method", "./broken.py", "--method", "kd", "--student", "bow:8", *TINY,
         "--teacher", teacher, "--results", "my results", "--json",

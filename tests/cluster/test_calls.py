@@ -32,7 +32,8 @@ ONE = ["--method", "kd", "--student", "bow:8"]
 Local = tuple[Path, list[dict]]
 Start = Callable[..., subprocess.Popen[str]]
 BROKEN = (
-    "from bench.method import Method\n\n\nclass Mine(Method):\n    def stages(self):\n        raise ValueError('no')\n"
+    "from bench.baselines.kd import Kd\n\n\nclass Mine(Kd):\n    def after_update(self, progress):\n"
+    "        assert progress == 1, 'no'\n"  # a rehearsal is one update
 )
 
 
@@ -144,8 +145,11 @@ def test_a_failing_run_stops_no_other(tmp_path: Path) -> None:
     done = spawned("run", *arguments, *RAY, cache=tmp_path / "cache", cwd=tmp_path, check=1, PYTHONPATH=str(ROOT))
     broken, fine = runs_of(done)
     assert (broken["status"], broken["record"], fine["status"]) == ("failed", None, "done")
-    assert broken["error"] == "ValueError: no" and "Traceback" in Path(broken["log"]).read_text()
-    assert "[1/2]  failed: ValueError: no" in done.err and "Traceback" not in done.err
+    assert (
+        broken["error"].endswith("broken.py, line 6: AssertionError: no")
+        and "Traceback" in Path(broken["log"]).read_text()
+    )
+    assert "[1/2]  failed: " in done.err and "AssertionError: no" in done.err and "Traceback" not in done.err
     assert done.err.splitlines()[-1].startswith("bench: 1 of 2 runs failed")
     assert done.err.count("teaching ") == 1 and "[teacher bilstm:1x8]" in done.err  # before the runs, once
     assert done.err.index("[timing bow:8]  measuring") < done.err.index("[1/2]")

@@ -55,6 +55,13 @@ def test_what_holds_no_text_is_an_error(tmp_path, text, says):
         Lines(place)
 
 
+def test_a_byte_order_mark_and_the_line_ends_of_an_old_mac(tmp_path):
+    assert [*Lines(written(tmp_path / "a.txt", "\ufeffone\rtwo\r"))] == ["one", "two"]
+    (tmp_path / "a.txt").write_bytes("one\n".encode("utf-16"))
+    with pytest.raises(DataError, match=r"a\.txt is UTF-16, and has to be UTF-8 text"):
+        Lines(tmp_path / "a.txt")
+
+
 def test_a_line_that_is_not_utf8_is_named(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"good\n\nb\xe9d\n")
     found = Lines(tmp_path / "a.txt")

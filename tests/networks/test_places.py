@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
 
 from bench.errors import RequestError
 from bench.kinds.classify import Classify
+from bench.networks import places
 from bench.networks.transformer import load, load_classifier
 
 CODE = "open({marker!r}, 'w').close()\n"
@@ -29,6 +31,18 @@ def test_code_of_a_model_folder_is_refused_and_not_asked_for(teacher, tmp_path, 
     with pytest.raises(RequestError, match=reason):
         loaded(folder)
     assert not (tmp_path / "marker").exists()
+
+
+def test_a_pipe_or_a_device_in_a_model_folder_is_not_waited_for(teacher, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(teacher, folder)
+    os.mkfifo(folder / "NOTES.md")
+    with pytest.raises(RequestError, match=r"NOTES\.md is no plain file"):
+        places.check(folder)
+    (folder / "NOTES.md").unlink()
+    before, size = places.content_key(folder), places.Place("x", "", "", folder).disk_bytes
+    shutil.copytree(teacher, folder / "checkpoint-500")
+    assert (places.content_key(folder), places.Place("x", "", "", folder).disk_bytes) == (before, size)
 
 
 @pytest.mark.parametrize("loaded", [load, lambda folder: load_classifier(folder, Classify(2), new_head=True)])

@@ -175,3 +175,29 @@ def test_an_error_that_says_what_to_do_is_kept(tmp_path: Path) -> None:
     path.write_text("from bench.errors import RequestError\nraise RequestError('pip install this')\n" + METHOD)
     with pytest.raises(RequestError, match=r"^pip install this$"):
         load(find("method", str(path)))
+
+
+def test_a_byte_order_mark_is_python(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(METHOD, encoding="utf-8-sig")
+    assert load(find("method", str(path))).title == "Mine"
+
+
+def test_modules_beside_a_file_are_imported_and_part_of_its_digest(tmp_path: Path) -> None:
+    """Two folders may have a module of one name; what lies beside a file and is not imported is no part of it."""
+    for folder, title in (("a", "first"), ("b", "second")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "words.py").write_text("from deep import TITLE\n")
+        (tmp_path / folder / "deep.py").write_text(f"TITLE = {title!r}\n")
+        (tmp_path / folder / "other.py").write_text("raise RuntimeError('imported')\n")
+        (tmp_path / folder / "json.py").write_text("raise RuntimeError('shadowed')\n")
+        text = METHOD.replace('title = "Mine"', "import json\n    from words import TITLE as title")
+        (tmp_path / folder / f"mine_{folder}.py").write_text(text)
+    paths = [tmp_path / folder / f"mine_{folder}.py" for folder in "ab"]
+    assert [load(find("method", str(path))).title for path in paths] == ["first", "second"]
+    assert not {"words", "deep"} & sys.modules.keys()
+    before = find("method", str(paths[0])).digest
+    (tmp_path / "a" / "other.py").write_text("")
+    assert find("method", str(paths[0])).digest == before
+    (tmp_path / "a" / "deep.py").write_text("TITLE = 'third'\n")
+    assert find("method", str(paths[0])).digest != before and load(find("method", str(paths[0]))).title == "third"

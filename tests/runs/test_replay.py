@@ -103,6 +103,16 @@ def test_the_command_names_the_size_and_leaves_settings_out_that_are_default(mad
     assert replay.spec_of(record).run_id == record.run_id
 
 
+def test_a_teacher_whose_folder_is_not_here_is_named(kept, monkeypatch, tmp_path):
+    """A record of a run whose teacher was named by a relative path, read in another folder."""
+    record = kept[1].model_copy(deep=True)
+    record.spec["teacher"] = "./tiny"
+    with pytest.raises(
+        RequestError, match=r"is the model in the folder tiny \(\w{16}#.*\), which is not here: work in"
+    ):
+        replay.request_of(record)
+
+
 @pytest.mark.parametrize(
     "settings",
     [

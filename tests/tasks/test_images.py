@@ -297,3 +297,24 @@ def test_the_hub(monkeypatch):
 
 def test_images_stay_one_array(mini):
     assert isinstance(mini.inputs("dev"), Images)
+
+
+def test_a_hidden_or_a_stray_folder_is_no_class(tmp_path: Path) -> None:
+    """What a notebook or an archive leaves beside the classes of an image folder."""
+    for place in (
+        "train/n01",
+        "val/n01",
+        "train/n02",
+        "val/n02",
+        "val/.ipynb_checkpoints",
+        "val/n01/.ipynb_checkpoints",
+    ):
+        jpeg(tmp_path / place / "a.JPEG", 8, 8)
+    (tmp_path / "val" / "__MACOSX").mkdir()
+    assert image_sets.ImageNetFolder(tmp_path).classes == ("n01", "n02")
+    assert len(image_sets.folder_pool(tmp_path, ["val/n01"], 8).labels) == 1
+
+
+def test_a_missing_folder_is_told_with_the_places_that_were_looked_at(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"under cifar10, cifar10/hf, image/cifar10, image/cifar10/hf, image$"):
+        image_sets.CifarFolder(tmp_path, "cifar10")
