@@ -31,6 +31,12 @@ DEVICES = ("auto", "cpu", "cuda")  # that a command may ask for
 GRACE = 3  # seconds for the process that tells of a failure: a launcher ends all with the first that goes
 
 
+def check_device(name: str) -> None:
+    """RequestError: a command cannot ask for this."""
+    if name not in DEVICES:
+        raise RequestError(f"--device {name}: there are auto, cpu and cuda")
+
+
 @dataclass
 class Here:
     """This process among those of its command."""

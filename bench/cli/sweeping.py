@@ -35,8 +35,7 @@ class Manner:
 
     def check(self) -> None:
         """RequestError: no such device or engine, or it has no such option."""
-        if self.device not in processes.DEVICES:
-            raise RequestError(f"--device {self.device}: there are {', '.join(processes.DEVICES)}")
+        processes.check_device(self.device)
         if self.engine not in ("local", "ray"):
             raise RequestError(f"--engine {self.engine}: there are local and ray")
         if self.jobs and self.engine == "local":

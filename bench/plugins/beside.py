@@ -46,7 +46,7 @@ def helpers(path: Path) -> list[Path]:
 def imported(path: Path) -> Iterator[str]:
     """The modules that a file imports, at its top or inside a function; of one that is not Python none."""
     with suppress(SyntaxError, ValueError, RecursionError):
-        for node in ast.walk(ast.parse(path.read_bytes())):
+        for node in ast.walk(ast.parse(importlib.util.decode_source(path.read_bytes()))):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.level <= 1 and node.module:

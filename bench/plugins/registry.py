@@ -168,7 +168,7 @@ def declared(path: Path, contract: str) -> dict[str, Any]:
     RequestError: the file is not Python, or an attribute that listing needs is not a literal.
     """
     try:
-        tree = ast.parse(path.read_bytes(), path.name)
+        tree = ast.parse(importlib.util.decode_source(path.read_bytes()), path.name)
     except (SyntaxError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, or null bytes
         raise RequestError(f"{path} is not valid Python: {error}") from None
     except OSError as error:

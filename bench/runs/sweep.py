@@ -177,8 +177,7 @@ def check_writable(folder: Path) -> None:
 
 def choose_device(name: str) -> torch.device:
     """auto: the GPU where there is one. RequestError: no such device, or it is not here."""
-    if name not in processes.DEVICES:
-        raise RequestError(f"--device {name}: there are {', '.join(processes.DEVICES)}")
+    processes.check_device(name)
     if name == "cuda" and not torch.cuda.is_available():
         raise RequestError("--device cuda: torch sees no CUDA device here; leave it out to run on the CPU")
     if name == "auto":
