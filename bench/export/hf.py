@@ -13,7 +13,8 @@ from torch import nn
 
 from bench.errors import RequestError
 from bench.network import Network
-from bench.networks.transformer import Pooler, TransformerNetwork
+from bench.networks.sentences import Pooler
+from bench.networks.transformer import TransformerNetwork
 from bench.networks.words import WordNetwork
 
 POOLER: dict[str, Any] = {  # bench.networks.transformer.Pooler, in the words of sentence-transformers 6

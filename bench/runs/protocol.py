@@ -31,7 +31,7 @@ from bench.records import disk
 from bench.records.arrays import flatten
 from bench.records.schemas import Efficiency, Size
 from bench.runs import recording, teach
-from bench.runs.spec import Spec, run_place
+from bench.runs.spec import Spec, asked, run_place
 from bench.scoring.scores import REFERENCE, TEACHER
 from bench.store import folders
 from bench.task import Predictions
@@ -221,6 +221,7 @@ def build_method(spec: Spec, student: Network, teachers: Mapping[str, Teacher], 
     """The method with its own trainable parts."""
     torch.manual_seed(derived_seed(spec.seed, "method"))
     teacher = teachers["teacher"]
+    check_signals(spec, student, teacher)
     run = Run(
         spec.task, spec.track, student.width, teacher.network.width, spec.seed, student.optimiser,
         student.shape, teacher.network.shape, student,
@@ -228,6 +229,20 @@ def build_method(spec: Spec, student: Network, teachers: Mapping[str, Teacher], 
         lambda examples: taught(spec, teacher, examples), lambda name: teachers[name].network, dev.score,
     )  # fmt: skip
     return registry.load(spec.method)(spec.method_settings, run)
+
+
+def check_signals(spec: Spec, student: Network, teacher: Teacher) -> None:
+    """RequestError: the method reads a signal that this teacher, or a student of its architecture, does not give."""
+    read = asked(registry.load(spec.method), spec.method_settings)
+    needs, wants = ({spec.task.goal.output if n == "output" else n for n in read[key]} for key in ("needs", "wants"))
+    for name, network, names in (
+        (f"the teacher {teacher.place.name}", teacher.network, needs),
+        (f"the student {spec.values['student']}", student, needs | wants),
+    ):
+        if missing := sorted(names - network.offers):
+            raise RequestError(
+                f"{spec.values['method']} reads the signal {', '.join(missing)}, which {name} does not give"
+            )
 
 
 def taught(spec: Spec, teacher: Teacher, examples: Examples) -> np.ndarray:

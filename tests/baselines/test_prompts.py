@@ -17,7 +17,8 @@ from bench.baselines.prompt_tuning import PromptTuning
 from bench.inputs import Examples
 from bench.kinds.classify import Classify
 from bench.method import Run
-from bench.networks.transformer import fingerprint, load
+from bench.networks.fingerprints import fingerprint
+from bench.networks.transformer import load
 from bench.plugins import registry
 from bench.signals import Signals
 from bench.students.prompt import PromptNetwork
