@@ -54,8 +54,8 @@ def by_hash(data: Labelled) -> Labelled:
 
 
 def cut(data: Labelled, *sizes: int) -> list[Labelled]:
-    """Parts of these sizes, then the rest, in hashed order. Equal inputs stay on one side of a cut, and each part has all
-    classes (`with_classes`)."""
+    """Parts of these sizes, then the rest, in hashed order. Equal inputs stay on one side of a cut, and each part has
+    all classes (`with_classes`)."""
     data, parts = by_hash(data), []
     for size in sizes:
         while 0 < size < len(data) and data.inputs[size] == data.inputs[size - 1]:
@@ -75,8 +75,8 @@ def by_input(data: Labelled) -> np.ndarray:
 
 
 def with_classes(chosen: np.ndarray, labels: np.ndarray, groups: Callable[[], np.ndarray]) -> np.ndarray:
-    """(N,) bool: the chosen rows, and of each class that none of them has the first row, with its whole group; a class of
-    one group alone stays where it is learned from. A class that dev never shows would not count in any choice."""
+    """(N,) bool: the chosen rows, and of each class that none of them has the first row, with its whole group; a class
+    of one group alone stays where it is learned from. A class that dev never shows would not count in any choice."""
     missing = np.setdiff1d(labels, labels[chosen])
     of_row, found = groups() if len(missing) else labels, chosen.copy()
     for label in missing:

@@ -34,8 +34,9 @@ def key_of(
     """Everything that a session's times depend on, but for what else the machine was doing."""
     device = next(iter(networks.values())).device
     more = {f"search{s.suffix}": [s.queries.digest, s.documents, s.depth] for s in searches}
+    shapes = {name: [str(n), settings(n), parameters(n)] for name, n in networks.items()}
     return folders.content_key(
-        networks={name: [str(n), settings(n), parameters(n)] for name, n in networks.items()}, inputs=digest_inputs(inputs),
+        networks=shapes, inputs=digest_inputs(inputs),
         effort=vars(effort), lengths=list(lengths), environment=machine.describe(device), commit=code(), **more,
     )  # fmt: skip
 

@@ -13,12 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.errors import RequestError
+from bench.errors import RequestError, reason
 from bench.network import Shape
+from bench.networks.fingerprints import plain_values
 
-INNER = ("intermediate_size", "hidden_dim", "d_ff", "n_inner", "d_inner")  # names of the feed-forward width
+INNER = ("intermediate_size", "hidden_dim", "d_ff", "n_inner", "d_inner", "ffn_dim")  # of feed-forwards
 HEAD = ("head_dim", "d_kv")  # of a head's width, where a configuration names it
-EACH = ("layer_types", "mlp_layer_types", "attention_window", "no_rope_layers")  # lists of one setting a layer
+# Lists of one setting a layer, and what a layer says of its place, whichever layer stands there.
+EACH = ("layer_types", "mlp_layer_types", "attention_window", "no_rope_layers", "attention_layers")
+OF_PLACE = ("layer_idx", "layer_id", "layer_number", "layer_index", "layer_i", "has_relative_attention_bias")
 
 
 def shape_of(config: Any) -> Shape:
@@ -39,11 +42,13 @@ def alike(config: Any, other: Any) -> bool:
 
 
 def resized(config: Any, layers: Sequence[int], width: int = 0, heads: int = 0, inner: int = 0) -> Any:
-    """A copy of the configuration with these layers of it, by number, in float32; 0: width, heads and feed-forward width
-    stay. RequestError: an architecture without such numbers, heads that do not divide the width."""
+    """A copy of the configuration with these layers of it, by number, in float32; width 0: width, heads and
+    feed-forward stay as they are. RequestError: an architecture without such numbers, heads that do not divide it."""
     found, name = copy.deepcopy(config), inner_name(config)
     if getattr(config, "is_encoder_decoder", False) or not hasattr(config, "num_attention_heads"):
-        raise RequestError(f"students are cut from encoders with attention; the teacher is a {config.model_type}")
+        raise RequestError(
+            f"students are cut from encoders with attention, and the teacher is none: {config.model_type}"
+        )
     try:
         found.num_hidden_layers = len(layers)
     except NotImplementedError:
@@ -55,6 +60,8 @@ def resized(config: Any, layers: Sequence[int], width: int = 0, heads: int = 0, 
         found.hidden_size, found.num_attention_heads = width, heads
         if name:
             setattr(found, name, inner)
+        elif inner != 4 * width:
+            raise RequestError(f"the architecture {config.model_type} names no feed-forward width: leave it out")
         narrow(found)
     if found.hidden_size % found.num_attention_heads:
         raise RequestError(
@@ -76,14 +83,15 @@ def narrow(config: Any) -> None:
         config.pooler_hidden_size = config.hidden_size
 
 
-def made(source: nn.Module, config: Any) -> Any:
+def made(source: Any, config: Any) -> Any:
     """A model of the source's class with this configuration and new weights. RequestError: the class makes no such
     model."""
     try:
-        model = type(source)._from_config(config)  # type: ignore[operator]  # as AutoModel.from_config does
+        model = type(source)._from_config(config)  # as AutoModel.from_config does
     except Exception as error:  # configurations are checked in many ways
-        reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:150] if str(error).strip() else ''}"
-        raise RequestError(f"no student of this size can be made from a {config.model_type} ({reason})") from error
+        raise RequestError(
+            f"no student of this size has the architecture {config.model_type} ({reason(error)})"
+        ) from error
     if config.num_hidden_layers not in {len(m) for _, m in lists(model)} and not shared(model):
         raise unlike(config)
     return model
@@ -91,7 +99,7 @@ def made(source: nn.Module, config: Any) -> Any:
 
 def unlike(config: Any) -> RequestError:
     return RequestError(
-        f"students of fewer layers cannot be cut from a {config.model_type}: it has no plain row of layers"
+        f"no student can be cut from the architecture {config.model_type}: it has no plain row of layers"
     )
 
 
@@ -124,8 +132,24 @@ def copy_layers(source: Any, target: Any, chosen: Sequence[int]) -> None:
     places = {f"{row}.{place}.": f"{row}.{n}." for row in rows for place, n in enumerate(chosen)}
     found = {name: weights.get(moved(name, places), weights.get(name)) for name in target.state_dict()}
     if missing := [n for n, t in target.state_dict().items() if found[n] is None or found[n].shape != t.shape]:
-        raise RequestError(f"layers of a {source.config.model_type} cannot be copied: none has {missing[0]}")
+        raise RequestError(f"layers of {source.config.model_type} cannot be copied: none has {missing[0]}")
     target.load_state_dict(found)
+    for row in rows:
+        for place, n in enumerate(chosen):
+            check_same(source.get_submodule(f"{row}.{n}"), target.get_submodule(f"{row}.{place}"), source.config)
+
+
+def check_same(theirs: nn.Module, ours: nn.Module, config: Any) -> None:
+    """RequestError: a layer works otherwise than the one whose weights it has, as with another window."""
+    known = dict(theirs.named_modules())
+    for name, module in ours.named_modules():
+        other = plain_values(known[name]) if name in known else {}
+        for key, value in plain_values(module).items():
+            if key in other and key not in OF_PLACE and key != "config" and other[key] != value:
+                raise RequestError(
+                    f"layers of {config.model_type} cannot be copied: they differ in {key}, and the library "
+                    "has no setting that keeps it"
+                )
 
 
 def moved(name: str, places: Mapping[str, str]) -> str:

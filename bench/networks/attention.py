@@ -32,8 +32,8 @@ class Tap:
     attended: Tensor | None = None  # (B, 1, L, L) bool, where causal or local attention looks at all
 
     def scores(self, mask: Tensor | None) -> Tensor:
-        """q k^T / sqrt(D / H), (B, H, L, L), before softmax; 0 where the key is padding, as in TinyBERT's code, or where
-        it is not attended to."""
+        """q k^T / sqrt(D / H), (B, H, L, L), before softmax; 0 where the key is padding, as in TinyBERT's code, or is
+        not attended to."""
         scores = self.query @ self.key.transpose(-1, -2) * self.scaling
         scores = scores if self.bias is None else scores + self.bias
         scores = scores if self.attended is None else scores.masked_fill(~self.attended, 0.0)

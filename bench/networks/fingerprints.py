@@ -1,4 +1,4 @@
-"""What decides a network's outputs: its weights (`fingerprint`), and what its modules say of themselves (`settings`)."""
+"""What decides a network's outputs: its weights (`fingerprint`) and what its modules say of themselves (`settings`)."""
 
 from __future__ import annotations
 

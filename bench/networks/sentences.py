@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.errors import RequestError
+from bench.errors import RequestError, reason
 from bench.inputs import Texts
 from bench.networks.architectures import positions
 
@@ -53,20 +53,25 @@ def opened(path: Path) -> Any:
             trust_remote_code=False,
         )
     except Exception as error:  # a broken folder fails in many ways inside the libraries
-        raise RequestError(f"cannot load a model from {path}: {type(error).__name__}: {str(error)[:200]}") from error
+        raise RequestError(f"cannot load a model from {path}: {reason(error)}") from error
     if getattr(model[0], "auto_model", None) is None or getattr(model, "tokenizer", None) is None:
         raise RequestError(f"{path} is not a text encoder with a transformers backbone")
-    give_padding(model.tokenizer, path)
+    give_padding(model.tokenizer, model[0].auto_model.config, path)
     return model
 
 
-def give_padding(tokenizer: Any, path: Path) -> None:
-    """A padding token where there is none, as of GPT-2: the end of text, as is usual; padding is never attended to.
-    RequestError: there is no such token either."""
+def give_padding(tokenizer: Any, config: Any, path: Path) -> None:
+    """A padding token where there is none, as of GPT-2: the model's own, else the end of text, as is usual. Padding is
+    never attended to; heads of decoders find the last token by it. RequestError: there is no such token either."""
+    number = getattr(config, "pad_token_id", None)
     if tokenizer.pad_token_id is None:
-        if tokenizer.eos_token is None:
+        known = isinstance(number, int) and 0 <= number < len(tokenizer)
+        token = tokenizer.convert_ids_to_tokens(number) if known else tokenizer.eos_token
+        if token is None:
             raise RequestError(f"the tokenizer of {path} has neither a padding token nor one that ends a text")
-        tokenizer.pad_token = tokenizer.eos_token
+        tokenizer.pad_token = token
+    if number is None:
+        config.pad_token_id = tokenizer.pad_token_id
 
 
 def head_of(model: Any, path: Path) -> list[nn.Module]:
@@ -128,6 +133,4 @@ def told(model: Any, texts: Sequence[str], path: Path) -> Tensor:
     try:
         return torch.cat([model.encode([text], convert_to_tensor=True, show_progress_bar=False) for text in texts])
     except Exception as error:  # of architectures that the library loads and cannot run
-        raise RequestError(
-            f"sentence-transformers cannot encode a text with {path}: {type(error).__name__}: {str(error)[:150]}"
-        ) from error
+        raise RequestError(f"sentence-transformers cannot encode a text with {path}: {reason(error)}") from error

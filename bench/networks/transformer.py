@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.data.tokens import Lists, TokenArrays, first_pieces, tokens
-from bench.errors import RequestError
+from bench.errors import RequestError, reason
 from bench.inputs import Texts, texts
 from bench.kind import Kind
-from bench.network import Network, Shape
+from bench.network import Network
 from bench.networks import attention, sentences
 from bench.networks.architectures import head_of, last_linear, last_real, shape_of
 from bench.networks.attention import WANTED, tapped
@@ -148,8 +149,8 @@ class TransformerClassifier(Network):
         return self.goal.complete(Signals(found, logits=logits), None, batch)
 
     def read_by_head(self, tokens: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """Of what the last layer reads, the vector of an input (B, D) where a decoder's head reads every token, and takes
-        the last one's logits; anything else as it is."""
+        """Of what the last layer reads, the vector of an input (B, D) where a decoder's head reads every token and
+        takes the last one's logits; anything else as it is."""
         if self.goal.feature != "embedding" or tokens.ndim < 3:
             return tokens
         last = last_real(batch["input_ids"], self.model.config.pad_token_id)
@@ -166,7 +167,7 @@ def run(model: Any, batch: Mapping[str, Tensor], want: frozenset[str]) -> tuple[
     noting = bool(want & WANTED)
     ours = noting or torch.is_grad_enabled()
     taps: AbstractContextManager[list[attention.Tap]] = tapped(model, noting) if ours else nullcontext([])
-    read = {name: batch[name] for name in READ if name in batch}
+    read = {name: batch[name] for name in accepted(type(model)) if name in batch}
     with taps as noted:
         out = model(**read, output_hidden_states=bool(want & {"hidden", "pooled"}))
     found: dict[str, Any] = attention.signals(noted, want, batch["attention_mask"])
@@ -176,13 +177,22 @@ def run(model: Any, batch: Mapping[str, Tensor], want: frozenset[str]) -> tuple[
     return out, found
 
 
+@cache
+def accepted(model: Any) -> tuple[str, ...]:
+    """Those of READ that a class of models takes: of some, tokenizers give segments that they have none of."""
+    known = inspect.signature(model.forward).parameters
+    return tuple(name for name in READ if name in known)
+
+
 def tokenise(tokenizer: Any, inputs: Texts, limit: int) -> TokenArrays:
     """Texts or pairs of texts as the model's own tokenizer reads them; the longer text of a pair is cut first."""
 
     def read(chunk: Texts, most: int) -> dict[str, Lists]:
         given = [list(column) for column in chunk.columns]
         found = tokenizer(*given, truncation=True, max_length=most, padding=False, is_split_into_words=chunk.split)
-        lists = {"ids": [ids or [pad] for ids in found["input_ids"]]}  # without special tokens nothing is left of ""
+        lists: dict[str, Lists] = {
+            "ids": [ids or [pad] for ids in found["input_ids"]]
+        }  # without special tokens nothing is left of ""
         if len(given) > 1 and "token_type_ids" in found:  # of single texts all segments are 0, which is the default
             lists["segments"] = [row or [0] for row in found["token_type_ids"]]
         if chunk.split:
@@ -222,17 +232,17 @@ def load(path: Path, pooling: str = "", goal: Kind | None = None) -> Transformer
     if pooling:
         width = backbone.config.hidden_size
     head = [make_pooling(pooling, width)] if pooling else sentences.head_of(model, path)
-    limit = limit_of(model.max_seq_length, backbone)
+    limit = model.max_seq_length = limit_of(model.max_seq_length, backbone)
     network = TransformerNetwork(backbone, head, model.tokenizer, limit, width, sentences.prompt_of(model))
     check_embedding(network, None if pooling else model, path)
     return network
 
 
 def check_embedding(network: TransformerNetwork, model: Any, path: Path) -> None:
-    """RequestError: the network's embedding depends on the batch, or is not what sentence-transformers' `model` makes."""
+    """RequestError: the embedding depends on the batch, or is not what sentence-transformers' `model` makes."""
     network.eval()
     encoded, want = network.encode(TEXTS), frozenset({"embedding"})
-    found = check_batches(path, lambda rows: network(encoded.batch(np.array(rows)), want).embedding)
+    found = check_batches(path, network, lambda rows: network(encoded.batch(np.array(rows)), want).embedding)
     if model is not None and not near(sentences.told(model, TEXTS, path), torch.stack(found)):
         raise RequestError(f"sentence-transformers makes another embedding of a text with {path} than its modules do")
 
@@ -255,15 +265,12 @@ def load_classifier(path: Path, goal: Kind, new_head: bool = False) -> Transform
             path, use_safetensors=True, local_files_only=True, trust_remote_code=False, dtype=torch.float32, **size
         )
     except Exception as error:  # as above
-        reason = f"{type(error).__name__}: {str(error)[:200]}"
-        raise RequestError(f"cannot load a classifier from {path}: {reason}") from error
+        raise RequestError(f"cannot load a classifier from {path}: {reason(error)}") from error
     if goal.outputs and model.config.num_labels != goal.outputs:
         raise RequestError(f"{path} gives {model.config.num_labels} outputs and the task has {goal.outputs}")
     whole, unread = (model.base_model, ("pooler.",)) if new_head else (model, ())
     check_weights(path, whole, shape_of(model.config).layers, unread)
-    give_padding(tokenizer, path)
-    if model.config.pad_token_id is None:  # by which heads of decoders find the last token
-        model.config.pad_token_id = tokenizer.pad_token_id
+    give_padding(tokenizer, model.config, path)
     if new_head:
         goal.begin(last_linear(model))
     network = TransformerClassifier(model, tokenizer, limit_of(tokenizer.model_max_length, model, 512), goal)
@@ -274,7 +281,8 @@ def load_classifier(path: Path, goal: Kind, new_head: bool = False) -> Transform
 def check_logits(network: TransformerClassifier, path: Path) -> None:
     """RequestError: what the head says of a text depends on the batch."""
     model, encoded = network.eval().model, tokenise(network.tokenizer, texts(TEXTS), network.max_length)
-    check_batches(path, lambda rows: network.goal.logits(run(model, encoded.batch(np.array(rows)), frozenset())[0]))
+    said = lambda rows: network.goal.logits(run(model, encoded.batch(np.array(rows)), frozenset())[0])  # noqa: E731
+    check_batches(path, network, said)
 
 
 def load_model(place: Place, goal: Kind, new_head: bool = False) -> Network:

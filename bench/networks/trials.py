@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.errors import RequestError
+from bench.errors import RequestError, reason
 from bench.networks.attention import WANTED
+from bench.networks.fingerprints import settings
 
 TEXTS = ("A short text", "Another text, which is a good deal longer than the first one, so that this is padded.")
 APART = 1e-3  # of the largest value: differences of rounding are a thousand times smaller. Our choice
@@ -23,17 +24,19 @@ Run = Callable[[Mapping[str, Tensor], frozenset[str]], Mapping[str, Any]]
 
 
 @torch.no_grad()
-def check_batches(what: object, run: Callable[[list[int]], Tensor]) -> list[Tensor]:
+def check_batches(what: object, network: nn.Module, run: Callable[[list[int]], Tensor]) -> list[Tensor]:
     """What `run(rows)` says of each of TEXTS alone. RequestError: it fails, or what it says of one depends on the other
-    beside it."""
+    beside it, or on what it read before."""
+    before = settings(network)
     try:
         alone = [run([row])[0] for row in range(len(TEXTS))]
         together = run([*range(len(TEXTS))])
     except Exception as error:  # the library raises whatever comes
-        reason = f"{type(error).__name__}: {str(error).strip()[:150]}"
-        raise RequestError(f"{what} cannot read a text as models are run here ({reason})") from error
+        raise RequestError(f"{what} cannot read a text as models are run here ({reason(error)})") from error
     if not all(near(one, row[: len(one)]) for one, row in zip(alone, together, strict=True)):
         raise RequestError(f"what {what} says of a text depends on the padding behind it: batches would change it")
+    if settings(network) != before:
+        raise RequestError(f"{what} works otherwise once it has read a short text: order would change what it says")
     return alone
 
 
