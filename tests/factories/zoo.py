@@ -64,6 +64,11 @@ ZOO = {
     ),
 }  # fmt: skip
 
+REFUSED = {  # whose convolutions read padding
+    "convbert": Kept("ConvBert", {**SIZE, "embedding_size": 8}),
+    "funnel": Kept("Funnel", {"block_sizes": [2, 2], "d_model": WIDTH, "n_head": HEADS, "d_head": 4, "d_inner": 32}),
+}
+
 
 def tokenizer_of(bare: bool) -> Any:
     """One token a byte."""
@@ -84,7 +89,7 @@ def save(name: str, folder: Path, change: Callable[[Any], Any] = lambda model: m
     import torch
     import transformers
 
-    kept = ZOO[name]
+    kept = (ZOO | REFUSED)[name]
     config = getattr(transformers, kept.model.removesuffix("Encoder") + "Config")
     torch.manual_seed(0)
     model = getattr(transformers, kept.model + "Model")(config(vocab_size=VOCABULARY, **kept.settings | settings))

@@ -278,16 +278,3 @@ def test_a_class_of_reviews_that_is_missing(tmp_path):
         path.unlink()
     with pytest.raises(DataError, match=r"no reviews in .*train: the archive aclImdb_v1 holds neg/\*\.txt and pos"):
         directory(tmp_path, "imdb").examples("distil")
-
-
-def test_a_cut_has_every_class_that_the_data_has_twice():
-    """In hashed order the first two of these texts are of one class; each other class gives its first one."""
-    names = [str(n) for n in range(40)]
-    ordered = by_hash(Labelled(names, np.zeros(40, np.int64)))
-    labels = np.zeros(40, np.int64)
-    labels[20], labels[30], labels[35] = 1, 1, 2  # of class 2 there is one alone, which is learned from
-    data = Labelled([ordered.inputs[n] for n in range(40)], labels)
-    dev, rest = cut(data, 2)
-    assert [*dev.inputs] == [data.inputs[n] for n in (0, 1, 20)] and dev.labels.tolist() == [0, 0, 1]
-    assert len(rest) == 37 and set(rest.labels) == {0, 1, 2}
-    assert [*cut(Labelled(data.inputs, np.zeros(40, np.int64)), 2)[0].inputs] == [*data.inputs[:2]]
