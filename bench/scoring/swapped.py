@@ -13,10 +13,10 @@ SURE = 3.0  # and how many standard deviations of that gain, if it were chance, 
 def swapped(predicted: np.ndarray, gold: np.ndarray, classes: Sequence[str]) -> str:
     """The doubt in words, from class numbers (N,); empty: no other order is known to fit better.
 
-    The best of C! orders finds luck, and much of it where classes are many and examples few. So an order is found on one
-    half of the examples and judged on the other, both ways. If it were no better than the data's, an example that only
-    one of the two has right would be as likely one's as the other's: the permutation test flips these signs, which gives
-    gains around 0 with the sum of their squares as variance.
+    The best of C! orders finds luck, and much of it where classes are many and examples few. So an order is found on
+    one half of the examples and judged on the other, both ways. If it were no better than the data's, an example that
+    only one of the two has right would be as likely one's as the other's: the permutation test flips these signs, which
+    gives gains around 0 with the sum of their squares as variance.
     """
     count, half = len(classes), halves(gold)
     right = (predicted == gold).astype(float)

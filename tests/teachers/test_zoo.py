@@ -141,7 +141,7 @@ def test_half_precision_is_trained_in_float32(zoo, tmp_path):
 
 @pytest.mark.parametrize("settings", [
     {"prompts": {"query": "query: "}, "default_prompt_name": "query"},
-    {"prompts": {"query": "query: "}, "default_prompt_name": "query", "limit": 63},  # the prompt is left out of the mean
+    {"prompts": {"query": "query: "}, "default_prompt_name": "query", "limit": 63},  # it is left out of the mean
     {"truncate_dim": 6},
     {"limit": 16},
 ])  # fmt: skip
