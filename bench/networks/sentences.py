@@ -54,9 +54,10 @@ def opened(path: Path) -> Any:
         )
     except Exception as error:  # a broken folder fails in many ways inside the libraries
         raise RequestError(f"cannot load a model from {path}: {reason(error)}") from error
-    if getattr(model[0], "auto_model", None) is None or getattr(model, "tokenizer", None) is None:
+    backbone: Any = getattr(model[0], "auto_model", None)
+    if backbone is None or getattr(model, "tokenizer", None) is None:
         raise RequestError(f"{path} is not a text encoder with a transformers backbone")
-    give_padding(model.tokenizer, model[0].auto_model.config, path)
+    give_padding(model.tokenizer, backbone.config, path)
     return model
 
 

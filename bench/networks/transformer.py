@@ -167,7 +167,7 @@ def run(model: Any, batch: Mapping[str, Tensor], want: frozenset[str]) -> tuple[
     noting = bool(want & WANTED)
     ours = noting or torch.is_grad_enabled()
     taps: AbstractContextManager[list[attention.Tap]] = tapped(model, noting) if ours else nullcontext([])
-    read = {name: batch[name] for name in accepted(type(model)) if name in batch}
+    read = {name: batch[name] for name in accepted(model.__class__) if name in batch}
     with taps as noted:
         out = model(**read, output_hidden_states=bool(want & {"hidden", "pooled"}))
     found: dict[str, Any] = attention.signals(noted, want, batch["attention_mask"])
