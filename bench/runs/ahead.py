@@ -9,22 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
 
-import torch
-
-from bench.base.console import Console
 from bench.errors import BenchError
-from bench.network import Network
-from bench.networks.places import Place
-from bench.networks.transformer import load_model
-from bench.runs.protocol import build_method, build_student
+from bench.runs.protocol import build, untaught
 from bench.runs.spec import Spec
-from bench.teachers.plans import Plan
-from bench.teachers.teacher import Teacher
-from bench.training.evaluation import Evaluation
-
-CPU = torch.device("cpu")
 
 
 def check(cells: Mapping[str, Iterable[Spec]]) -> None:
@@ -44,17 +32,3 @@ def check(cells: Mapping[str, Iterable[Spec]]) -> None:
 
 def of_any_seed(spec: Spec) -> str:
     return json.dumps({key: value for key, value in spec.values.items() if key != "seed"}, sort_keys=True)
-
-
-def untaught(task: Any, place: Place) -> Teacher:
-    """A teacher with its first weights: its shapes are those that it will have."""
-
-    def opened(place: Place, *_: Any) -> Network:
-        return place.origin.network() if isinstance(place.origin, Plan) else load_model(place, task.goal)
-
-    return Teacher(place, CPU, Console(quiet=True), task.goal, opened)
-
-
-def build(spec: Spec, teacher: Teacher) -> None:
-    """Student and method as the run would begin with."""
-    build_method(spec, build_student(spec, teacher), {"teacher": teacher}, Evaluation(spec.task, "dev"))

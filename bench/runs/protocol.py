@@ -34,7 +34,8 @@ from bench.runs import recording, teach
 from bench.runs.spec import Spec, asked, run_place
 from bench.scoring.scores import REFERENCE, TEACHER
 from bench.store import folders
-from bench.task import Predictions
+from bench.task import Predictions, Task
+from bench.teachers import plans
 from bench.teachers.plans import Plan
 from bench.teachers.teacher import Asked, Teacher
 from bench.training import checkpoint
@@ -89,6 +90,8 @@ def leave_record(
 def distil(spec: Spec, folder: Path, device: torch.device, console: Console) -> Distilled:
     """Train the student; the test split is sealed. The folder holds the checkpoint of an interrupted run."""
     spec.task.seal()
+    if plans.untaught(spec.place) and not spec.wanted:  # what cannot be built is known before a teacher is taught
+        build(spec, untaught(spec.task, spec.place))
     teachers = make_teachers(spec, device, console)
     teacher = teachers["teacher"]
     dev = Evaluation(spec.task, "dev")
@@ -181,6 +184,20 @@ def check_teacher(spec: Spec, teacher: Teacher, dev: Evaluation) -> None:
     doubt = spec.task.doubt(outputs)
     if doubt:
         raise RequestError(f"the teacher {teacher.place.name} {doubt}")
+
+
+def untaught(task: Task, place: Place) -> Teacher:
+    """A teacher with its first weights: its shapes are those that it will have."""
+
+    def opened(place: Place, *_: Any) -> Network:
+        return place.origin.network() if isinstance(place.origin, Plan) else load_model(place, task.goal)
+
+    return Teacher(place, torch.device("cpu"), Console(quiet=True), task.goal, opened)
+
+
+def build(spec: Spec, teacher: Teacher) -> None:
+    """Student and method as the run would begin with. RequestError: they cannot be built."""
+    build_method(spec, build_student(spec, teacher), {"teacher": teacher}, Evaluation(spec.task, "dev"))
 
 
 def build_student(

@@ -24,7 +24,7 @@ from bench.networks.fingerprints import settings as settings_of
 from bench.networks.inference import outputs
 from bench.networks.places import Place
 from bench.networks.transformer import load, load_classifier
-from bench.runs.ahead import check
+from bench.runs import protocol, teach
 from bench.runs.spec import Request, resolve
 from bench.sources import Source
 from bench.students.bert import Bert
@@ -198,10 +198,13 @@ def test_configurations_and_precision_are_settings(zoo, tmp_path):
     ("mpnet", "tinybert", "tinybert reads the signal attention_scores, which the teacher"),
     ("deberta", "minilm", "minilm reads the signal keys, queries, values, which the teacher"),
 ])  # fmt: skip
-def test_signals_that_an_architecture_does_not_give_are_refused_before_training(zoo, name, method, says):
-    specs = resolve(Request([TOY], [method], ["bert:2"], str(zoo / name), settings=["updates=1"]))
+def test_signals_that_an_architecture_does_not_give_are_refused_before_a_teacher_is_taught(
+    zoo, tmp_path, monkeypatch, name, method, says
+):
+    monkeypatch.setattr(teach, "ensure", lambda *_: pytest.fail("taught"))
+    (spec,) = resolve(Request([TOY], [method], ["bert:2"], str(zoo / name), settings=["updates=1"]))
     with pytest.raises(RequestError, match=says):
-        check({"": specs})
+        protocol.distil(spec, tmp_path, torch.device("cpu"), Console(quiet=True))
 
 
 @pytest.mark.parametrize("name", REFUSED)
