@@ -23,3 +23,9 @@ def unknown(what: str, name: str, known: Iterable[str]) -> RequestError:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known) or 'none'}."
     return RequestError(f"unknown {what} '{name}': {hint}")
+
+
+def reason(error: Exception) -> str:
+    """What a library's error says, in one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0].strip()[:200]}" if lines else type(error).__name__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from bench.errors import RequestError, unknown
 from bench.kind import Kind
 from bench.network import Network
 from bench.networks import places
+from bench.networks.architectures import alike, copy_layers, last_linear, made, resized, shape_of
 from bench.optimiser import Optimiser
 from bench.student import Student
 from bench.task import Task, later
@@ -22,7 +23,6 @@ from bench.task import Task, later
 RANDOM_RATE = 5e-4  # of layers that start at random: that of MiniLM's and DistilBERT's pre-training; unverified
 NUMBER = "([1-9][0-9]{0,3})"
 SIZE = re.compile(f"{NUMBER}(?:x{NUMBER}(?:x{NUMBER}(?:x{NUMBER})?)?)?")
-LAYER = re.compile(r"^(.*layer\.)(\d+)(\..*)$")  # encoder.layer.3.attention..., transformer.layer.3...
 
 
 class Bert(Student):
@@ -86,10 +86,8 @@ class Bert(Student):
             return _from_checkpoint(init, layers, task)
         if not isinstance(teacher, (TransformerNetwork, TransformerClassifier)):
             raise RequestError("a bert student takes its tokenizer from a transformers teacher; this teacher is none")
-        config = self._config(teacher.backbone.config, layers, width, heads, inner or self.settings.intermediate)
-        network = (
-            _classifier(teacher, config, init, task.goal) if task.goal.auto else _from_teacher(teacher, config, init)
-        )
+        config, init, chosen = self._start(teacher.backbone.config, layers, width, heads, inner)
+        network = (_classifier if task.goal.auto else _from_teacher)(teacher, config, init, chosen, task.goal)
         network.optimiser = Optimiser(lr=self.settings.rate if network.origin != "random" else RANDOM_RATE)
         return network
 
@@ -98,19 +96,30 @@ class Bert(Student):
 
         return remade(self.build(size, task, teacher), blueprint)
 
-    def _config(self, teacher: Any, layers: int, width: int, heads: int, inner: int) -> Any:
-        config = copy.deepcopy(teacher)
-        config.num_hidden_layers = layers
+    def _start(
+        self, teacher: Any, layers: int, width: int, heads: int, inner: int
+    ) -> tuple[Any, str, list[int]]:  # fmt: skip
+        """(the student's configuration, the start that `init` stands for, the teacher layers that it is of).
+
+        RequestError: layers that do not fit, or that are not there, would be copied.
+        """
+        inner = inner or self.settings.intermediate
         if (width and width != teacher.hidden_size) or heads or inner:
-            config.hidden_size = width or teacher.hidden_size
-            config.num_attention_heads = heads or default_heads(config.hidden_size)
-            config.intermediate_size = inner or 4 * config.hidden_size
-        if config.hidden_size % config.num_attention_heads:
-            raise RequestError(
-                f"a width of {config.hidden_size} does not divide into {config.num_attention_heads} heads: "
-                "name the heads, as in bert:4x312x12"
-            )
-        return config
+            width = width or teacher.hidden_size
+            heads, inner = heads or default_heads(width), inner or 4 * width
+        else:
+            width = 0
+        there = shape_of(teacher).layers
+        same = alike(resized(teacher, range(layers), width, heads, inner), teacher)
+        init = self.settings.init if self.settings.init != "auto" else "gap" if same else "random"
+        if init == "random":
+            return resized(teacher, range(layers), width, heads, inner), init, []
+        if not same:
+            raise RequestError(f"init={init} copies teacher layers, which needs the teacher's width and heads")
+        if layers > there:
+            raise RequestError(f"init={init} copies {layers} layers of a teacher that has {there}")
+        chosen = MATCHES[init](layers, there)
+        return resized(teacher, chosen), init, chosen
 
 
 def numbers(match: Any) -> tuple[int, ...]:
@@ -134,31 +143,13 @@ MATCHES = {
 }
 
 
-def _same(config: Any, other: Any) -> bool:
-    """Whether layers of the one fit into the other."""
-    keys = ("hidden_size", "num_attention_heads", "intermediate_size")
-    return all(getattr(config, key) == getattr(other, key) for key in keys)
-
-
-def _start(config: Any, other: Any, init: str) -> str:
-    """The start that `auto` stands for here. RequestError: layers that do not fit would be copied."""
-    same = _same(config, other)
-    init = ("gap" if same else "random") if init == "auto" else init
-    if init != "random" and not same:
-        raise RequestError(f"init={init} copies teacher layers, which needs the teacher's width and heads")
-    return init
-
-
-def _classifier(teacher: Any, config: Any, init: str, goal: Kind) -> Network:
+def _classifier(teacher: Any, config: Any, init: str, chosen: Sequence[int], goal: Kind) -> Network:
     """With a head: the teacher's, where its layers are copied."""
-    import transformers
+    from bench.networks.transformer import TransformerClassifier
 
-    from bench.networks.transformer import TransformerClassifier, last_linear
-
-    init = _start(config, teacher.model.config, init)
-    model = getattr(transformers, goal.auto).from_config(config)
-    if init != "random":
-        _copy_layers(teacher.model, model, init)
+    model = made(teacher.model, config)
+    if chosen:
+        copy_layers(teacher.model, model, chosen)
     else:
         goal.begin(last_linear(model))
     network = TransformerClassifier(model, teacher.tokenizer, teacher.max_length, goal)
@@ -166,37 +157,19 @@ def _classifier(teacher: Any, config: Any, init: str, goal: Kind) -> Network:
     return network
 
 
-def _from_teacher(teacher: Any, config: Any, init: str) -> Network:
-    from transformers import AutoModel
-
-    from bench.networks.transformer import TransformerNetwork, make_pooling
+def _from_teacher(teacher: Any, config: Any, init: str, chosen: Sequence[int], goal: Kind) -> Network:
+    from bench.networks.sentences import make_pooling
+    from bench.networks.transformer import TransformerNetwork
 
     source = teacher.backbone
-    same, init = _same(config, source.config), _start(config, source.config, init)
-    backbone = AutoModel.from_config(config)
+    same, backbone = alike(config, source.config), made(source, config)
     head = copy.deepcopy(list(teacher.head)) if same else [make_pooling("mean", config.hidden_size)]
     width = teacher.width if same else config.hidden_size
-    if init != "random":
-        _copy_layers(source, backbone, init)
-    network = TransformerNetwork(backbone, head, teacher.tokenizer, teacher.max_length, width)
+    if chosen:
+        copy_layers(source, backbone, chosen)
+    network = TransformerNetwork(backbone, head, teacher.tokenizer, teacher.max_length, width, teacher.prompt)
     network.origin = init if init == "random" else f"teacher layers ({init})"
     return network
-
-
-def _copy_layers(source: Any, target: Any, match: str) -> None:
-    """Everything outside the layers as it is, and each student layer from its teacher layer."""
-    s, t = target.config.num_hidden_layers, source.config.num_hidden_layers
-    if s > t:
-        raise RequestError(f"init={match} copies {s} layers of a teacher that has {t}")
-    chosen, weights = MATCHES[match](s, t), source.state_dict()
-
-    def origin(name: str) -> str:
-        found = LAYER.match(name)
-        return name if not found else f"{found[1]}{chosen[int(found[2])]}{found[3]}"
-
-    # a pooler that the teacher has not is read by no head of its own
-    names = [name for name in target.state_dict() if name in weights or not name.startswith("pooler.")]
-    target.load_state_dict({name: weights[origin(name)] for name in names}, strict=False)
 
 
 def _from_checkpoint(reference: str, layers: int, task: Task) -> Network:
@@ -205,7 +178,7 @@ def _from_checkpoint(reference: str, layers: int, task: Task) -> Network:
     place = places.locate(reference, task)
     # an encoder gets a new head, as in general distillation before task distillation (TinyBERT)
     network: Any = load_model(place, task.goal, new_head=not places.has_head(place, task.goal)).lender
-    have = network.backbone.config.num_hidden_layers
+    have = network.shape.layers
     if have != layers:
         raise RequestError(f"init={reference} has {have} layers, the student asks for {layers}: say bert:{have}")
     network.origin = place.identity

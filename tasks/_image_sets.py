@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.images import VIEWS, Images
+from bench.data.labelled import with_classes
 from bench.sources import DataError, Source, files_in, filled, hub_rows, package_file
 from bench.tasks._image_files import (
     FilePool,
@@ -102,7 +103,8 @@ class Official(ABC):
         train, test = self.pool("train"), self.pool("test")
         order = np.argsort(train.keys, kind="stable")
         is_dev = share(train.keys)[order] < SHARE
-        rows = {"train": order[~is_dev][:cap], "dev": order[is_dev][:MOST]}
+        dev = with_classes(is_dev & (np.cumsum(is_dev) <= MOST), train.labels[order], lambda: train.keys[order])
+        rows = {"train": order[~is_dev & ~dev][:cap], "dev": order[dev]}
         if not all(map(len, rows.values())):
             raise DataError(f"too few training images for a hashed tenth of them: {len(order)}")
         chosen = {name: train.select(r) for name, r in rows.items()}

@@ -18,12 +18,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.data.labelled import Labelled, LabelledTask, Splits, by_hash, dev_size, scored
+from bench.data.labelled import Labelled, LabelledTask, Splits, by_hash, dev_size, scored, with_classes
 from bench.inputs import Examples, digest_texts
 from bench.scoring.scores import Ragged
 from bench.sources import find_folder
@@ -67,7 +68,10 @@ def cut(items: Sequence[Item], size: int) -> tuple[list[Item], list[Item]]:
     ordered = sorted(items, key=lambda item: keys[item.key])
     while 0 < size < len(ordered) and ordered[size].key == ordered[size - 1].key:
         size += 1
-    return ordered[:size], ordered[size:]
+    groups = np.unique([item.key for item in ordered], return_inverse=True)[1]
+    labels = np.array([item.labels[0] for item in ordered], np.int64)
+    chosen = with_classes(np.arange(len(ordered)) < size, labels, lambda: groups)
+    return list(compress(ordered, chosen)), list(compress(ordered, ~chosen))
 
 
 class Superglue(LabelledTask):

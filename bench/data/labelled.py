@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import add
@@ -54,15 +54,36 @@ def by_hash(data: Labelled) -> Labelled:
 
 
 def cut(data: Labelled, *sizes: int) -> list[Labelled]:
-    """Parts of these sizes, then the rest, in hashed order. Equal inputs stay on one side of a cut."""
-    data, parts, start = by_hash(data), [], 0
+    """Parts of these sizes, then the rest, in hashed order. Equal inputs stay on one side of a cut, and each part has
+    all classes (`with_classes`)."""
+    data, parts = by_hash(data), []
     for size in sizes:
-        stop = start + size
-        while 0 < stop < len(data) and data.inputs[stop] == data.inputs[stop - 1]:
-            stop += 1
-        parts.append(data.rows(range(start, stop)))
-        start = stop
-    return [*parts, data.rows(range(start, len(data)))]
+        while 0 < size < len(data) and data.inputs[size] == data.inputs[size - 1]:
+            size += 1
+        chosen = np.arange(len(data)) < size
+        if size and isinstance(data.labels, np.ndarray) and data.labels.dtype.kind == "i":
+            chosen = with_classes(chosen, data.labels, lambda: by_input(data))  # noqa: B023
+        parts.append(data.rows(np.flatnonzero(chosen)))
+        data = data.rows(np.flatnonzero(~chosen))
+    return [*parts, data]
+
+
+def by_input(data: Labelled) -> np.ndarray:
+    """(N,) numbers, the same for equal inputs, which stand side by side."""
+    other = [n > 0 and data.inputs[n] != data.inputs[n - 1] for n in range(len(data))]
+    return np.cumsum(other)
+
+
+def with_classes(chosen: np.ndarray, labels: np.ndarray, groups: Callable[[], np.ndarray]) -> np.ndarray:
+    """(N,) bool: the chosen rows, and of each class that none of them has the first row, with its whole group; a class
+    of one group alone stays where it is learned from. A class that dev never shows would not count in any choice."""
+    missing = np.setdiff1d(labels, labels[chosen])
+    of_row, found = groups() if len(missing) else labels, chosen.copy()
+    for label in missing:
+        own = of_row[labels == label]
+        if len(np.unique(own)) > 1:
+            found |= of_row == own[0]
+    return found
 
 
 def dev_size(n: int) -> int:

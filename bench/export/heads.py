@@ -20,7 +20,8 @@ from bench.errors import BenchError, RequestError
 from bench.export import onnx
 from bench.inputs import Texts, texts
 from bench.kind import Kind
-from bench.networks.transformer import READ, TransformerClassifier, rules_of, tokenise
+from bench.networks.fingerprints import rules_of
+from bench.networks.transformer import READ, TransformerClassifier, tokenise
 
 INPUTS = tuple(name for name in READ if name != "inputs_embeds")
 Run = Callable[[Mapping[str, Tensor]], np.ndarray]  # a batch -> logits

@@ -13,13 +13,16 @@ from torch import nn
 
 from bench.errors import RequestError
 from bench.network import Network
-from bench.networks.transformer import Pooler, TransformerNetwork
+from bench.networks.sentences import Cut, Pooler
+from bench.networks.transformer import TransformerNetwork
 from bench.networks.words import WordNetwork
 
 POOLER: dict[str, Any] = {  # bench.networks.transformer.Pooler, in the words of sentence-transformers 6
     "modality_config": {"text": {"method": "forward", "method_output_name": "pooler_output"}},
     "module_output_name": "sentence_embedding",
 }
+
+PROMPT = "default"  # what an exported folder calls the prompt before every text
 
 
 def write(network: Network, output: str, folder: Path) -> None:
@@ -29,7 +32,16 @@ def write(network: Network, output: str, folder: Path) -> None:
 
     logging.disable_progress_bar()
     modules = modules_of(network, output)
-    SentenceTransformer(modules=modules, device="cpu").save(str(folder), create_model_card=False)
+    around = around_modules(network) if isinstance(network, TransformerNetwork) else {}
+    SentenceTransformer(modules=modules, device="cpu", **around).save(str(folder), create_model_card=False)
+
+
+def around_modules(network: TransformerNetwork) -> dict[str, Any]:
+    """What the library does outside of its modules: the prompt before a text, the dimensions that are left."""
+    named: dict[str, Any] = {"prompts": {PROMPT: network.prompt}, "default_prompt_name": PROMPT}
+    named = named if network.prompt else {}
+    widths = [module.width for module in network.head if isinstance(module, Cut)]
+    return named | ({"truncate_dim": widths[0]} if widths else {})
 
 
 def modules_of(network: Network, output: str) -> list[nn.Module]:
@@ -51,7 +63,7 @@ def _transformer(network: TransformerNetwork) -> list[nn.Module]:
         raise RequestError(
             "transformers has no heads of unequal sizes and no factorised word vectors: use --format onnx"
         )
-    head, options = list(network.head), {}
+    head, options = [module for module in network.head if not isinstance(module, Cut)], {}
     if len(head) == 1 and isinstance(head[0], Pooler):
         head, options = [], POOLER
     foreign = [type(m).__name__ for m in head if not type(m).__module__.startswith("sentence_transformers.")]

@@ -76,6 +76,8 @@ def write(network: Network, output: str, folder: Path) -> None:
         "outputs": {NAMES.get(output, output): {"type": "float32", "shape": ["batch", network.width]}},
         "max_length": network.max_length, "pad_id": pad, "opset": OPSET,
     }  # fmt: skip
+    if prompt := getattr(network, "prompt", ""):  # the reader's to put before each text
+        config["prompt"] = prompt
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
 
@@ -144,9 +146,10 @@ def read(folder: Path) -> Callable[[Sequence[str]], np.ndarray]:
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    prompt = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("prompt", "")
 
     def run(texts: Sequence[str]) -> np.ndarray:
-        encoded = tokenizer.encode_batch(list(texts))
+        encoded = tokenizer.encode_batch([prompt + text for text in texts])
         ids = np.array([e.ids for e in encoded], np.int64)
         mask = np.array([e.attention_mask for e in encoded], np.int64)
         return session.run(None, dict(zip(INPUTS, (ids, mask), strict=True)))[0]

@@ -20,6 +20,7 @@ from bench.measuring import machine
 from bench.measuring.clock import Effort
 from bench.measuring.counting import parameters
 from bench.network import Network
+from bench.networks.fingerprints import settings
 from bench.store import folders
 from bench.task import Search
 
@@ -33,8 +34,9 @@ def key_of(
     """Everything that a session's times depend on, but for what else the machine was doing."""
     device = next(iter(networks.values())).device
     more = {f"search{s.suffix}": [s.queries.digest, s.documents, s.depth] for s in searches}
+    shapes = {name: [str(n), settings(n), parameters(n)] for name, n in networks.items()}
     return folders.content_key(
-        networks={name: [str(n), parameters(n)] for name, n in networks.items()}, inputs=digest_inputs(inputs),
+        networks=shapes, inputs=digest_inputs(inputs),
         effort=vars(effort), lengths=list(lengths), environment=machine.describe(device), commit=code(), **more,
     )  # fmt: skip
 

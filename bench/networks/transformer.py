@@ -2,51 +2,56 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bench.data.tokens import Lists, TokenArrays, first_pieces, tokens
-from bench.errors import RequestError
+from bench.errors import RequestError, reason
 from bench.inputs import Texts, texts
 from bench.kind import Kind
-from bench.network import Network, Shape
-from bench.networks import attention
+from bench.network import Network
+from bench.networks import attention, sentences
+from bench.networks.architectures import head_of, last_linear, last_real, shape_of
 from bench.networks.attention import WANTED, tapped
+from bench.networks.fingerprints import rules_of
 from bench.networks.places import TOGETHER, Place, check
+from bench.networks.sentences import Pooler, give_padding, limit_of, make_pooling, tokens_of, with_prompt
+from bench.networks.trials import TEXTS, check_batches, exposed, near
 from bench.networks.weights import check_weights
 from bench.signals import Signals
 
 POOLINGS = ("mean", "cls", "max", "pooler")
 READ = ("input_ids", "inputs_embeds", "attention_mask", "token_type_ids")  # of a batch, by the models of the library
-TRANSFORMER = frozenset({"states", "hidden", "attention_scores", "queries", "keys", "values"})
-
-
-class Pooler(nn.Module):
-    """The backbone's own pooler output (CLS -> Linear -> tanh in BERT), as a sentence embedding."""
-
-    def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
-        return features | {"sentence_embedding": features["pooler_output"]}
 
 
 class TransformerNetwork(Network):
     """Backbone (a transformers model) and head (sentence-transformers modules: pooling, dense, normalisation)."""
 
-    offers = TRANSFORMER | {"embedding", "pooled"}
     plan: Mapping[str, Any] = {}  # of what was taken from it (`bench.networks.pruned`); empty: it is whole
 
-    def __init__(self, backbone: Any, head: Sequence[nn.Module], tokenizer: Any, max_length: int, width: int) -> None:
+    def __init__(
+        self, backbone: Any, head: Sequence[nn.Module], tokenizer: Any, max_length: int, width: int, prompt: str = ""
+    ) -> None:
+        """`prompt` stands before every text."""
         super().__init__()
         self.backbone, self.head = backbone, nn.ModuleList(head)
         self.tokenizer, self.max_length, self.width = tokenizer, max_length, width
         self.shape = shape_of(backbone.config)
+        self.prompt, self.before = prompt, tokens_of(prompt, tokenizer)
+
+    @cached_property
+    def offers(self) -> frozenset[str]:  # type: ignore[override]
+        found = given_by(self.backbone)
+        return found | {"embedding", "states"} | ({"pooled"} if "hidden" in found else set())
 
     @property
     def word_embeddings(self) -> nn.Embedding:
@@ -68,7 +73,8 @@ class TransformerNetwork(Network):
         return self.__dict__.copy()
 
     def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> TokenArrays:
-        return tokenise(self.tokenizer, texts(inputs), min(max_length or self.max_length, self.max_length))
+        given = with_prompt(texts(inputs), self.prompt)
+        return tokenise(self.tokenizer, given, min(max_length or self.max_length, self.max_length))
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
         out, found = run(self.backbone, batch, want)
@@ -81,12 +87,15 @@ class TransformerNetwork(Network):
 
     def embed(self, tokens: Tensor, batch: dict[str, Tensor], pooler_output: Tensor | None = None) -> Tensor:
         """What the head makes of token vectors (B, L, D); `pooler_output`: the backbone's of them, where it has it."""
-        features = {"token_embeddings": tokens, "attention_mask": batch["attention_mask"]}
+        features: dict[str, Any] = {"token_embeddings": tokens, "attention_mask": batch["attention_mask"]}
+        if self.before:
+            features["prompt_length"] = self.before
         if any(isinstance(module, Pooler) for module in self.head):
             features["pooler_output"] = self.backbone.pooler(tokens) if pooler_output is None else pooler_output
         for module in self.head:
             features = module(features)
-        return features["sentence_embedding"]
+        found: Tensor = features["sentence_embedding"]
+        return found
 
 
 class TransformerClassifier(Network):
@@ -100,9 +109,12 @@ class TransformerClassifier(Network):
     def __init__(self, model: Any, tokenizer: Any, max_length: int, goal: Kind) -> None:
         super().__init__()
         self.model, self.tokenizer, self.max_length, self.goal = model, tokenizer, max_length, goal
-        self.offers = TRANSFORMER | {goal.output, goal.feature}
         self.shape = shape_of(model.config)
         self.width = last_linear(model).in_features
+
+    @cached_property
+    def offers(self) -> frozenset[str]:  # type: ignore[override]
+        return given_by(self.backbone) | {self.goal.output, self.goal.feature}
 
     @property
     def backbone(self) -> Any:
@@ -138,19 +150,33 @@ class TransformerClassifier(Network):
             for hook in hooks:
                 hook.remove()
         if read:
-            found[self.goal.feature] = read[0]
+            found[self.goal.feature] = self.read_by_head(read[0], batch)
         logits = self.goal.logits(out)
         logits = logits if self.goal.early else self.goal.select(logits, batch)
         return self.goal.complete(Signals(found, logits=logits), None, batch)
 
+    def read_by_head(self, tokens: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        """Of what the last layer reads, the vector of an input (B, D) where a decoder's head reads every token and
+        takes the last one's logits; anything else as it is."""
+        if self.goal.feature != "embedding" or tokens.ndim < 3:
+            return tokens
+        last = last_real(batch["input_ids"], self.model.config.pad_token_id)
+        return tokens[torch.arange(len(last), device=last.device), last]
 
-def run(model: Any, batch: dict[str, Tensor], want: frozenset[str]) -> tuple[Any, dict[str, Any]]:
+
+def given_by(backbone: Any) -> frozenset[str]:
+    """The signals of tokens that a model of the library gives."""
+    return exposed(backbone, lambda batch, want: run(backbone, batch, want)[1], shape_of(backbone.config).layers)
+
+
+def run(model: Any, batch: Mapping[str, Tensor], want: frozenset[str]) -> tuple[Any, dict[str, Any]]:
     """(the model's output, the wanted token-level signals and their mask)."""
-    taps: AbstractContextManager[list[attention.Tap]] = tapped(model) if want & WANTED else nullcontext([])
-    read = {name: batch[name] for name in READ if name in batch}
-    inputs = prepared(model, read) if torch.is_grad_enabled() else read
+    noting = bool(want & WANTED)
+    ours = noting or torch.is_grad_enabled()
+    taps: AbstractContextManager[list[attention.Tap]] = tapped(model, noting) if ours else nullcontext([])
+    read = {name: batch[name] for name in accepted(model.__class__) if name in batch}
     with taps as noted:
-        out = model(**inputs, output_hidden_states=bool(want & {"hidden", "pooled"}))
+        out = model(**read, output_hidden_states=bool(want & {"hidden", "pooled"}))
     found: dict[str, Any] = attention.signals(noted, want, batch["attention_mask"])
     found["mask"] = batch["attention_mask"]
     if "hidden" in want:
@@ -158,15 +184,11 @@ def run(model: Any, batch: dict[str, Tensor], want: frozenset[str]) -> tuple[Any
     return out, found
 
 
-def prepared(model: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The batch with its mask as fused attention reads it, (B, 1, L, L), which the library hands on as it is.
-
-    Of a mask (B, L) it asks whether all is true, to leave it out: a sync of the device in every step.
-    """
-    if model.config._attn_implementation not in ("sdpa", attention.NAME):
-        return batch
-    mask = batch["attention_mask"]
-    return batch | {"attention_mask": mask[:, None, None, :].bool().expand(-1, -1, mask.shape[1], -1)}
+@cache
+def accepted(model: Any) -> tuple[str, ...]:
+    """Those of READ that a class of models takes: of some, tokenizers give segments that they have none of."""
+    known = inspect.signature(model.forward).parameters
+    return tuple(name for name in READ if name in known)
 
 
 def tokenise(tokenizer: Any, inputs: Texts, limit: int) -> TokenArrays:
@@ -175,40 +197,17 @@ def tokenise(tokenizer: Any, inputs: Texts, limit: int) -> TokenArrays:
     def read(chunk: Texts, most: int) -> dict[str, Lists]:
         given = [list(column) for column in chunk.columns]
         found = tokenizer(*given, truncation=True, max_length=most, padding=False, is_split_into_words=chunk.split)
-        lists = {"ids": found["input_ids"]}
+        lists: dict[str, Lists] = {
+            "ids": [ids or [pad] for ids in found["input_ids"]]
+        }  # without special tokens nothing is left of ""
         if len(given) > 1 and "token_type_ids" in found:  # of single texts all segments are 0, which is the default
-            lists["segments"] = found["token_type_ids"]
+            lists["segments"] = [row or [0] for row in found["token_type_ids"]]
         if chunk.split:
             lists["starts"] = [first_pieces(found.word_ids(n), len(words)) for n, words in enumerate(given[0])]
         return lists
 
-    return tokens(read, inputs, tokenizer.pad_token_id or 0, lambda: rules_of(tokenizer), limit)
-
-
-def rules_of(tokenizer: Any) -> str:
-    """All that a tokenizer goes by but the lengths, which change with every call; "": it has no such text."""
-    if getattr(tokenizer, "backend_tokenizer", None) is None:
-        return ""
-    rules = json.loads(tokenizer.backend_tokenizer.to_str())
-    return json.dumps({k: v for k, v in rules.items() if k not in ("truncation", "padding")}, sort_keys=True)
-
-
-def shape_of(config: Any) -> Shape:
-    """Layers, heads and widths of a transformers model."""
-    layers = config.num_hidden_layers
-    return Shape(layers, config.num_attention_heads, (config.hidden_size,) * (layers + 1))
-
-
-def last_linear(model: Any) -> nn.Linear:
-    """The layer that makes the logits: the last linear one outside the backbone."""
-    backbone = set(model.base_model.modules())
-    return [m for m in model.modules() if isinstance(m, nn.Linear) and m not in backbone][-1]
-
-
-def head_of(model: Any) -> nn.Module:
-    """What first reads the backbone's tokens: the first part outside it that has weights."""
-    parts = (part for part in model.children() if part is not model.base_model and any(True for _ in part.parameters()))
-    return next(parts)
+    pad = tokenizer.pad_token_id or 0
+    return tokens(read, inputs, pad, lambda: rules_of(tokenizer), limit)
 
 
 def unhook(backbone: Any) -> None:
@@ -231,28 +230,32 @@ def load(path: Path, pooling: str = "", goal: Kind | None = None) -> Transformer
     if pooling and pooling not in POOLINGS:
         raise RequestError(f"unknown pooling '{pooling}': there are {', '.join(POOLINGS)}")
     check(path)
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    try:
-        model = SentenceTransformer(
-            str(path),
-            device="cpu",
-            model_kwargs={"use_safetensors": True},
-            local_files_only=True,
-            trust_remote_code=False,
-        )
-    except Exception as error:  # a broken folder fails in many ways inside the libraries
-        raise RequestError(f"cannot load a model from {path}: {type(error).__name__}: {str(error)[:200]}") from error
+    model = sentences.opened(path)
     dot = model.similarity_fn_name == "dot" and type(list(model)[-1]).__name__ != "Normalize"
     products = goal.products if goal and dot else ""
     if goal and goal.compares:
-        check_declared(model, "dot" if products else goal.compares, path)
-    network = _from_modules(model, pooling, path)
+        sentences.check_declared(model, "dot" if products else goal.compares, path)
+    backbone = model[0].auto_model
+    check_weights(path, backbone, shape_of(backbone.config).layers, () if pooling == "pooler" else ("pooler.",))
+    width = model.get_embedding_dimension()
+    if pooling:
+        width = backbone.config.hidden_size
+    head = [make_pooling(pooling, width)] if pooling else sentences.head_of(model, path)
+    limit = model.max_seq_length = limit_of(model.max_seq_length, backbone)
+    network = TransformerNetwork(backbone, head, model.tokenizer, limit, width, sentences.prompt_of(model))
+    check_embedding(network, None if pooling else model, path)
     if products:
         network.instead, network.offers = {"embedding": products}, network.offers | {products}
     return network
+
+
+def check_embedding(network: TransformerNetwork, model: Any, path: Path) -> None:
+    """RequestError: the embedding depends on the batch, or is not what sentence-transformers' `model` makes."""
+    network.eval()
+    encoded, want = network.encode(TEXTS), frozenset({"embedding"})
+    found = check_batches(path, network, lambda rows: network(encoded.batch(np.array(rows)), want).embedding)
+    if model is not None and not near(sentences.told(model, TEXTS, path), torch.stack(found)):
+        raise RequestError(f"sentence-transformers makes another embedding of a text with {path} than its modules do")
 
 
 def load_classifier(path: Path, goal: Kind, new_head: bool = False) -> TransformerClassifier:
@@ -273,16 +276,24 @@ def load_classifier(path: Path, goal: Kind, new_head: bool = False) -> Transform
             path, use_safetensors=True, local_files_only=True, trust_remote_code=False, dtype=torch.float32, **size
         )
     except Exception as error:  # as above
-        reason = f"{type(error).__name__}: {str(error)[:200]}"
-        raise RequestError(f"cannot load a classifier from {path}: {reason}") from error
+        raise RequestError(f"cannot load a classifier from {path}: {reason(error)}") from error
     if goal.outputs and model.config.num_labels != goal.outputs:
         raise RequestError(f"{path} gives {model.config.num_labels} outputs and the task has {goal.outputs}")
     whole, unread = (model.base_model, ("pooler.",)) if new_head else (model, ())
-    check_weights(path, whole, model.config.num_hidden_layers, unread)
+    check_weights(path, whole, shape_of(model.config).layers, unread)
+    give_padding(tokenizer, model.config, path)
     if new_head:
         goal.begin(last_linear(model))
-    limit = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512), 512)
-    return TransformerClassifier(model, tokenizer, limit, goal)
+    network = TransformerClassifier(model, tokenizer, limit_of(tokenizer.model_max_length, model, 512), goal)
+    check_logits(network, path)
+    return network
+
+
+def check_logits(network: TransformerClassifier, path: Path) -> None:
+    """RequestError: what the head says of a text depends on the batch."""
+    model, encoded = network.eval().model, tokenise(network.tokenizer, texts(TEXTS), network.max_length)
+    said = lambda rows: network.goal.logits(run(model, encoded.batch(np.array(rows)), frozenset())[0])  # noqa: E731
+    check_batches(path, network, said)
 
 
 def load_model(place: Place, goal: Kind, new_head: bool = False) -> Network:
@@ -300,50 +311,3 @@ def load_model(place: Place, goal: Kind, new_head: bool = False) -> Network:
         if scorer is not None:
             return scorer
     return load(place.path, place.pooling, goal)
-
-
-def check_declared(model: Any, similarity: str, path: Path) -> None:
-    """RequestError: the model wants prompts before its texts, or is trained for another similarity, so that scores here
-    would not be its own. A dot product of vectors that it normalises is their cosine."""
-    if prompts := {name: text for name, text in model.prompts.items() if text}:
-        raise RequestError(f"{path} declares prompts ({', '.join(prompts)}), which are not put before its texts here")
-    if model.similarity_fn_name != similarity and type(list(model)[-1]).__name__ != "Normalize":
-        raise RequestError(
-            f"{path} declares the similarity {model.similarity_fn_name}, and this task compares by {similarity}"
-        )
-
-
-def _from_modules(model: Any, pooling: str, path: Path) -> TransformerNetwork:
-    first, *head = list(model)
-    backbone = getattr(first, "auto_model", None)
-    if backbone is None or getattr(model, "tokenizer", None) is None:
-        raise RequestError(f"{path} is not a text encoder with a transformers backbone")
-    unread = () if pooling == "pooler" else ("pooler.",)
-    check_weights(path, backbone, backbone.config.num_hidden_layers, unread)
-    width = model.get_embedding_dimension()
-    if pooling:
-        width = backbone.config.hidden_size
-        head = [make_pooling(pooling, width)]
-    limit = model.max_seq_length or min(model.tokenizer.model_max_length, 512)
-    return TransformerNetwork(backbone, head, model.tokenizer, limit, width)
-
-
-def make_pooling(mode: str, width: int) -> nn.Module:
-    """A pooling module by name; `width` is the backbone's."""
-    if mode == "pooler":
-        return Pooler()
-    from sentence_transformers.sentence_transformer.modules import Pooling
-
-    return Pooling(width, pooling_mode=mode)
-
-
-def fingerprint(network: nn.Module) -> str:
-    """Content key of a network: its weights and buffers, byte by byte, and the modules they sit in."""
-    digest = hashlib.sha256(str(network).encode())
-    for name, tensor in network.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    tokenizer = getattr(network, "tokenizer", None)
-    if tokenizer is not None:
-        digest.update(rules_of(tokenizer).encode())
-    return digest.hexdigest()

@@ -85,10 +85,11 @@ class Tokens:
             found: dict[str, Lists] = {"ids": [e.ids[:most] or [self.unk] for e in encodings]}
             return found | ({"starts": starts(encodings, column, most)} if part.split else {})
 
-        def rules() -> str:  # whether special tokens are text like any other is a switch that to_str leaves out
-            return f"{self.tokenizer.to_str()} {self.unk} {self.tokenizer.encode_special_tokens}"
+        return tokens(chunk, inputs, self.pad, self.rules, max_length)
 
-        return tokens(chunk, inputs, self.pad, rules, max_length)
+    def rules(self) -> str:
+        """All that it goes by; whether special tokens are text like any other is a switch that to_str leaves out."""
+        return f"{self.tokenizer.to_str()} {self.unk} {self.tokenizer.encode_special_tokens}"
 
     def portable(self, max_length: int) -> Tokenizer:
         """A copy whose tokenizer.json reads as `read` does, but for the empty input, which has no token there.

@@ -10,24 +10,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from bench.base.console import Console
 from bench.errors import BenchError
-from bench.network import Network
-from bench.networks.places import Place
-from bench.networks.transformer import load_model
 from bench.runs.grid import Cell, resolve_cells
-from bench.runs.protocol import build_method, build_student
+from bench.runs.protocol import build, untaught
 from bench.runs.spec import Spec
 from bench.runs.sweep import is_finished
-from bench.teachers.plans import Plan
-from bench.teachers.teacher import Teacher
-from bench.training.evaluation import Evaluation
-
-CPU = torch.device("cpu")
 
 
 def planned(cells: Sequence[Cell], results: Path) -> tuple[list[Spec], set[str]]:
@@ -57,17 +45,3 @@ def check(cells: Mapping[str, Iterable[Spec]]) -> None:
 
 def of_any_seed(spec: Spec) -> str:
     return json.dumps({key: value for key, value in spec.values.items() if key != "seed"}, sort_keys=True)
-
-
-def untaught(task: Any, place: Place, sort: type[Teacher] = Teacher) -> Teacher:
-    """A teacher with its first weights: its shapes are those that it will have."""
-
-    def opened(place: Place, *_: Any) -> Network:
-        return place.origin.network() if isinstance(place.origin, Plan) else load_model(place, task.goal)
-
-    return sort(place, CPU, Console(quiet=True), task.goal, opened)
-
-
-def build(spec: Spec, teacher: Teacher) -> None:
-    """Student and method as the run would begin with."""
-    build_method(spec, build_student(spec, teacher), {"teacher": teacher}, Evaluation(spec.task, "dev"))

@@ -35,7 +35,8 @@ from bench.runs import recording, teach
 from bench.runs.spec import Spec, asked, run_place
 from bench.scoring.scores import REFERENCE, TEACHER
 from bench.store import folders
-from bench.task import Predictions
+from bench.task import Predictions, Task
+from bench.teachers import plans
 from bench.teachers.plans import Plan
 from bench.teachers.teacher import Asked, Teacher
 from bench.training import checkpoint
@@ -95,9 +96,11 @@ def distil(spec: Spec, folder: Path, device: torch.device, console: Console) -> 
     """Train the student; the test split is sealed. The folder holds the checkpoint of an interrupted run."""
     spec.task.seal()
     recording.check_card(spec.task)
+    if plans.untaught(spec.place) and not spec.wanted:  # what cannot be built is known before a teacher is taught
+        build(spec, untaught(spec.task, spec.place))
     teachers = make_teachers(spec, device, console)
     teacher = teachers["teacher"]
-    check_signals(spec, teacher)
+    check_signals(spec, f"the teacher {teacher.place.name}", teacher.network, "needs")
     dev = Evaluation(spec.task, "dev")
     for each in [teacher, *(teachers[name] for name in spec.others)]:
         check_teacher(spec, each, dev)
@@ -206,17 +209,6 @@ def make_teachers(spec: Spec, device: torch.device, console: Console) -> dict[st
     return own | {name: make_teacher(spec, device, console, place) for name, place in others.items()}
 
 
-def check_signals(spec: Spec, teacher: Teacher) -> None:
-    """RequestError: the method asks for signals of the teacher in whose place this one has only scores."""
-    network, output = teacher.network, spec.task.goal.output
-    needs = asked(registry.load(spec.method), spec.method_settings)["needs"]
-    if network.reads_together and (lacking := sorted(network.named(needs, output) - network.offers)):
-        raise RequestError(
-            f"{spec.method.name} needs {', '.join(lacking)} of its teacher, and {teacher.place.name} reads two texts "
-            f"together: it has {', '.join(sorted(network.offers))} of a pair, and no vector of a text"
-        )
-
-
 def check_teacher(spec: Spec, teacher: Teacher, dev: Evaluation) -> None:
     """RequestError: what the teacher says of dev speaks against it, as classes in another order do."""
     outputs = dev.of_teacher(teacher)
@@ -228,6 +220,20 @@ def check_teacher(spec: Spec, teacher: Teacher, dev: Evaluation) -> None:
     if not math.isfinite(score := dev.score(outputs)):
         metric = spec.task.main_metric
         raise RequestError(f"{metric} on dev is undefined ({score}) for the teacher {teacher.place.name}")
+
+
+def untaught(task: Task, place: Place, sort: type[Teacher] = Teacher) -> Teacher:
+    """A teacher with its first weights: its shapes are those that it will have."""
+
+    def opened(place: Place, *_: Any) -> Network:
+        return place.origin.network() if isinstance(place.origin, Plan) else load_model(place, task.goal)
+
+    return sort(place, torch.device("cpu"), Console(quiet=True), task.goal, opened)
+
+
+def build(spec: Spec, teacher: Teacher) -> None:
+    """Student and method as the run would begin with. RequestError: they cannot be built."""
+    build_method(spec, build_student(spec, teacher), {"teacher": teacher}, Evaluation(spec.task, "dev"))
 
 
 def build_student(
@@ -268,6 +274,8 @@ def build_method(spec: Spec, student: Network, teachers: Mapping[str, Teacher], 
     """The method with its own trainable parts."""
     torch.manual_seed(derived_seed(spec.seed, "method"))
     teacher = teachers["teacher"]
+    check_signals(spec, f"the teacher {teacher.place.name}", teacher.network, "needs")
+    check_signals(spec, f"the student {spec.values['student']}", student, "needs", "wants")
     run = Run(
         spec.task, spec.track, student.width, teacher.network.width, spec.seed, student.optimiser,
         student.shape, teacher.network.shape, student,
@@ -275,6 +283,18 @@ def build_method(spec: Spec, student: Network, teachers: Mapping[str, Teacher], 
         lambda examples: taught(spec, teacher, examples), lambda name: teachers[name].network, dev.score,
     )  # fmt: skip
     return registry.load(spec.method)(spec.method_settings, run)
+
+
+def check_signals(spec: Spec, who: str, network: Network, *declared: str) -> None:
+    """RequestError: the method reads a signal that this network does not give; `declared` as its needs, or wants."""
+    read = asked(registry.load(spec.method), spec.method_settings)
+    names = network.named(frozenset().union(*(read[key] for key in declared)), spec.task.goal.output)
+    if missing := sorted(names - network.offers):
+        why = f"{spec.method.name} reads the signal {', '.join(missing)}, which {who} does not give"
+        if network.reads_together:
+            offered = ", ".join(sorted(network.offers))
+            why += f": it reads two texts together, and has {offered} of a pair and no vector of a text"
+        raise RequestError(why)
 
 
 def taught(spec: Spec, teacher: Teacher, examples: Examples) -> np.ndarray:

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import torch
 
 from bench.base import processes
 from bench.base.console import Console
@@ -22,8 +23,8 @@ from bench.method import Stage
 from bench.network import Network
 from bench.plugins import beside, contract, registry
 from bench.runs import authored
-from bench.runs.ahead import CPU, of_any_seed, untaught
-from bench.runs.protocol import build_method, build_student, taught
+from bench.runs.ahead import of_any_seed
+from bench.runs.protocol import build_method, build_student, taught, untaught
 from bench.runs.spec import Spec
 from bench.store import folders
 from bench.teachers.teacher import Asked, LiveSignals, Source, Teacher
@@ -76,7 +77,7 @@ def trainer(spec: Spec, path: Path) -> Trainer:
     student = build_student(spec, teachers["teacher"])
     method = build_method(spec, student, teachers, Evaluation(spec.task, "dev"))
     method.run = replace(method.run, taught=lambda examples: alike(spec, teachers["teacher"], examples))
-    return Rehearsal(student, method, teachers, lambda network: 0.0, path, Console(quiet=True), CPU)
+    return Rehearsal(student, method, teachers, lambda network: 0.0, path, Console(quiet=True), torch.device("cpu"))
 
 
 class Live(Teacher):

@@ -17,7 +17,7 @@ from bench.base.processes import from_main
 from bench.inputs import Examples, Mixture, single
 from bench.kind import Kind, Outputs
 from bench.network import Encoded, Network
-from bench.networks import sharing, transformer
+from bench.networks import fingerprints, sharing
 from bench.networks.inference import collect, decoded, encode, kept, length_batches, outputs, reads_answers, to_device
 from bench.networks.places import Place
 from bench.scoring.scores import Ragged
@@ -46,7 +46,11 @@ class Teacher:
 
     @cached_property
     def fingerprint(self) -> str:
-        return transformer.fingerprint(self.network)
+        return fingerprints.fingerprint(self.network)
+
+    @cached_property
+    def settings(self) -> str:
+        return fingerprints.settings(self.network)
 
     def signal(self, name: str) -> Signal:
         return declared(name, self.goal.axes)
@@ -97,8 +101,8 @@ class Teacher:
         answers = reads_answers(self.network, self.goal, asked.examples)
         told = {"targets": digest(asked.examples.labels)} if answers else {}
         return folders.content_key(
-            teacher=self.fingerprint, inputs=asked.examples.digest, signals=names, max_length=asked.max_length,
-            dtype=asked.dtype, **told, **more,
+            teacher=self.fingerprint, settings=self.settings, inputs=asked.examples.digest, signals=names,
+            max_length=asked.max_length, dtype=asked.dtype, **told, **more,
         )  # fmt: skip
 
     def _meta(self, names: list[str], dtype: str) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from bench.cli.forms import FORMS, problems
 from bench.inputs import Examples
 from bench.kinds.classify import Classify
 from bench.method import Run
-from bench.networks.transformer import fingerprint, load
+from bench.networks.fingerprints import fingerprint
+from bench.networks.transformer import load
 from bench.plugins import registry
 from bench.signals import Signals
 from bench.students.prompt import PromptNetwork

@@ -175,7 +175,7 @@ def test_a_frozen_lead_reads_the_layers_of_a_cross_encoder_from_the_store(data, 
 
 @pytest.mark.parametrize("method", ["rkd", "disco"])
 def test_methods_of_vectors_say_why_they_refuse(data, cross, tmp_path, method):
-    with pytest.raises(RequestError, match=f"{method} needs embedding of its teacher, and .* reads two texts together"):
+    with pytest.raises(RequestError, match=f"{method} reads the signal embedding, which .* reads two texts together"):
         trained(planned(data, method, "bert:2x32x4", cross), tmp_path / "run")
 
 

@@ -9,7 +9,8 @@ from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertMode
 
 from bench.data.tokens import TokenArrays
 from bench.measuring.counting import flops, parameters, peak_memory
-from bench.networks.transformer import TransformerNetwork, make_pooling
+from bench.networks.sentences import make_pooling
+from bench.networks.transformer import TransformerNetwork
 from tests.factories.spinning import Products
 
 WANT = frozenset({"embedding"})

@@ -18,6 +18,7 @@ from bench.records.check import Folder, examined
 from bench.runs import protocol, teach
 from bench.runs.spec import Request, resolve
 from bench.runs.sweep import run_all
+from bench.scoring.swapped import best_order, swapped
 from bench.sources import Source
 from bench.store import folders
 from bench.teachers import plans
@@ -129,6 +130,20 @@ def test_swapped_classes_are_an_error_and_a_bad_teacher_is_not():
     assert "if its classes are with, without: its classes are in another order" in doubt(right[:, ::-1])
     assert not doubt(np.repeat([[0.0, 1.0]], 100, 0))  # always the same: bad, and no swap
     assert not doubt(np.random.default_rng(0).normal(size=right.shape))
+
+
+def test_an_order_that_luck_finds_among_few_examples_is_no_doubt():
+    """100 classes in 20 groups, 10 images of each, as of CIFAR-100: a teacher that knows the group alone is right in a
+    fifth, and the best of all orders in a third. Nor is what four examples say."""
+    rng, names = np.random.default_rng(0), tuple(map(str, range(100)))
+    gold = np.repeat(np.arange(100), 10)
+    weak = 5 * (gold // 5) + rng.choice(5, size=1000, p=[0.4, 0.3, 0.1, 0.1, 0.1])
+    right = [np.mean(p == gold) for p in (weak, best_order(weak, gold, 100)[weak])]
+    assert right[1] - right[0] > 0.1 and not swapped(weak, gold, names)
+    turned = np.where(rng.random(1000) < 0.5, (gold + 1) % 100, rng.integers(100, size=1000))
+    assert "another order" in swapped(turned, gold, names)
+    few = np.array([0, 0, 1, 1])
+    assert not swapped(1 - few, few, ("no", "yes")) and swapped(1 - np.tile(few, 5), np.tile(few, 5), ("no", "yes"))
 
 
 def test_a_teacher_with_swapped_classes_is_refused_before_training(tmp_path):

@@ -8,8 +8,9 @@ import torch
 
 from bench.errors import RequestError
 from bench.networks import places
+from bench.networks.fingerprints import fingerprint
 from bench.networks.inference import outputs
-from bench.networks.transformer import fingerprint, load
+from bench.networks.transformer import load
 from bench.scoring.scores import headline
 from bench.signals import Signals
 from bench.sources import Source, package_file
