@@ -103,7 +103,7 @@ def options(
     epilog="Examples:  bench list    bench list methods    bench list --json",
 )
 def list_(
-    what: Annotated[str, typer.Argument(help="tasks, methods, students, teachers; all when left out.")] = "",
+    what: Annotated[str, typer.Argument(help="tasks, methods, students, teachers, metrics; all when left out.")] = "",
     as_json: Json = False,
 ) -> None:
     """What there is, and which methods fit which tasks (and why the others do not)."""
