@@ -12,7 +12,7 @@ import typer
 from bench import __version__
 from bench.base import processes, waiting
 from bench.base.console import Console, warn
-from bench.cli import hub, site, sweeping, transfer
+from bench.cli import hub, site, sweeping, transfer, tuning
 from bench.cli import results as about_results
 from bench.cli.options import (
     DataDir,
@@ -46,6 +46,7 @@ store_app = typer.Typer(help="The teacher store and unfinished runs.", no_args_i
 app.add_typer(about_results.app)
 app.add_typer(transfer.app)
 app.add_typer(hub.app)
+app.add_typer(tuning.app)
 app.add_typer(site.app, name="site")
 app.add_typer(store_app, name="store")
 

@@ -13,7 +13,7 @@ from bench.measuring import machine
 from bench.measuring.counting import parameters
 from bench.measuring.energy import Meter
 from bench.network import Network
-from bench.records import derived, disk
+from bench.records import derived, disk, tuning
 from bench.records.arrays import flatten, flatten_samples
 from bench.records.schemas import SCHEMA, Record
 from bench.runs.spec import Spec
@@ -52,6 +52,7 @@ def make_record(
         environment=machine.describe(teacher.device, trainer.processes),
         provenance=provenance(started, trainer.processes),
         predictions={"file": f"{spec.run_id}.npz", "sha256": files.sha256(packed)},
+        tuned=tuning.naming(results, spec.values),
     )
 
 

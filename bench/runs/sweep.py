@@ -127,6 +127,8 @@ def outcome(spec: Spec, path: Path, status: str, console: Console) -> dict[str, 
     console(f"  {status}: {main.name} {100 * main.value:.2f} [{100 * low:.2f}, {100 * high:.2f}]{kept}  {path}")
     if record.kept_start:
         console("  kept its start: no update made it better on dev")
+    if record.tuned:
+        console(f"  with the settings that were best on dev in {disk.TUNING}/{record.tuned}")
     found = {
         "record": str(path), "metric": main.name, "value": main.value, "retention": retention,
         "kept_start": record.kept_start,
