@@ -65,12 +65,10 @@ class Kd(Method):
     class Settings:
         # hinton | repdistiller | simkd | mean | soft_ce | logits
         form: Literal["hinton", "repdistiller", "simkd", "mean", "soft_ce", "logits"] = "hinton"
-        alpha: Annotated[float | None, Tuned(0, 1, without={"embed"})] = (
-            None  # weight of the teacher, the labels' is 1 - alpha; none: the form's own
-        )
-        temperature: Annotated[PositiveFloat | None, Tuned(1, 16, log=True, without={"embed", "regress"})] = (
-            None  # none: the form's own
-        )
+        # weight of the teacher, the labels' is 1 - alpha; none: the form's own
+        alpha: Annotated[float | None, Tuned(0, 1, without={"embed"})] = None
+        # none: the form's own
+        temperature: Annotated[PositiveFloat | None, Tuned(1, 16, log=True, without={"embed", "regress"})] = None
         lr: PositiveFloat | None = None  # none: the recipe's
 
     def __init__(self, settings: Settings, run: Run) -> None:
