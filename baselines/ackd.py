@@ -39,7 +39,7 @@ from torch import Tensor, nn
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.method import Losses, Method, Names, Part, Role, Run, Stage, Step
+from bench.method import Losses, Method, Names, Part, Role, Run, Stage, Step, Weight
 from bench.networks.convolutional import ConvNetwork, End
 from bench.optimiser import Optimiser
 from bench.signals import Signals
@@ -59,7 +59,7 @@ class Ackd(Method):
         """All ours: the paper's are unknown. Weights are in the proportions 1 : 1 : 1 of labels, teacher and z_F."""
 
         auxiliaries: NonNegativeInt = 3  # M
-        alpha: Annotated[float, Field(ge=0, le=1)] = 0.5  # of the teacher; the labels' is 1 - alpha, as in kd
+        alpha: Weight = 0.5  # of the teacher; the labels' is 1 - alpha, as in kd
         beta: NonNegativeFloat = 0.5  # of what the learners made together
         gamma: NonNegativeFloat = 0.05  # of the adversary; 0: there is none
         late: Annotated[float, Field(ge=0, lt=1)] = 10 / 240  # share of the updates before the student meets it

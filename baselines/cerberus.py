@@ -22,15 +22,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
-from pydantic import Field, PositiveFloat
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.method import Losses, Method, Run, Stage
+from bench.method import Losses, Method, Run, Stage, Weight
 from bench.signals import Signals
 
 OWN = "teacher"
@@ -49,7 +49,7 @@ class Cerberus(Method):
     class Settings:
         teachers: tuple[str, ...] = (OWN, "teacher~1", "teacher~2")  # of head 1, 2, 3
         targets: Literal["own", "mean"] = "own"  # of a head: its own teacher, or the mean of all (a control)
-        weight: Annotated[float, Field(ge=0, le=1)] = 0.5  # lambda
+        weight: Weight = 0.5  # lambda
         temperature: PositiveFloat = 4.0
         lr: PositiveFloat | None = None  # none: the architecture's
 

@@ -18,13 +18,12 @@ and has states of them fits. Needs from the teacher: logits over the vocabulary.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field, PositiveFloat
+from pydantic import PositiveFloat
 
 from bench.baselines._pretrained import Pretrained
 from bench.inputs import Batch
-from bench.method import Losses
+from bench.method import Losses, Weight
 from bench.signals import Signals
 
 
@@ -39,7 +38,7 @@ class Cmow(Pretrained):
     @dataclass(frozen=True)
     class Settings(Pretrained.Settings):
         corpus: str = "mlm/text"
-        alpha: Annotated[float, Field(ge=0, le=1)] = 0.5  # of the soft loss; the hard one has the rest
+        alpha: Weight = 0.5  # of the soft loss; the hard one has the rest
         temperature: PositiveFloat = 2.0
 
     def losses(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:

@@ -25,17 +25,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Annotated
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 
 from bench.errors import RequestError
 from bench.inputs import Batch, Examples
-from bench.method import Losses, Method, Run, Stage
+from bench.method import Losses, Method, Run, Stage, Weight
 from bench.signals import Signals
 
 
@@ -50,7 +49,7 @@ class Dcd(Method):
     @dataclass(frozen=True)
     class Settings:
         hard: PositiveInt = 7  # official code
-        alpha: Annotated[float, Field(ge=0, le=1)] = 0.2  # official code
+        alpha: Weight = 0.2  # official code
         replicate: bool = False  # the released code's weights and targets
         lr: PositiveFloat | None = None  # none: the architecture's; official 5e-6, 2.5e-5 of cross-modal layers
 

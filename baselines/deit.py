@@ -19,16 +19,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch.nn.functional as F
-from pydantic import Field, PositiveFloat
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from bench.errors import RequestError
 from bench.inputs import Batch
 from bench.losses import soft_divergence
-from bench.method import Losses, Method, Stage
+from bench.method import Losses, Method, Stage, Weight
 from bench.signals import Signals
 
 
@@ -44,7 +44,7 @@ class Deit(Method):
     @dataclass(frozen=True)
     class Settings:
         form: Literal["hard", "soft"] = "hard"
-        alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
+        alpha: Weight = 0.5
         temperature: PositiveFloat = 1.0  # of the soft form
         kl_reduction: Literal["numel", "batchmean"] = "numel"
         lr: PositiveFloat | None = None  # none: the architecture's

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from bench.errors import RequestError
 from bench.inputs import Batch
 from bench.losses import soft_divergence, tail
-from bench.method import Losses, Method, Run, Stage
+from bench.method import Losses, Method, Run, Stage, Weight
 from bench.signals import Signals
 
 
@@ -43,7 +43,7 @@ class Fitnets(Method):
         hint: NonNegativeInt = 2  # 0: after the stem; n: after stage n
         share: Annotated[float, Field(gt=0, lt=1)] = 0.5  # of the updates in the first of two stages; our choice
         # of soft targets in the second of two stages, with temperature 4; the labels' is 1 - alpha; our choice
-        alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
+        alpha: Weight = 0.5
         lr: PositiveFloat | None = None  # none: the architecture's
 
     def __init__(self, settings: Settings, run: Run) -> None:

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch.nn.functional as F
 from pydantic import PositiveFloat
@@ -38,7 +38,7 @@ from torch import Tensor, nn
 from bench.errors import RequestError
 from bench.inputs import Batch
 from bench.losses import soft_divergence
-from bench.method import Losses, Method, Run, Stage
+from bench.method import Losses, Method, Run, Stage, Tuned
 from bench.optimiser import Optimiser
 from bench.signals import Signals
 
@@ -65,8 +65,10 @@ class Kd(Method):
     class Settings:
         # hinton | repdistiller | simkd | mean | soft_ce | logits
         form: Literal["hinton", "repdistiller", "simkd", "mean", "soft_ce", "logits"] = "hinton"
-        alpha: float | None = None  # weight of the teacher, the labels' is 1 - alpha; none: the form's own
-        temperature: PositiveFloat | None = None  # none: the form's own
+        # weight of the teacher, the labels' is 1 - alpha; none: the form's own
+        alpha: Annotated[float | None, Tuned(0, 1, without={"embed"})] = None
+        # none: the form's own
+        temperature: Annotated[PositiveFloat | None, Tuned(1, 16, log=True, without={"embed", "regress"})] = None
         lr: PositiveFloat | None = None  # none: the recipe's
 
     def __init__(self, settings: Settings, run: Run) -> None:

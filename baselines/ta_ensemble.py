@@ -16,16 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.method import Losses, Method, Run, Stage, Wanted
+from bench.method import Losses, Method, Run, Stage, Wanted, Weight
 from bench.signals import Signals
 
 TIE = 1e-6  # how much the likelihood may move the score: less than one example of dev
@@ -43,7 +43,7 @@ class TaEnsemble(Method):
     @dataclass(frozen=True)
     class Settings:
         assistants: tuple[str, ...] = ("resnet:14", "plain:6")  # our choice, between resnet:20 and resnet:8
-        weight: Annotated[float, Field(ge=0, le=1)] = 0.5  # lambda; of the Annealing-KD fork of TAKD's code
+        weight: Weight = 0.5  # lambda; of the Annealing-KD fork of TAKD's code
         temperature: PositiveFloat = 5.0  # the same
         generations: PositiveInt = 1000  # scipy's default; the search ends earlier where it has converged
         lr: PositiveFloat | None = None  # none: the architecture's

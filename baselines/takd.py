@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, PositiveFloat
+from pydantic import PositiveFloat
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.method import Losses, Method, Stage, Wanted
+from bench.method import Losses, Method, Stage, Wanted, Weight
 from bench.signals import Signals
 
 
@@ -37,7 +37,7 @@ class Takd(Method):
     @dataclass(frozen=True)
     class Settings:
         assistants: tuple[str, ...] = ("resnet:14",)  # between resnet:20 and resnet:8, the pair of images
-        weight: Annotated[float, Field(ge=0, le=1)] = 0.5  # lambda
+        weight: Weight = 0.5  # lambda
         temperature: PositiveFloat = 4.0
         lr: PositiveFloat | None = None  # none: the architecture's
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from bench.errors import RequestError
@@ -21,6 +22,20 @@ if TYPE_CHECKING:
 Names = frozenset[str] | set[str]
 Losses = dict[str, Tensor]  # named scalars; the loop minimises their sum
 Loss = Callable[..., Losses]  # (signals of the step's roles in order, batch); of several networks a list of Signals
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """In the type of a setting: the range that `bench tune` draws it from, on a log scale where `log`."""
+
+    low: float
+    high: float
+    log: bool = False
+    without: Names = frozenset()  # kinds of task for which the setting says nothing
+
+
+# Of one of two losses, the other has the rest.
+Weight = Annotated[float, Field(ge=0, le=1), Tuned(0, 1)]
 
 
 @dataclass(frozen=True)

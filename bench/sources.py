@@ -8,7 +8,7 @@ import importlib.util
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,18 @@ class Source:
 
     kind: str
     folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class HubSet:
+    """Where a data set of test lies on the Hub, and which task of MTEB gives its very scores."""
+
+    repo: str
+    revision: str
+    split: str = "test"
+    config: str | None = None
+    mteb: str = ""  # empty: none, as MTEB reads other inputs, or cuts them elsewhere
+    metrics: Mapping[str, str] = field(default_factory=dict)  # metric here -> MTEB's name; the first is its main score
 
 
 def choose(track: str, data_dir: Path | None) -> Source:

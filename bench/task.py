@@ -16,7 +16,7 @@ from bench.kind import Outputs as Outputs
 from bench.plugins import registry
 from bench.scoring.scores import Predictions as Predictions
 from bench.scoring.scores import Scores as Scores
-from bench.sources import Source
+from bench.sources import HubSet, Source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -151,6 +151,10 @@ class Task(ABC):
     @abstractmethod
     def card(self) -> Card:
         """Where the data came from, its licence, splits and sizes."""
+
+    def on_hub(self) -> Mapping[str, HubSet]:
+        """The data sets of test that were read from the Hub, by name; none where they are from elsewhere."""
+        return {}
 
     def plan(self) -> str:
         """What a dry run tells of the work that is done once for all runs; empty: nothing that is worth a line."""

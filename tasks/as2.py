@@ -30,7 +30,7 @@ from bench.data.labelled import Labelled, LabelledTask, Splits, by_hash
 from bench.inputs import digest_texts
 from bench.scoring.metrics import METRICS
 from bench.scoring.scores import Ragged, positions
-from bench.sources import DataError, find_folder
+from bench.sources import DataError, HubSet, find_folder
 from bench.task import Card, Outputs, Predictions, Scores, Track
 from bench.tasks._questions import HUB, Question, asnq, jacana, wang, wikiqa, wikiqa_hub
 
@@ -206,6 +206,9 @@ class As2(LabelledTask):
         questions = {part: len(data.lengths) for part, data in parts.items()}  # type: ignore[attr-defined]
         sentences = {f"{part} sentences": len(data) for part, data in parts.items()}
         return {"train": len(self.splits.train)} | questions | {self.dataset: questions["test"]} | sentences
+
+    def on_hub(self) -> dict[str, HubSet]:
+        return {self.dataset: HubSet(*HUB)} if self.source.kind == "hub" else {}
 
     def card(self) -> Card:
         kept, form = MODES[self.form.mode], self.form

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.labelled import Labelled, LabelledTask, Splits, cut, dev_size, numbers, scored
-from bench.sources import DataError, filled, find_columns, find_folder, hub_rows, number_in, within
+from bench.sources import DataError, HubSet, filled, find_columns, find_folder, hub_rows, number_in, within
 from bench.task import Card, Predictions, Scores, Track
 
 HUB = ("nyu-mll/glue", "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c")
@@ -187,6 +187,10 @@ class Glue(LabelledTask):
     @property
     def classes(self) -> tuple[str, ...]:  # type: ignore[override]
         return tuple(self.how.classes)
+
+    def on_hub(self) -> dict[str, HubSet]:
+        test = self.how.test if self.source.kind == "hub" else {}
+        return {name: HubSet(*HUB, split, self.dataset) for name, (_, split) in test.items()}
 
     def read(self) -> Splits:
         if self.source.folder is None:

@@ -45,6 +45,7 @@ from bench.inputs import Examples, Texts, digest_texts
 from bench.scoring.metrics import METRICS
 from bench.scoring.ranking import RankingMetric
 from bench.scoring.scores import Ragged
+from bench.sources import HubSet
 from bench.task import Card, Outputs, Predictions, Scores, Search, Task, Track
 from bench.tasks._bm25 import ANALYSER, best
 from bench.tasks._collections import FORMS, SMALL
@@ -247,6 +248,11 @@ class Retrieval(Task):
     def identity(self) -> str:
         """Hash of all documents, queries and judgements."""
         return digest_texts(chain.from_iterable(part.content() for part in self.parts.values()))
+
+    def on_hub(self) -> dict[str, HubSet]:
+        """None is MTEB's: documents are cut here, and of some collections dev has a part of the test queries."""
+        pins = {name: part.form.pin for name, part in self.parts.items() if self.source.kind == "hub"}
+        return {name: HubSet(pin.corpus, pin.revision) for name, pin in pins.items() if pin}
 
     def card(self) -> Card:
         parts = self.parts.values()

@@ -21,6 +21,7 @@ from bench.losses import Contrast
 from bench.scoring.metrics import METRICS
 from bench.sources import (
     DataError,
+    HubSet,
     filled,
     find_columns,
     find_folder,
@@ -50,6 +51,11 @@ HUB = {
     "stsb": ("mteb/stsbenchmark-sts", "b0fddb56ed78048fa8b90373c8a3cfc37b684831"),
     "sickr": ("mteb/sickr-sts", "20a6d6f312dd54037fe07a32d58e5e168867909d"),
 }
+MTEB = {
+    "sts12": "STS12", "sts13": "STS13", "sts14": "STS14", "sts15": "STS15", "sts16": "STS16", "stsb": "STSBenchmark",
+    "sickr": "SICK-R",
+}  # fmt: skip
+OF_MTEB = {"spearman": "cosine_spearman", "pearson": "cosine_pearson"}
 TEXT_FILES = ("unlabelled/*.txt", "wiki1m_for_simcse.txt")
 TRIPLET_FILES = ("unlabelled/nli_for_simcse*.csv", "nli_for_simcse*.csv")
 NLI = ("sentence-transformers/all-nli", "d482672c8e74ce18da116f430137434ba2e52fab")
@@ -307,6 +313,10 @@ class Sts(Task):
             counts = {name: len(pairs.gold) for name, pairs in found.items()}
             sizes |= {split: sum(counts.values())} | counts
         return Card(title=self.title, sizes=sizes, **self.reader.card())
+
+    def on_hub(self) -> dict[str, HubSet]:
+        pins = HUB if self.source.kind == "hub" else {}
+        return {name: HubSet(*pin, mteb=MTEB[name], metrics=OF_MTEB) for name, pin in pins.items()}
 
     def objective(self) -> Contrast:
         """SimCSE's contrastive loss, over triplets or dropout pairs."""

@@ -27,7 +27,7 @@ import numpy as np
 from bench.data.labelled import Labelled, LabelledTask, Splits, by_hash, dev_size, scored, with_classes
 from bench.inputs import Examples, digest_texts
 from bench.scoring.scores import Ragged
-from bench.sources import find_folder
+from bench.sources import HubSet, find_folder
 from bench.task import Card, Outputs, Predictions, Scores, Track
 from bench.tasks._superglue import FORMS, HUB, Form, Item, read_hub, read_jsonl
 
@@ -198,6 +198,9 @@ class Superglue(LabelledTask):
         questions = {s: len(d.lengths) if isinstance(d, Candidates) else len(d) for s, d in parts.items()}
         more = {f"{s} candidates": len(d) for s, d in parts.items() if isinstance(d, Candidates)}
         return {"train": len(self.splits.train), **questions, self.dataset: questions["test"], **more}
+
+    def on_hub(self) -> dict[str, HubSet]:
+        return {self.dataset: HubSet(HUB[0], HUB[1], "validation", self.dataset)} if self.source.kind == "hub" else {}
 
     def card(self) -> Card:
         sizes, hub = self.sizes(), self.source.kind == "hub"

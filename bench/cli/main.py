@@ -14,7 +14,7 @@ import typer
 from bench import __version__
 from bench.base import processes, waiting
 from bench.base.console import Console, warn
-from bench.cli import boards, keeping, names, showing, site, sweeping, transfer
+from bench.cli import boards, hub, keeping, names, showing, site, sweeping, transfer, tuning
 from bench.cli import results as about_results
 from bench.cli.options import (
     DataDir,
@@ -50,6 +50,8 @@ app.add_typer(boards.app)
 app.add_typer(showing.app)
 app.add_typer(about_results.app)
 app.add_typer(transfer.app)
+app.add_typer(hub.app)
+app.add_typer(tuning.app)
 app.add_typer(site.app, name="site")
 app.add_typer(store_app, name="store")
 app.add_typer(keeping.app, name="results")
@@ -137,7 +139,7 @@ def check_utf8(words: Sequence[str]) -> None:
     epilog="Examples:  bench list    bench list methods    bench list --json",
 )
 def list_(
-    what: Annotated[str, typer.Argument(help="tasks, methods, students, teachers; all when left out.")] = "",
+    what: Annotated[str, typer.Argument(help="tasks, methods, students, teachers, metrics; all when left out.")] = "",
     as_json: Json = False,
 ) -> None:
     """What there is, and which methods fit which tasks (and why the others do not)."""

@@ -23,6 +23,7 @@ COLUMNS = {
     "methods": ("name", "needs", "fits", "title"),
     "students": ("name", "default", "sizes", "title"),
     "teachers": ("name", "tasks", "where"),
+    "metrics": ("name", "title"),
 }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jinja2
@@ -19,6 +20,7 @@ from bench.records.schemas import Record
 from bench.records.specs import RUN_ID, checked_spec, in_words
 from bench.runs import replay
 from bench.runs.spec import Spec
+from bench.sources import HubSet
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
 ACTIVE = re.compile(r"([\\`*_\[\]<>|&~$])")  # characters that begin something in Markdown inside a line
@@ -26,15 +28,18 @@ ON_HUB = re.compile(r"([\w.-]+/[\w.-]+)@")  # owner/name@commit, as models.Place
 HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")  # controls, and marks that turn text round
 
 
-def write(folder: Path, path: Path, record: Record, kind: str, network: Network, spec: Spec) -> None:
-    """README.md of an exported folder; beside the record, at `path`, lie those of the other seeds."""
+def write(
+    folder: Path, path: Path, record: Record, kind: str, network: Network, spec: Spec, mteb: Sequence[str] = ()
+) -> None:
+    """README.md of an exported folder; beside the record, at `path`, lie those of the other seeds. `mteb`: the tasks
+    whose result files lie in the folder."""
     text = render(
         record, siblings(path, record), kind=kind, command=shlex.join(replay.command_of(record)),
         pipeline=spec.task.goal.pipeline, base_models=hub_parents(spec),
         head=spec.task.goal.auto if spec.task.goal.output == "logits" else "",
         backbone=isinstance(network, TransformerNetwork), max_length=getattr(network, "max_length", None),
         method_title=str(spec.method.declares.get("title", spec.method.summary)),
-        method_citation=str(spec.method.declares.get("citation", "")),
+        method_citation=str(spec.method.declares.get("citation", "")), hub=spec.task.on_hub(), mteb=mteb,
     )  # fmt: skip
     (folder / "README.md").write_text(text, encoding="utf-8")
 
@@ -62,8 +67,9 @@ def render(record: Record, siblings: Sequence[Record], **context: Any) -> str:
     environment.filters |= {
         "hundred": hundred, "figures": figures, "whole": whole, "words": in_words, "code": code, "block": block,
     }  # fmt: skip
-    context = {"head": ""} | context
-    front = Markup(front_matter(record, context["kind"], context["pipeline"], context["base_models"], context["head"]))
+    context = {"head": "", "hub": {}, "mteb": ()} | context
+    used = ("kind", "pipeline", "base_models", "head", "hub")
+    front = Markup(front_matter(record, *(context[name] for name in used)))
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return page.render(run=record, seeds=siblings, front=front, **context)
 
@@ -97,27 +103,40 @@ def _fence(text: str, least: int) -> str:
     return "`" * (longest + 1 if longest >= least else least)
 
 
-def front_matter(record: Record, kind: str, pipeline: str, base_models: Sequence[str], head: str = "") -> str:
+def front_matter(
+    record: Record, kind: str, pipeline: str, base_models: Sequence[str], head: str = "",
+    hub: Mapping[str, HubSet] = MappingProxyType({}),
+) -> str:  # fmt: skip
     """What the Hub reads: licence, parent model, tags, results. YAML without its `---` lines."""
-    from huggingface_hub import EvalResult, ModelCardData
+    from huggingface_hub import ModelCardData
 
-    task, track = one_line(record.spec["task"]), one_line(record.spec["track"])
-    metric = record.metrics.main.name
-    scores = {name: values[metric] for name, values in record.metrics.all.items() if values.get(metric) is not None}
-    results = [
-        EvalResult(
-            task_type=pipeline, dataset_type=task,
-            dataset_name=one_line(f"{name} ({task}, {track} track)"),
-            metric_type=one_line(metric), metric_value=value,
-        )
-        for name, value in scores.items()
-    ]  # fmt: skip
     tags = ["knowledge-distillation", one_line(f"method:{record.spec['method']}")]
     library = ("transformers" if head else "sentence-transformers") if kind == "hf" else None
     tags += ["onnx"] if library is None else [pipeline] if head else ["feature-extraction", library]
     data = ModelCardData(
         license="other", license_name="that-of-the-training-data-and-the-teacher", base_model=list(base_models) or None,
         tags=tags, library_name=library, pipeline_tag=pipeline,
-        model_name=one_line(f"{record.spec['student']} by {record.spec['method']}"), eval_results=results or None,
+        model_name=one_line(f"{record.spec['student']} by {record.spec['method']}"),
+        eval_results=results(record, pipeline, hub) or None,
     )  # fmt: skip
     return data.to_yaml()
+
+
+def results(record: Record, pipeline: str, hub: Mapping[str, HubSet]) -> list[Any]:
+    """The Hub's `model-index`: each metric of each data set, nobody having verified them but us. A data set that is not
+    from the Hub is named by its task, at the fingerprint of what was read."""
+    from huggingface_hub import EvalResult
+
+    task, track = one_line(record.spec["task"]), one_line(record.spec["track"])
+    own = HubSet(task, one_line(record.data.identity))
+    return [
+        EvalResult(
+            task_type=pipeline, dataset_name=one_line(f"{name} ({task}, {track} track)"),
+            dataset_type=place.repo, dataset_revision=place.revision, dataset_split=place.split,
+            dataset_config=place.config, metric_type=one_line(metric), metric_value=value, verified=False,
+        )
+        for name, values in record.metrics.all.items()
+        for place in [hub.get(name, own)]
+        for metric, value in values.items()
+        if value is not None
+    ]  # fmt: skip

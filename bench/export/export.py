@@ -17,7 +17,7 @@ import torch
 
 from bench.base.console import Console
 from bench.errors import BenchError, RequestError, unknown
-from bench.export import card, heads, hf, onnx, trec
+from bench.export import card, heads, hf, mteb, onnx, trec
 from bench.inputs import Texts, texts
 from bench.network import Network
 from bench.networks.inference import outputs
@@ -67,7 +67,8 @@ def export(
         else:
             difference = write(kind, network, spec, folder)
             console(f"  read back: largest difference {difference:.1e}")
-            card.write(folder, path, record, kind, network, spec)
+            tasks = mteb.write(folder, out.name, record, spec.task.on_hub()) if kind == "hf" else ()
+            card.write(folder, path, record, kind, network, spec, tasks)
         files = sorted(p for p in folder.rglob("*") if p.is_file())
         names = [p.relative_to(folder).as_posix() for p in files]
         for file in files:

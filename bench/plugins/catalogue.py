@@ -1,4 +1,4 @@
-"""What there is: tasks, methods, students and teachers, and which of them fit together. Imports no plug-in."""
+"""What there is: tasks, methods, students, teachers and metrics, and which of them fit. Imports no plug-in."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from bench.plugins.registry import Plugin, found
 
 
 def catalogue() -> dict[str, list[dict[str, Any]]]:
-    """{tasks, methods, students, teachers}: lists of objects with a `name`, as `bench list --json` prints them."""
+    """{tasks, methods, students, teachers, metrics}: lists of objects with a `name`, as `bench list --json` shows."""
     tasks = [describe_task(p, name) for p in found("task").values() for name in task_names(p)]
     return {
         "tasks": tasks,
         "methods": [describe_method(p, tasks) for p in found("method").values()],
         "students": [describe_student(p) for p in found("student").values()],
         "teachers": teachers(),
+        "metrics": metrics(),
     }
 
 
@@ -65,3 +66,16 @@ def teachers() -> list[dict[str, Any]]:
         for plugin in found("task").values()
         for name, where in sorted(plugin.declares.get("teachers", {}).items())
     ]
+
+
+def metrics() -> list[dict[str, Any]]:
+    """Metrics that `bench.metrics` and tasks know; K of those that look at the first documents is any depth."""
+    from bench.scoring.metrics import CUT, DEPTHS, METRICS  # and with it numpy
+
+    known = {name: metric for name, metric in METRICS.items() if "@" not in name or name.partition("@")[0] not in CUT}
+    known |= {f"{name}@K": metric(DEPTHS[-1]) for name, metric in CUT.items()}
+    return [{"name": name, "title": first_paragraph(type(metric))} for name, metric in known.items()]
+
+
+def first_paragraph(cls: type) -> str:
+    return " ".join((cls.__doc__ or "").partition("\n\n")[0].split())

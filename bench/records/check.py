@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.errors import BenchError, RequestError
 from bench.plugins import registry
-from bench.records import disk, follows, known, names, plausible, together
+from bench.records import disk, follows, known, names, plausible, together, tuning
 from bench.records.arrays import unflatten
 from bench.records.mismatches import mismatches
 from bench.records.schemas import Profile, Record, Taught
@@ -30,7 +30,7 @@ ROW = 65_536  # bytes of an example's predictions: ranked lists of 1,000, of stu
 ARRAYS = {"prediction", "gold", "teacher", "units"}  # of a data set's predictions
 RUNS = re.compile(r"(?:[^/]+/){4,}[0-9a-f]{16}(\.json|\.npz|\.samples\.npz)")
 UNFINISHED = re.compile(r"\..+-[a-z0-9_]{8}\.partial")  # see bench.export.export
-OTHERS = re.compile(rf"{disk.PROFILES}/[^/]+(\.json|\.samples\.npz)|{disk.TEACHERS}/[^/]+\.json")
+OTHERS = re.compile(rf"{disk.PROFILES}/[^/]+(\.json|\.samples\.npz)|({disk.TEACHERS}|{disk.TUNING})/[^/]+\.json")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def check(results: Path) -> tuple[int, list[Problem]]:
         reasons = list(stray(path, results)) or (examined(path, folder) if path.suffix == ".json" else [])
         problems += [Problem(str(path), why) for why in reasons]
     problems += [Problem(str(path), why) for path, why in together.compared(folder.runs, folder.taught)]
-    others = (results / disk.PROFILES, results / disk.TEACHERS)
+    others = [results / name for name in disk.APART]
     return sum(p.suffix == ".json" and p.parent not in others for p in found), problems
 
 
@@ -97,10 +97,13 @@ def examined(path: Path, folder: Folder) -> list[str]:
             found += of_profile(path)
         elif path.parent == folder.results / disk.TEACHERS:
             found += of_teacher(path, folder)
+        elif path.parent == folder.results / disk.TUNING:
+            found += of_tuning(path)
         else:
             record = read_strictly(path, Record)
             found += of_place(record, path, folder)
             found += of_content(record)
+            found += tuning.unnamed(record, folder.results)
             found += of_files(record, path, folder)
     except BenchError as error:
         found.append(str(error))
@@ -115,6 +118,13 @@ def of_profile(path: Path) -> Iterator[str]:
     samples = samples_beside(path, profile.samples, set(profile.models))
     yield from differing(profile.model_dump(), follows.profile(profile, samples))
     yield from plausible.of_profile(profile)
+
+
+def of_tuning(path: Path) -> Iterator[str]:
+    """What `bench tune` tried: its name, and which trial was the best."""
+    record = read_strictly(path, tuning.Tuning)
+    yield from tuning.doubts(record, path.stem)
+    yield from plausible.of_provenance(record.provenance)
 
 
 def of_teacher(path: Path, folder: Folder) -> Iterator[str]:

@@ -27,6 +27,8 @@ from bench.records.values import odd_number
 
 PROFILES = "profiles"  # the folder of what `bench profile` measured
 TEACHERS = "teachers"  # the folder of the records of teachers that were fine-tuned here
+TUNING = "tuning"  # the folder of what `bench tune` tried
+APART = (PROFILES, TEACHERS, TUNING)  # where no records of runs lie
 
 LARGEST = 20_000_000  # bytes of a record
 
@@ -42,17 +44,18 @@ def path_of(results: Path, spec: Mapping[str, Any], run_id: str) -> Path:
 
 def read(path: Path) -> Record:
     """A validated record, its spec too. RequestError: broken file, in one sentence that says where."""
-    record = _read(path, Record, "record")
+    record = read_form(path, Record, "record")
     checked_spec(record, str(path))
     return record
 
 
 def read_teacher(path: Path) -> Taught:
     """The record of a taught teacher. RequestError: broken."""
-    return _read(path, Taught, "record of a teacher")
+    return read_form(path, Taught, "record of a teacher")
 
 
-def _read(path: Path, form: type[P], what: str) -> P:
+def read_form(path: Path, form: type[P], what: str) -> P:
+    """A file of this form. RequestError: broken, in one sentence that calls it `what`."""
     try:
         if path.stat().st_size > LARGEST:
             raise RequestError(f"{path} is not a valid {what}: larger than {LARGEST // 10**6} MB")
@@ -68,10 +71,10 @@ def _read(path: Path, form: type[P], what: str) -> P:
 
 
 def paths(results: Path) -> list[Path]:
-    """All records of runs under a folder; what lies in the folders of profiles and of teachers is none. No link is
-    followed, and only plain files are read."""
+    """All records of runs under a folder; what lies in the folders of profiles, teachers and tunings is none. No link
+    is followed, and only plain files are read."""
     below = (Path(folder, name) for folder, _, names in os.walk(results) for name in names if name.endswith(".json"))
-    apart = (results / PROFILES, results / TEACHERS)
+    apart = [results / name for name in APART]
     return sorted(p for p in below if p.parent not in apart and stat.S_ISREG(p.lstat().st_mode))
 
 

@@ -251,6 +251,11 @@ class Record(Part):
     environment: Environment
     provenance: Provenance
     predictions: StoredFile
+    tuned: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{24}\.json$",
+        description="the file in the folder `tuning` whose best trial on dev had these settings",
+    )
 
     @property
     def kept_start(self) -> bool:

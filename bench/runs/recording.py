@@ -19,7 +19,7 @@ from bench.measuring.counting import parameters
 from bench.measuring.energy import Meter
 from bench.method import Method
 from bench.network import Network
-from bench.records import derived, disk
+from bench.records import derived, disk, tuning
 from bench.records.arrays import flatten, flatten_samples
 from bench.records.schemas import SCHEMA, Data, Record, Student, made
 from bench.runs.spec import Spec
@@ -89,6 +89,7 @@ def make_record(
         "curve": trainer.progress.curve,
         "environment": machine.describe(teacher.device, trainer.processes),
         "provenance": provenance(started, trainer.processes),
+        "tuned": tuning.naming(results, spec.values),
         "predictions": {"file": f"{spec.run_id}.npz", "sha256": files.sha256(packed)},
     })  # fmt: skip
 

@@ -141,6 +141,8 @@ def outcome(spec: Spec, path: Path, status: str, console: Console) -> dict[str, 
         console("  kept its start: no update made it better on dev")
     if record.efficiency.samples is None:
         console("  not timed: the same command with --remeasure in place of --no-measure does that")
+    if record.tuned:
+        console(f"  with the settings that were best on dev in {disk.TUNING}/{record.tuned}")
     found = {
         "record": str(path), "metric": main.name, "value": main.value, "retention": retention,
         "kept_start": record.kept_start,

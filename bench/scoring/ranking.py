@@ -34,7 +34,10 @@ class RankingMetric(MeanMetric):
         """Gold names the judged documents, and not those among which a random order would have to find them."""
 
     def fits(self, prediction: Ragged, gold: Ragged) -> bool:
-        both = all(isinstance(side, Ragged) and side.flat.shape[1:] == (2,) for side in (prediction, gold))
+        both = all(
+            isinstance(side, Ragged) and side.flat.shape[1:] == (2,) and side.flat.dtype.kind in "fiu"
+            for side in (prediction, gold)
+        )
         return both and 0 < len(gold) == len(prediction)
 
     def each(self, prediction: Ragged, gold: Ragged) -> np.ndarray:

@@ -21,7 +21,7 @@ from bench.base.files import replace, sha256
 from bench.base.processes import end_with_parent
 from bench.errors import RequestError
 from bench.plugins import registry
-from bench.records.disk import PROFILES, TEACHERS
+from bench.records.disk import APART
 from bench.store import folders
 from bench.web import publish, sitewide
 from bench.web.links import NOWHERE, Links
@@ -94,7 +94,7 @@ def stamps_of(results: Path) -> dict[str, dict[str, list[int]]]:
     names = names_in(results)
     for name in sorted(name for name in names if name.endswith(".json")):
         folder, predictions = name.split("/")[:-1], f"{name[:-5]}.npz"
-        if folder[:1] not in ([PROFILES], [TEACHERS]):
+        if not folder or folder[0] not in APART:
             stamp = _stamp(results / name) + (_stamp(results / predictions) if predictions in names else [0, 0])
             units.setdefault("/".join(folder[:-2]) or ".", {})[name] = stamp
     for unit, own in units.items():
