@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -68,13 +69,19 @@ def test_the_sdist_holds_what_an_image_is_built_from(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("bench_kd-*.whl"))) == 1
 
 
+def test_an_image_is_sent_what_it_copies_and_no_more() -> None:
+    """Data, records and environments of a checkout stay where they are."""
+    copies = re.findall(r"^COPY (.+) \S+$", (ROOT / "Containerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split("\n")
+    assert "*" in ignored
+    assert {line[1:] for line in ignored if line.startswith("!")} == {name for line in copies for name in line.split()}
+
+
 def made(cwd: Path, *arguments: object) -> None:
     done = subprocess.run([sys.executable, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
 
 
 def copied(source: Path, target: Path) -> None:
-    import shutil
-
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
