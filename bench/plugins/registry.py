@@ -43,7 +43,17 @@ class Plugin:
     @property
     def digest(self) -> str:
         """Hash of the source of a file given by path (an edited file is another method); empty for installed ones."""
-        return "" if self.module else hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
+        return "" if self.module else digest_of(self.path)
+
+    @property
+    def version(self) -> Any:
+        """As records have it: the digest of a file given by path, else the number that the class declares."""
+        return self.digest or self.declares.get("version", 1)
+
+
+def digest_of(path: Path) -> str:
+    """The version of a file given by path."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def room(kind: str) -> Path:
@@ -93,6 +103,11 @@ def trusting(files: Iterable[Path]) -> Iterator[None]:
         _trusted.reset(token)
 
 
+def trusted() -> frozenset[Path]:
+    """The files that the user has named."""
+    return _trusted.get() or frozenset()
+
+
 def find(kind: str, name: str) -> Plugin:
     """A plug-in by name, or by path (`./mine.py`)."""
     if name.endswith(".py"):
@@ -112,6 +127,25 @@ def find(kind: str, name: str) -> Plugin:
             )
         return _plugin(kind, path.stem, path, "")
     return installed(kind, name)
+
+
+def known(kind: str) -> dict[str, Plugin]:
+    """The installed ones, and those of the files that the user has named (`trusting`), by name."""
+    files = [path for path in sorted(trusted()) if path.is_file() and defines(path, kind.capitalize())]
+    return found(kind) | {path.stem: find(kind, str(path)) for path in files}
+
+
+def openers(name: str) -> list[Plugin]:
+    """The tasks that a file or folder of data may be, given by path: `./data.csv`, `./folder`; none: it is no path."""
+    suffix = Path(name).suffix.lower()
+    folder = name.startswith((".", "/", "~")) and not suffix
+    families = [plugin for plugin in found("task").values() if plugin.declares.get("opens")]
+    return [plugin for plugin in families if folder or suffix in plugin.declares["opens"]]
+
+
+def data_name(place: str | Path) -> str:
+    """What the task of a file or folder of data is called: by its name without the ending."""
+    return re.sub(r"[^\w-]+", "-", Path(place).expanduser().resolve().stem).strip("-")
 
 
 def installed(kind: str, name: str) -> Plugin:
@@ -190,6 +224,14 @@ def declared(path: Path, contract: str) -> dict[str, Any]:
         if isinstance(node, ast.ClassDef) and any(_last_name(b).endswith(contract) for b in node.bases):
             values |= _literals(node)
     return values
+
+
+def defines(path: Path, contract: str) -> bool:
+    """Whether the file has a subclass of `contract`. RequestError: it is not Python."""
+    declared(path, contract)
+    body = ast.parse(path.read_text(encoding="utf-8"), path.name).body
+    classes = (node for node in body if isinstance(node, ast.ClassDef))
+    return any(_last_name(base).endswith(contract) for node in classes for base in node.bases)
 
 
 def _last_name(node: ast.expr) -> str:
