@@ -12,8 +12,8 @@ import typer
 from bench import __version__
 from bench.base import processes, waiting
 from bench.base.console import Console, warn
+from bench.cli import authoring, site, sweeping, transfer
 from bench.cli import results as about_results
-from bench.cli import site, sweeping, transfer
 from bench.cli.options import (
     DataDir,
     Device,
@@ -45,6 +45,7 @@ app = typer.Typer(
 store_app = typer.Typer(help="The teacher store and unfinished runs.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(about_results.app)
 app.add_typer(transfer.app)
+app.add_typer(authoring.app)
 app.add_typer(site.app, name="site")
 app.add_typer(store_app, name="store")
 

@@ -11,7 +11,9 @@ import typer
 
 from bench.errors import RequestError
 
-Tasks = Annotated[list[str], typer.Option("--task", help="Task or family; may be repeated.")]
+Tasks = Annotated[
+    list[str], typer.Option("--task", help="Task or family, its file, or a table (./data.csv); may be repeated.")
+]
 Track = Annotated[str, typer.Option(help="mini: packaged data; lite, full: official data.")]
 DataDir = Annotated[
     Path | None, typer.Option(help="Official data on disk (lite, full). Default: where the record says, or the Hub.")

@@ -35,6 +35,7 @@ class Plugin:
     path: Path
     module: str  # import name; empty for a file given by path
     declares: dict[str, Any] = field(compare=False, hash=False, default_factory=dict)
+    beside: Path | None = None  # of a task given by path: the file of its kind, which lies beside it
 
     @property
     def summary(self) -> str:
@@ -43,7 +44,7 @@ class Plugin:
     @property
     def digest(self) -> str:
         """Hash of the source of a file given by path (an edited file is another method); empty for installed ones."""
-        return "" if self.module else digest_of(self.path)
+        return "" if self.module else digest_of(*filter(None, (self.path, self.beside)))
 
     @property
     def version(self) -> Any:
@@ -51,9 +52,9 @@ class Plugin:
         return self.digest or self.declares.get("version", 1)
 
 
-def digest_of(path: Path) -> str:
-    """The version of a file given by path."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+def digest_of(*files: Path) -> str:
+    """The version of a file given by path, or of two that belong together."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
 def room(kind: str) -> Path:
@@ -150,6 +151,8 @@ def data_name(place: str | Path) -> str:
 
 def installed(kind: str, name: str) -> Plugin:
     """A plug-in by name alone: what a record names is not to choose a file that is run."""
+    if kind == "kind" and name in _beside and name not in found(kind):
+        return _beside[name]
     if name not in found(kind):
         raise unknown(kind, name, found(kind))
     return found(kind)[name]
@@ -201,11 +204,20 @@ def _load_file(plugin: Plugin) -> ModuleType:
 
 
 def _plugin(kind: str, name: str, path: Path, module: str) -> Plugin:
-    declares = declared(path, kind.capitalize())
-    if kind == "task" and declares.get("kind") not in found("kind"):
-        known = ", ".join(found("kind"))
-        raise RequestError(f"{path} must define a subclass of Task with a literal kind: one of {known}")
-    return Plugin(kind, name, path, module, declares)
+    declares, beside = declared(path, kind.capitalize()), None
+    if kind == "task" and (own := declares.get("kind")) not in found("kind"):
+        beside = path.with_name(f"{own}.py")
+        if module or not beside.is_file() or not defines(beside, "Kind"):
+            known = ", ".join(found("kind"))
+            raise RequestError(
+                f"{path} must define a subclass of Task with a literal kind: one of {known}, or the name of a file "
+                "beside it"
+            )
+        _beside[str(own)] = Plugin("kind", str(own), beside, "", declared(beside, "Kind"))
+    return Plugin(kind, name, path, module, declares, beside)
+
+
+_beside: dict[str, Plugin] = {}  # kinds of tasks given by path, as the last of them has it
 
 
 def declared(path: Path, contract: str) -> dict[str, Any]:
