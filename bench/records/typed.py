@@ -49,7 +49,8 @@ def reads_files(spec: CheckedSpec) -> bool:
 def data(record: Record, spec: CheckedSpec) -> str:
     """The file or folder of data that is the run's task, as the command has it; empty: it has none."""
     dataset = spec.task.partition("/")[2]
-    return next((word for word in words(record) if registry.openers(word) and registry.data_name(word) == dataset), "")
+    named = (after for word, after in itertools.pairwise(words(record)) if word == "--task")
+    return next((word for word in named if registry.openers(word) and registry.data_name(word) == dataset), "")
 
 
 def tasks(name: str) -> list[str]:

@@ -154,7 +154,7 @@ def loss(spec: Spec) -> str:
     (gradient,) = torch.autograd.grad(value, signals[spec.task.goal.output], allow_unused=True)
     if gradient is None or not gradient.abs().sum():
         raise BenchError("loss has no gradient to the output")
-    return f"{float(value):.4f}"
+    return f"{value.item():.4f}"
 
 
 def match(spec: Spec) -> str:

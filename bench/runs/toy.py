@@ -13,19 +13,19 @@ from bench.sources import package_file
 
 # Dev is read in the middle too: there is a checkpoint to go on from.
 SMALL = ("updates=4", "batch_size=8", "examples=48", "evaluations=2", "max_length=16", "teach=2")
-TABLES = {"classify": "label", "regress": "score"}  # kinds that a table serves
+TABLE = "toy.csv"
 STUDENT = "bert:1x24x2"  # of texts: it has all signals that a method may ask for, as its teacher has
 WORDS = ("river", "stone", "cloud", "lamp", "paper", "tower", "song", "bread")
 
 
 def request(folder: Path, method: str, student: str, reads: str, kinds: Collection[str]) -> Request:
     """A few updates of a method and a student on such inputs; `kinds`: of task, that fit. RequestError: none does."""
-    for kind, column in TABLES.items() if reads == "text" else ():
-        if kind in kinds:
-            place = table(folder / f"{kind}_toy.csv", column)
-            return Request(
-                [str(place)], [method], [student or STUDENT], str(encoder(folder / "teacher")), settings=SMALL
-            )
+    for tables in registry.openers(TABLE):
+        kind = tables.declares["kind"]
+        if reading(tables) == reads and kind in kinds:
+            classes = registry.installed("kind", kind).declares.get("distributions", True)
+            place, teacher = table(folder / TABLE, "label" if classes else "score"), encoder(folder / "teacher")
+            return Request([str(place)], [method], [student or STUDENT], str(teacher), settings=SMALL)
     for name, plugin in registry.found("task").items():
         cls = registry.load(plugin)
         fits = cls.reads == reads and not cls.opens and "mini" in cls.tracks
@@ -36,13 +36,19 @@ def request(folder: Path, method: str, student: str, reads: str, kinds: Collecti
     raise RequestError(f"no packaged task of {', '.join(sorted(kinds))} on {reads}: name one with --task")
 
 
+def reading(plugin: registry.Plugin) -> str:
+    """What a task's inputs are."""
+    return str(plugin.declares.get("reads", "text"))
+
+
 def models(task: str, folder: Path) -> tuple[list[str], str]:
     """(student, teacher) of a task: small ones where an encoder of texts is what it asks for, else its own."""
     tables = registry.openers(task)
     name = task if task.endswith(".py") else task.partition("/")[0]
     declares = (tables[0] if tables else registry.find("task", name)).declares
     goal = registry.installed("kind", declares["kind"]).declares
-    taught = declares.get("reads", "text") == "text" and goal.get("auto") and not goal.get("loader")
+    same = declares.get("reads", "text") == reading(registry.openers(TABLE)[0])  # as the encoder reads
+    taught = same and goal.get("auto") and not goal.get("loader")
     return ([STUDENT], str(encoder(folder / "teacher"))) if taught else ([], "")
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.cli.scaffold import source
 from bench.plugins import registry
 from tests.factories.commands import bench, refused
+from tests.factories.runs import ROOT
 
 METHOD = """
 import random
-from torch import nn, zeros
+from torch import nn
 from bench.method import Method
 
 
@@ -25,7 +27,6 @@ class Bad(Method):
     def __init__(self, settings, run):
         super().__init__(settings, run)
         self.unused = nn.Linear(2, 2)
-        self.seen = 0
 
     def stages(self):
         yield self.stage("bad", self.loss, needs=self.needs)
@@ -34,19 +35,12 @@ class Bad(Method):
         return {"bad": BODY}
 """
 # what a method returns -> the check that fails, and why
+DRAWN = "student.logits.mean() * random.random()"
 BODIES = {
-    "batch.labels.float().mean().requires_grad_()": (
-        "gradients reach the student",
-        "no loss has a gradient to the student",
-    ),
-    "student.logits.mean()": ("all that the method learns", "no gradient ever reaches unused.bias, unused.weight"),
-    "student.logits": ("every loss is a named finite number", "Error"),
+    "batch.labels.float().mean().requires_grad_()": ("reach the student", "no loss has a gradient to the student"),
+    "student.logits.mean()": ("all that the method learns", "no gradient ever reaches unused.weight, unused.bias"),
     "student.logits.mean() * float('nan')": ("every loss is a named finite number", "not finite"),
-    "student.logits.mean() * random.random() + 0 * self.unused(zeros(2)).sum()": ("the method learns", "unused"),
-    "student.logits.mean() * random.random() + self.unused(student.logits).sum()": (
-        "bit by bit",
-        "stage bad at update 1",
-    ),
+    f"{DRAWN} + self.unused(student.logits).sum()": ("bit by bit", "stage bad at update 1"),
 }
 
 
@@ -76,6 +70,15 @@ def test_what_is_written_passes_its_own_tests(what: str, written: Path) -> None:
     for test in tests:
         test()
     assert len(tests) == 2
+
+
+@pytest.mark.parametrize("what", ["student", "kind"])
+def test_pages_show_what_is_written(what: str) -> None:
+    """The example of a page is the template by another name."""
+    ((name, shown),) = re.findall(
+        r"```python\n# (\w+)\.py\n(.*?)```", (ROOT / f"docs/add-a-{what}.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert shown == source(f"{what}.py", name)
 
 
 def test_a_command_tells_what_it_saw(written: Path) -> None:

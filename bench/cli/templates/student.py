@@ -25,16 +25,16 @@ LONGEST = 1024  # trigrams read of a text: a guard against stray documents
 class Template(Student):
     offers = frozenset({"embedding"})
     sizes = "WIDTH"
-    default = "256"
+    default = "128"
 
     @dataclass(frozen=True)
     class Settings:
-        rows: int = 50_000  # of the table; trigrams that share a row share a vector
+        rows: int = 20_000  # of the table; trigrams that share a row share a vector
 
     @classmethod
     def check(cls, size: str) -> str:
         if not (size or cls.default).isdecimal() or not int(size or cls.default):
-            raise RequestError(f"'{size}' is no size of template: give a width, as in template:256")
+            raise RequestError(f"'{size}' is no size of template: give a width, as in template:128")
         return str(int(size or cls.default))
 
     def build(self, size: str, task: Task, teacher: Network | None) -> Network:
