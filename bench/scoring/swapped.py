@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 SWAPPED = 0.2  # mean recall that another order of the classes must add before we call it swapped
+CHANCE = 3  # and standard errors, of which one is at most 1 / sqrt(N): of few examples luck adds as much
 
 
 def swapped(predicted: np.ndarray, gold: np.ndarray, classes: Sequence[str]) -> str:
@@ -18,7 +20,7 @@ def swapped(predicted: np.ndarray, gold: np.ndarray, classes: Sequence[str]) -> 
     table /= np.maximum(1, table.sum(0))  # recalls: one that always says the same is no better in any order
     rows, columns = linear_sum_assignment(-table)
     right, best = table.trace() / len(table), table[rows, columns].sum() / len(table)
-    if best - right <= SWAPPED:
+    if best - right <= max(SWAPPED, CHANCE / math.sqrt(len(gold))):
         return ""
     return (
         f"finds {right:.0%} of a class on dev, and {best:.0%} if its classes are "

@@ -60,9 +60,7 @@ def test_a_changed_file_has_no_run_until_it_is_run(folder: Path) -> None:
     done = bench(*RUN, "--method", "./mine.py", cwd=folder)
     assert "next: bench run --task ./lines.py --method finetune --student ./bag.py:8 --teacher ./bag.py:12" in done.out
     found = json.loads(bench(*asked, "--json", cwd=folder).out)
-    assert found["marks"]["./mine.py"] == found["marks"]["./mine.py"] and not any(
-        mark.startswith("older") for mark in found["marks"]["./mine.py"]
-    )
+    assert not [mark for mark in found["marks"]["./mine.py"] if mark.startswith("older")]
     assert "run it" in told
 
 
@@ -89,7 +87,8 @@ def test_the_site_knows_the_files(folder: Path) -> None:
     verdicts = json.loads((folder / "_site/api/index.json").read_text())["tracks"][0]["methods"]
     (own,) = [method for method in verdicts if method["method"] == "mine"]
     assert own["rows"] == 1 and sum(own["against"]["kd"].values()) == 1
-    assert "Bags of words, in a file." in (folder / "_site/students/bag-8.html").read_text()
+    (student,) = (folder / "_site/students").glob("bag*.html")
+    assert "Bags of words, in a file." in student.read_text()
     (task,) = (folder / "_site/tasks").glob("lines-*.html")
     assert "--task ./lines.py" in task.read_text() and "--student ./bag.py:8" in task.read_text()
 
