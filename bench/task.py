@@ -115,6 +115,7 @@ class Task(ABC):
     kinds: ClassVar[Mapping[str, str]] = {}  # of the data sets that are of another kind than the family
     datasets: ClassVar[tuple[str, ...]] = ()  # `family/dataset` names; empty: the family is one task
     reads: ClassVar[str] = "text"  # what its inputs are: text, image ... : students that read the same fit
+    opens: ClassVar[tuple[str, ...]] = ()  # endings of files of data, given by path, that are its data sets
     training_sets: ClassVar[tuple[str, ...]] = ("distil", "supervised")  # that `examples` can be asked for
     main_metric: str
     main_metrics: ClassVar[Mapping[str, str]] = {}  # of the data sets that have another main metric
@@ -155,6 +156,10 @@ class Task(ABC):
     def on_hub(self) -> Mapping[str, HubSet]:
         """The data sets of test that were read from the Hub, by name; none where they are from elsewhere."""
         return {}
+
+    def misfit(self) -> str:
+        """Why the data that it was given by path are none of its own, in words; empty: they are."""
+        return ""
 
     def plan(self) -> str:
         """What a dry run tells of the work that is done once for all runs; empty: nothing that is worth a line."""

@@ -116,7 +116,7 @@ def test_commands_in_the_readme_are_accepted(tmp_path):
     commands = re.findall(r"^    bench (.+)$", README + RESULTS, re.MULTILINE)
     assert len(commands) >= 5
     for words in (c.split("#")[0].split() for c in commands):
-        if words[0] == "run" and "--data-dir" not in words and "./mine.py" not in words:
+        if words[0] == "run" and "--data-dir" not in words and not any(word.startswith("./") for word in words):
             bench(*words, "--dry-run", cache=tmp_path / "cache", cwd=tmp_path)
         else:
             names = [w for w in words[:2] if not w.startswith("-")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,24 @@ from bench.board.named import Reader, Unreadable, find_pair
 from bench.board.speed import Hardware
 from bench.board.verdicts import Verdicts, verdicts_of
 from bench.errors import RequestError
+from bench.plugins import registry
 from bench.scoring.comparison import Difference
 
 
-def compare(results: Path, task: str, a: str, b: str, track: str = "mini", student: str = "") -> dict[str, Any]:
+def compare(
+    results: Path, task: str, a: str, b: str, track: str = "mini", student: str = "", files: Sequence[Path] = ()
+) -> dict[str, Any]:
     """What `bench compare --json` prints.
 
-    a, b: a method, method@student, teacher, or a row's name in words; `student`: of a name that says none.
+    a, b: a method, method@student, teacher, or a row's name in words; `student`: of a name that says none; `files`: of
+    tasks whose metrics are their own.
     RequestError: no such rows, no predictions of them, or they share no seed.
     """
+    with registry.trusting(files):
+        return _compare(results, task, a, b, track, student)
+
+
+def _compare(results: Path, task: str, a: str, b: str, track: str, student: str) -> dict[str, Any]:
     found, boards = leaderboard.chosen(results, task, track)
     board, places = find_pair(boards, a, b, student)
     reader = Reader(board, found, results)

@@ -18,7 +18,7 @@ from bench.base.groups import grouped
 from bench.board.differences import differences
 from bench.board.speed import Clock, Hardware, Score, Shape, Speed, hardware_of, shapes
 from bench.errors import RequestError, unknown
-from bench.records import disk
+from bench.records import disk, typed
 from bench.records.schemas import Data, Interval, Record, Size
 from bench.records.specs import TRACK_ORDER, CheckedSpec, checked_spec, in_words
 
@@ -65,6 +65,8 @@ class Row:
     kept_start: tuple[int, ...] = ()  # seeds of the runs whose student is as it was before its first update
     reference: str = ""  # its name, as bm25
     index_bytes: float | None = None  # of the vectors of all documents, where users search
+    version: str = ""  # of a method that is a file: its digest
+    older: bool = False  # its method or student is a file, of which the board has a later run in another version
     key: str = ""  # names it on its board, whatever other rows are there
 
     @property
@@ -136,7 +138,7 @@ def chosen(results: Path, task: str, track: str) -> tuple[list[Record], list[Boa
     boards = rows(found)
     if not boards:
         raise RequestError(f"the results folder {results} holds no records: run `bench run --task {task}` first")
-    of_task = [board for board in boards if board.task == task]
+    of_task = [board for board in boards if board.task in typed.tasks(task)]
     if not of_task:
         raise unknown("task", task, {board.task for board in boards})
     on_track = [board for board in of_task if track in ("", board.track)]
@@ -225,7 +227,8 @@ def _board(runs: list[Run]) -> Board:
     differ = differences([group[0].spec for group in groups])
     teachers = grouped(runs, lambda r: (r.spec.teacher, r.record.teacher.identity)).values()
     times = Clock(r.record for r in runs)
-    students = [_row(*each, times) for each in zip(groups, differ, strict=True)]
+    last = newest(runs)
+    students = [_row(*each, times, last) for each in zip(groups, differ, strict=True)]
     return Board(
         *_board_key(runs[0]), first.data,
         hardware=tuple(sorted(times.sessions)),
@@ -233,7 +236,7 @@ def _board(runs: list[Run]) -> Board:
             *_ranked(_teacher_row(t, len(teachers), times) for t in teachers), *_ranked(_references(runs)),
             *_ranked(students),
         ),
-        missing=tuple(_missing(runs[0], students)),
+        missing=tuple(_missing(runs, students)),
     )  # fmt: skip
 
 
@@ -241,7 +244,18 @@ def _ranked(found: Iterable[Row]) -> list[Row]:
     return sorted(found, key=lambda r: (-r.score.value if r.score else math.inf, r.name, r.teacher, r.runs))
 
 
-def _row(runs: list[Run], differs: tuple[str, ...], times: Clock) -> Row:
+def newest(runs: Iterable[Run]) -> dict[str, str]:
+    """Of each method and student that is a file, by what versions call it, the version that was run last."""
+    ordered = sorted(runs, key=lambda run: run.record.provenance.finished)
+    return {name: version for run in ordered for name, version in _files(run.spec).items()}
+
+
+def _files(spec: CheckedSpec) -> dict[str, str]:
+    names = {kind: getattr(spec, kind).partition(":")[0] for kind in ("method", "student") if typed.by_path(spec, kind)}
+    return {f"{kind} {name}": str(spec.versions[kind]) for kind, name in names.items()}
+
+
+def _row(runs: list[Run], differs: tuple[str, ...], times: Clock, last: Mapping[str, str]) -> Row:
     records = [r.record for r in runs]
     seeds = sorted((r.spec.seed, r.record.run_id) for r in runs)
     spec, pairs = runs[0].spec, frozenset(map(shapes, records))
@@ -257,6 +271,8 @@ def _row(runs: list[Run], differs: tuple[str, ...], times: Clock) -> Row:
         speed={clock: replace(own, seconds=_seconds(records, clock)) for clock, own in times.of_student(pairs).items()},
         teacher_score=_mean(r.teacher.main.value if r.teacher.main else None for r in records),
         kept_start=tuple(sorted(r.spec.seed for r in runs if r.record.kept_start)),
+        version=str(spec.versions["method"]) if typed.by_path(spec, "method") else "",
+        older=any(last[name] != version for name, version in _files(spec).items()),
         key=_key(spec.method, spec.student, spec.of_any_seed),
         **_sizes([r.efficiency for r in records]),
     )  # fmt: skip
@@ -319,15 +335,17 @@ def _range(values: Iterable[float]) -> Range:
     return Range(min(found), max(found))
 
 
-def _missing(run: Run, found: Sequence[Row]) -> Iterable[Missing]:
+def _missing(runs: Sequence[Run], found: Sequence[Row]) -> Iterable[Missing]:
     """The rows without which a student's score cannot be judged."""
-    students = sorted({row.student for row in found})
-    teachers = sorted({row.teacher for row in found})
+    run, students, teachers = runs[0], {row.student for row in found}, {row.teacher for row in found}
+    paths = {r.spec.student: typed.named(r.record, r.spec, "student") for r in runs}
+    begins = ["bench", "run", "--task", typed.named(run.record, run.spec, "task"), "--track", run.spec.track]
+    ends = ["--teacher", typed.teacher(run.record, run.spec)] if len(teachers) == 1 else []
+    if run.record.data.source == "directory" and not typed.reads_files(run.spec):
+        ends += ["--data-dir", "DIR"]
     for method in ALWAYS:
-        lacking = [s for s in students if not any(r.method == method and r.student == s for r in found)]
+        lacking = sorted(s for s in students if not any(r.method == method and r.student == s for r in found))
         if lacking:
-            words = ["bench", "run", "--task", run.spec.task, "--track", run.spec.track, "--method", method]
-            words += [w for student in lacking for w in ("--student", student)]
-            words += ["--teacher", teachers[0]] if len(teachers) == 1 else []
-            words += ["--data-dir", "DIR"] if run.record.data.source == "directory" else []
-            yield Missing(method, tuple(lacking), shlex.join([*words, "--seeds", "0,1,2"]))
+            named = [w for student in lacking for w in ("--student", paths[student])]
+            command = shlex.join([*begins, "--method", method, *named, *ends, "--seeds", "0,1,2"])
+            yield Missing(method, tuple(lacking), command)

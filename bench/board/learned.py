@@ -14,6 +14,7 @@ from bench.board.verdicts import Verdicts
 NOT_LEARNED = "not learned"
 ONE_ANSWER = "it gives every input the same answer"
 KEPT_START = "kept its start"
+OLDER = "older: its file has changed since, and later runs are of what it is then"
 PLAIN = ALWAYS[0]  # the student without a teacher
 LEAST = 0.05  # of a score: how far above trivial a teacher has to be for its students to be told apart
 
@@ -26,6 +27,8 @@ def marks(verdicts: Verdicts, place: int) -> Iterator[str]:
     same = [seed for seed, run_id in row.runs if run_id in verdicts.one_answer]
     if 0 < len(same) < len(row.runs):
         yield f"{NOT_LEARNED} with {_seeds(same)}: {ONE_ANSWER}"
+    if row.older:
+        yield OLDER
     if row.kept_start:
         yield f"{KEPT_START} with {_seeds(row.kept_start)}: no update made it better on dev"
 

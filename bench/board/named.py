@@ -11,7 +11,7 @@ from bench.base import files
 from bench.board.leaderboard import Board, Row
 from bench.errors import RequestError, unknown
 from bench.plugins import registry
-from bench.records import disk
+from bench.records import disk, scorer
 from bench.records.arrays import unpack
 from bench.records.derived import of_other, own
 from bench.records.schemas import Record
@@ -50,13 +50,22 @@ def matching(board: Board, name: str, student: str) -> list[int]:
     method, student = parsed(name, student)
     if method == TEACHER:
         return [i for i in places if board.rows[i].is_teacher]
-    return [i for i in places if board.rows[i].method == method and student in ("", board.rows[i].student)]
+    rows = [i for i in places if board.rows[i].method == method and student in ("", board.rows[i].student)]
+    if version := version_now(name):
+        return [i for i in rows if board.rows[i].version in ("", version)]
+    return [i for i in rows if not board.rows[i].older] or rows
 
 
 def parsed(name: str, student: str) -> tuple[str, str]:
     """`method@student` -> both; a file given by path is called by its stem."""
     method, _, own = name.partition("@")
     return Path(method).stem if method.endswith(".py") else method, own or student
+
+
+def version_now(name: str) -> str:
+    """Of a method that is named by a file that is here, the version that this is; empty: it is not."""
+    path = name.partition("@")[0]
+    return registry.digest_of(Path(path)) if path.endswith(".py") and Path(path).is_file() else ""
 
 
 def label(board: Board, place: int) -> str:
@@ -79,6 +88,9 @@ def nothing_called(name: str, student: str, boards: Sequence[Board]) -> RequestE
     """The method is not there, or not with this student."""
     method, student = parsed(name, student)
     rows = [row for board in boards for row in board.rows]
+    if version_now(name) and (known := [row.name for row in rows if row.method == method and row.version]):
+        choices = ", ".join(f"'{one}'" for one in known)
+        raise RequestError(f"{name} has no run as it is now: run it, or name one of its older versions, {choices}")
     students = {row.student for row in rows if row.method == method}
     if students and method:
         return unknown(f"student of {method}", student, students)
@@ -108,8 +120,8 @@ class Reader:
     @cached_property
     def score(self) -> Score:
         """The task's own metrics; loaded only for a metric that the engine does not know from inside."""
-        score: Score = registry.load(registry.installed("task", self.board.task.partition("/")[0])).score
-        return score
+        record = next(iter(self.records[run_id] for row in self.board.rows for _, run_id in row.runs))
+        return scorer.of(checked_spec(record), record.metrics.all)
 
     @cached_property
     def examples(self) -> int:

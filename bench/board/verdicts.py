@@ -253,10 +253,10 @@ def over_boards(key: str, standings: Iterable[Mapping[str, Any]]) -> dict[str, f
 
 
 def groups(board: Board) -> Mapping[tuple[str, str], dict[str, int]]:
-    """(student, teacher) -> {method: its row, the best on dev where it has several}."""
+    """(student, teacher) -> {method: its row, the best on dev where it has several}. Of a file it is as it is now."""
     found: dict[tuple[str, str], dict[str, int]] = {}
     for place, row in enumerate(board.rows):
-        if row.method and row.score:
+        if row.method and row.score and not row.older:
             own = found.setdefault((row.student, row.teacher), {})
             if row.method not in own or (row.dev or 0) > (board.rows[own[row.method]].dev or 0):
                 own[row.method] = place

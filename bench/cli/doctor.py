@@ -6,7 +6,7 @@ import importlib.util
 import os
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def _packaged() -> str:
     ready, lacking = [], []
     for plugin in registry.found("task").values():
         cls = registry.load(plugin)
-        for dataset in (cls.tracks["mini"].datasets or cls.datasets or [""]) if "mini" in cls.tracks else ():
+        for dataset in mini_sets(cls):
             task, name = cls(Source("packaged"), "mini", dataset), plugin.name + (f"/{dataset}" if dataset else "")
             try:
                 task.identity()
@@ -80,6 +80,12 @@ def _packaged() -> str:
     if not ready:
         raise DataError("no task of the mini track is ready" + "".join(lacking))
     return f"mini track ready: {', '.join(ready)}" + "".join(lacking)
+
+
+def mini_sets(cls: Any) -> Sequence[str]:
+    """The data sets that packages ship; those of tasks that open files of the user's are none."""
+    packaged = "mini" in cls.tracks and not cls.opens
+    return (cls.tracks["mini"].datasets or cls.datasets or [""]) if packaged else ()
 
 
 def _folder(path: Path) -> str:

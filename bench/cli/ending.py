@@ -61,7 +61,7 @@ def of_any_method(setting: str, request: Request) -> bool:
     from bench.task import Track
 
     owner, dot, _ = setting.partition("=")[0].partition(".")
-    families = {student.partition(":")[0] for student in request.students}
+    families = {Path(student.partition(":")[0]).stem for student in request.students}
     return owner in {"track", *families} if dot else owner in {field.name for field in fields(Track)}
 
 

@@ -14,7 +14,7 @@ import typer
 from bench import __version__
 from bench.base import processes, waiting
 from bench.base.console import Console, warn
-from bench.cli import boards, hub, keeping, names, showing, site, sweeping, transfer, tuning
+from bench.cli import authoring, boards, hub, keeping, names, showing, site, sweeping, transfer, tuning
 from bench.cli import results as about_results
 from bench.cli.options import (
     DataDir,
@@ -52,6 +52,7 @@ app.add_typer(about_results.app)
 app.add_typer(transfer.app)
 app.add_typer(hub.app)
 app.add_typer(tuning.app)
+app.add_typer(authoring.app)
 app.add_typer(site.app, name="site")
 app.add_typer(store_app, name="store")
 app.add_typer(keeping.app, name="results")

@@ -20,7 +20,9 @@ def folder(text: str | Path) -> Path:
     return Path(text)
 
 
-TASK = typer.Option("--task", help="Task or family; may be repeated.", autocompletion=names.tasks)
+TASK = typer.Option(
+    "--task", help="Task or family, its file, or a table (./data.csv); may be repeated.", autocompletion=names.tasks
+)
 Tasks = Annotated[list[str], TASK]
 OptionalTasks = Annotated[list[str] | None, TASK]
 Track = Annotated[

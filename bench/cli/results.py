@@ -29,12 +29,13 @@ def compare(
     track: Track = "mini",
     student: Annotated[str, typer.Option(help="Student of a name that says none.")] = "",
     results: Results = Path("results"),
+    files: Files = None,
     as_json: Json = False,
 ) -> None:
     """Whether A is better than B: difference, interval and p-value, on the same examples and seeds."""
     from bench.board.compared import compare as compare_rows
 
-    show(compare_rows(results, task, a, b, track, student), as_json, "comparison")
+    show(compare_rows(results, task, a, b, track, student, files or ()), as_json, "comparison")
 
 
 @app.command(
@@ -65,12 +66,13 @@ def recommend(
 @app.command(epilog="Examples:  bench check    bench check results --json")
 def check(
     results: Annotated[Path, typer.Argument(help="Folder of records.")] = Path("results"),
+    files: Files = None,
     as_json: Json = False,
 ) -> None:
     """Check every record: form, place, hashes, and every number computed again from what is stored beside it."""
     from bench.records.check import check as examine
 
-    count, problems = examine(results)
+    count, problems = examine(results, files or ())
     if as_json:
         found = [{"path": p.path, "problem": p.problem} for p in problems]
         print(json.dumps({"records": count, "ok": not problems, "problems": found}, indent=1))

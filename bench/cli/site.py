@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import Json, Results
+from bench.cli.options import Files, Json, Results
 
 app = typer.Typer(help="Turn records into a static leaderboard.", no_args_is_help=True, rich_markup_mode=None)
 Out = Annotated[Path, typer.Option("--out", help="Folder of the site.")]
@@ -22,13 +22,16 @@ def build(
     base_url: Annotated[
         str, typer.Option(help="Where the site will stand: for its feed, and a 404 page below folders.")
     ] = "",
+    files: Files = None,
     repository: Annotated[str, typer.Option(help="Address of the repository of the records, to link to.")] = "",
 ) -> None:
     """Write the leaderboard of all records as static pages. Only what changed since the last build is written."""
+    from bench.plugins import registry
     from bench.web.build import build as write
     from bench.web.links import Links
 
-    names = write(results, out, Links(base_url, repository))
+    with registry.trusting(files or ()):
+        names = write(results, out, Links(base_url, repository))
     print(f"{len(names)} files; open {(out / 'index.html').resolve().as_uri()}")
 
 

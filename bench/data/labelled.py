@@ -124,7 +124,8 @@ class LabelledTask(Task):
         self.open_split(split)
         if split not in ("dev", "test"):
             raise unknown("split", split, ("dev", "test"))
-        return {self.dataset: self.splits.dev} if split == "dev" else self.splits.test
+        name = self.dataset or next(iter(self.splits.test))  # of a family that is one task
+        return {name: self.splits.dev} if split == "dev" else self.splits.test
 
     def examples(self, purpose: str) -> Examples:
         """`distil` and `supervised`: the labelled training set, in hashed order."""
@@ -162,9 +163,19 @@ class LabelledTask(Task):
         return {"train": len(self.splits.train), "dev": len(self.splits.dev), "test": sum(counts.values())} | counts
 
 
-def scored(predictions: Predictions, metrics: Mapping[str, Sequence[str]]) -> Scores:
-    """Each data set's metrics; `mnli-matched` has those of mnli."""
+def scored(predictions: Predictions, metrics: Mapping[str, Sequence[str]] | Sequence[str]) -> Scores:
+    """Each data set's metrics, of all the same or by name; `mnli-matched` has those of mnli."""
     return {
-        name: {m: METRICS[m].value(a["prediction"], a["gold"]) for m in metrics[name.partition("-")[0]]}
+        name: {m: METRICS[m].value(a["prediction"], a["gold"]) for m in metrics_of(name, metrics)}
         for name, a in predictions.items()
     }
+
+
+def metrics_of(name: str, metrics: Mapping[str, Sequence[str]] | Sequence[str]) -> Sequence[str]:
+    """DataError: there are none for this data set."""
+    if not isinstance(metrics, Mapping):
+        return metrics
+    for known in (name, name.partition("-")[0]):
+        if known in metrics:
+            return metrics[known]
+    raise DataError(f"no metrics are given for the data set {name!r}; there are {', '.join(metrics)}")

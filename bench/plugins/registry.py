@@ -6,6 +6,7 @@ What a plug-in declares is read from its source without importing it, so that li
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
 import importlib.util
 import re
@@ -33,6 +34,7 @@ class Plugin:
     path: Path
     module: str  # import name; empty for a file given by path
     declares: dict[str, Any] = field(compare=False, hash=False, default_factory=dict)
+    kind_file: Path | None = None  # of a task given by path: the file of its kind, which lies beside it
 
     @property
     def summary(self) -> str:
@@ -42,7 +44,18 @@ class Plugin:
     def digest(self) -> str:
         """Hash of the source of a file given by path, and of what it imports from beside it (an edited file is another
         method); empty for installed ones."""
-        return "" if self.module else beside.digest(self.path)
+        return "" if self.module else digest_of(*filter(None, (self.path, self.kind_file)))
+
+    @property
+    def version(self) -> Any:
+        """As records have it: the digest of a file given by path, else the number that the class declares."""
+        return self.digest or self.declares.get("version", 1)
+
+
+def digest_of(*files: Path) -> str:
+    """The version of a file given by path, or of two that belong together."""
+    first, *others = [beside.digest(path) for path in files]
+    return hashlib.sha256("".join([first, *others]).encode()).hexdigest()[:16] if others else first
 
 
 def room(kind: str) -> Path:
@@ -92,6 +105,11 @@ def trusting(files: Iterable[Path]) -> Iterator[None]:
         _trusted.reset(token)
 
 
+def trusted() -> frozenset[Path]:
+    """The files that the user has named."""
+    return _trusted.get() or frozenset()
+
+
 def find(kind: str, name: str) -> Plugin:
     """A plug-in by name, or by path (`./mine.py`)."""
     if name.endswith(".py"):
@@ -113,8 +131,29 @@ def find(kind: str, name: str) -> Plugin:
     return installed(kind, name)
 
 
+def known(kind: str) -> dict[str, Plugin]:
+    """The installed ones, and those of the files that the user has named (`trusting`), by name."""
+    files = [path for path in sorted(trusted()) if path.is_file() and defines(path, kind.capitalize())]
+    return found(kind) | {path.stem: find(kind, str(path)) for path in files}
+
+
+def openers(name: str) -> list[Plugin]:
+    """The tasks that a file or folder of data may be, given by path: `./data.csv`, `./folder`; none: it is no path."""
+    suffix = Path(name).suffix.lower()
+    folder = name.startswith((".", "/", "~")) and not suffix
+    families = [plugin for plugin in found("task").values() if plugin.declares.get("opens")]
+    return [plugin for plugin in families if folder or suffix in plugin.declares["opens"]]
+
+
+def data_name(place: str | Path) -> str:
+    """What the task of a file or folder of data is called: by its name without the ending."""
+    return re.sub(r"[^\w-]+", "-", Path(place).expanduser().resolve().stem).strip("-")
+
+
 def installed(kind: str, name: str) -> Plugin:
     """A plug-in by name alone: what a record names is not to choose a file that is run."""
+    if kind == "kind" and name in _beside and name not in found(kind):
+        return _beside[name]
     if name not in found(kind):
         raise unknown(kind, name, found(kind))
     return found(kind)[name]
@@ -155,11 +194,20 @@ _files: dict[str, Plugin] = {}
 
 
 def _plugin(kind: str, name: str, path: Path, module: str) -> Plugin:
-    declares = declared(path, kind.capitalize())
-    if kind == "task" and declares.get("kind") not in found("kind"):
-        known = ", ".join(found("kind"))
-        raise RequestError(f"{path} must define a subclass of Task with a literal kind: one of {known}")
-    return Plugin(kind, name, path, module, declares)
+    declares, kind_file = declared(path, kind.capitalize()), None
+    if kind == "task" and (own := declares.get("kind")) not in found("kind"):
+        kind_file = path.with_name(f"{own}.py")
+        if module or not kind_file.is_file() or not defines(kind_file, "Kind"):
+            known = ", ".join(found("kind"))
+            raise RequestError(
+                f"{path} must define a subclass of Task with a literal kind: one of {known}, or the name of a file "
+                "beside it"
+            )
+        _beside[str(own)] = Plugin("kind", str(own), kind_file, "", declared(kind_file, "Kind"))
+    return Plugin(kind, name, path, module, declares, kind_file)
+
+
+_beside: dict[str, Plugin] = {}  # kinds of tasks given by path, as the last of them has it
 
 
 def declared(path: Path, contract: str) -> dict[str, Any]:
@@ -178,6 +226,14 @@ def declared(path: Path, contract: str) -> dict[str, Any]:
         if isinstance(node, ast.ClassDef) and any(_last_name(b).endswith(contract) for b in node.bases):
             values |= _literals(node)
     return values
+
+
+def defines(path: Path, contract: str) -> bool:
+    """Whether the file has a subclass of `contract`. RequestError: it is not Python."""
+    declared(path, contract)
+    body = ast.parse(path.read_text(encoding="utf-8"), path.name).body
+    classes = (node for node in body if isinstance(node, ast.ClassDef))
+    return any(_last_name(base).endswith(contract) for node in classes for base in node.bases)
 
 
 def _last_name(node: ast.expr) -> str:

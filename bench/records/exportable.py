@@ -32,7 +32,7 @@ def installed(what: str, spec: CheckedSpec) -> bool:
     """Whether the task, method or student that is here is that of the run."""
     name = getattr(spec, what).partition("/" if what == "task" else ":")[0]
     plugin = registry.found(what).get(name)
-    return plugin is not None and plugin.declares.get("version", 1) == spec.versions.get(what)
+    return plugin is not None and plugin.version == spec.versions.get(what)
 
 
 def formats(spec: CheckedSpec) -> tuple[str, ...]:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.plugins import registry
-from bench.records import derived
+from bench.records import derived, scorer, typed
 from bench.records.arrays import Samples
 from bench.records.disk import run_id_of
 from bench.records.schemas import Profile, Record, Taught
-from bench.records.specs import checked_spec
+from bench.records.specs import CheckedSpec, checked_spec
 from bench.scoring.scores import Predictions
 
 Place = tuple[str, ...]  # keys, from the outermost on
@@ -53,14 +53,20 @@ def taught(record: Taught, key: str) -> dict[Place, Any]:
 
 def predictions(record: Record, found: Predictions) -> dict[Place, Any]:
     """Every metric, its interval, the teacher's, retention and loyalty."""
-    family, _, dataset = record.spec["task"].partition("/")
+    spec = checked_spec(record)
+    score, metric = scorer.of(spec, record.metrics.all), metric_of(spec, record)
+    own: dict[Place, Any] = {("metrics", key): value for key, value in derived.metrics(score, metric, found).items()}
+    own |= {("references",): derived.references(score, metric, found)}
+    return own | {("teacher", key): value for key, value in derived.teacher(score, metric, found).items()}
+
+
+def metric_of(spec: CheckedSpec, record: Record) -> str:
+    """The task's main metric; of one that is a file what the record calls so."""
+    family, _, dataset = spec.task.partition("/")
+    if typed.by_path(spec, "task"):
+        return record.metrics.main.name
     cls = registry.load(registry.installed("task", family))
-    metric = cls.main_metrics.get(dataset, cls.main_metric)
-    own: dict[Place, Any] = {
-        ("metrics", key): value for key, value in derived.metrics(cls.score, metric, found).items()
-    }
-    own |= {("references",): derived.references(cls.score, metric, found)}
-    return own | {("teacher", key): value for key, value in derived.teacher(cls.score, metric, found).items()}
+    return str(cls.main_metrics.get(dataset, cls.main_metric))
 
 
 def samples(record: Record, found: Samples) -> dict[Place, Any]:

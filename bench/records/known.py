@@ -29,13 +29,13 @@ def named(spec: CheckedSpec) -> Iterator[str]:
     for kind in PLUGINS:
         name = getattr(spec, kind)
         family = name.partition("/" if kind == "task" else ":")[0]
-        version, plugin = spec.versions.get(kind), registry.found(kind).get(family)
+        version, plugin = spec.versions.get(kind), registry.known(kind).get(family)
         if odd := names.oddness(name):
             yield f"spec.{kind}: {odd}"
         elif isinstance(version, str) and DIGEST.fullmatch(version):
             yield from given_by_path(kind, family)
         elif plugin is None:
-            yield str(unknown(kind, family, registry.found(kind))).partition(":")[0]
+            yield str(unknown(kind, family, registry.known(kind))).partition(":")[0]
         elif not isinstance(version, int) or not 1 <= version <= plugin.declares.get("version", 1):
             yield f"spec.versions.{kind}: {version!r:.40} is no version of {family}"
     if odd := names.oddness(spec.teacher):
@@ -43,7 +43,7 @@ def named(spec: CheckedSpec) -> Iterator[str]:
 
 
 def given_by_path(kind: str, name: str) -> Iterator[str]:
-    taken = {names.skeleton(other): other for other in (*registry.found(kind), *names.RESERVED)}
+    taken = {names.skeleton(other): other for other in (*registry.known(kind), *names.RESERVED)}
     if not names.FILE.fullmatch(name):
         yield f"spec.{kind}: {name!r:.60} is no name of a plug-in given by path"
     elif (other := taken.get(names.skeleton(name), name)) != name or name in names.RESERVED:  # it may come in later
@@ -79,24 +79,21 @@ def fits(record: Record, spec: CheckedSpec) -> Iterator[str]:
 
 def installed(kind: str, spec: CheckedSpec) -> registry.Plugin | None:
     """The plug-in that is here, where it is of the record's version."""
-    plugin = registry.found(kind).get(getattr(spec, kind).partition("/" if kind == "task" else ":")[0])
-    return plugin if plugin and plugin.declares.get("version", 1) == spec.versions.get(kind) else None
+    plugin = registry.known(kind).get(getattr(spec, kind).partition("/" if kind == "task" else ":")[0])
+    return plugin if plugin and plugin.version == spec.versions.get(kind) else None
 
 
 def of_task(spec: CheckedSpec, cls: Any) -> Iterator[str]:
-    from bench.task import Track  # of a room that imports torch, which a board does without
-
     dataset = spec.task.partition("/")[2]
-    if (dataset or "") not in (cls.datasets or ("",)):
+    if not dataset if cls.opens else dataset not in (cls.datasets or ("",)):
         yield f"spec.task: there is no {spec.task!r:.80}"
     track = cls.tracks.get(spec.track)
     if track is None or (track.datasets and dataset not in track.datasets):
         yield f"spec.track: {spec.task} is not on the track {spec.track!r:.40}"
         return
     said = spec.settings.get("track", {})
-    if wrong := list(
-        of_settings("track", Track, said, without=("teacher", "student", "datasets", "teach", "teach_rate"))
-    ):
+    without = ("teacher", "student", "datasets", "teach", "teach_rate")
+    if wrong := list(of_settings("track", type(track), said, without=without)):
         yield from wrong
         return
     try:

@@ -145,6 +145,13 @@ class Reference(Part):
     main: Main
 
 
+class ByPath(Part):
+    """What a plug-in given by path says of itself: nobody else has its file."""
+
+    title: str = Field(max_length=500)
+    notes: str = Field(max_length=20_000, description="its docstring")
+
+
 class Student(Part):
     name: str
     origin: str = Field(description="where its initial weights came from")
@@ -244,6 +251,9 @@ class Record(Part):
     student: Student
     metrics: Metrics
     references: dict[str, Reference] = Field(default={}, description="by name, as bm25; the task declares them")
+    by_path: dict[Literal["task", "method", "student"], ByPath] = Field(
+        default={}, description="of what was given by path"
+    )
     notes: dict[str, FiniteFloat] = Field(default={}, description="what the method found before training, by name")
     efficiency: Efficiency
     cost: Cost

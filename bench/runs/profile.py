@@ -67,7 +67,7 @@ def first_task(students: Sequence[str]) -> str:
     wanted = {registry.find("student", split_shape(name)[0]).declares.get("reads", "text") for name in students}
     for name, plugin in registry.found("task").items():
         cls = registry.load(plugin)
-        if "mini" in cls.tracks and {cls.reads} == (wanted or {"text"}):
+        if "mini" in cls.tracks and not cls.opens and {cls.reads} == (wanted or {"text"}):
             return name
     raise RequestError(f"no task packages inputs for {', '.join(students)} together: name one with --task")
 

@@ -77,8 +77,7 @@ def leave_record(
     """Keep the student, evaluate it on test, measure it, and write the record; returns its path."""
     for place in [spec.place, *spec.others.values()]:
         teach.publish(place, results)
-    weights = weights_of(spec)
-    keep(spec, d.student)
+    weights = keep(spec, d.student)
 
     spec.task.unseal()  # training has ended and every choice is made: test is read now, once
     console("  test")
@@ -90,6 +89,13 @@ def leave_record(
         spec, d.student, d.teacher, d.trainer, predictions, scores, d.dev, measured, weights, started, results
     )
     return disk.write(results, record, flatten(predictions), measured["samples"])
+
+
+def keep(spec: Spec, student: Network) -> Path:
+    """Store a run's student, for runs that start from it or learn from it, and for export."""
+    about = {"spec": dict(spec.values), "blueprint": student.blueprint()}
+    checkpoint.save(weights_of(spec), checkpoint.trained(student), about)
+    return weights_of(spec)
 
 
 def distil(spec: Spec, folder: Path, device: torch.device, console: Console) -> Distilled:
@@ -178,12 +184,6 @@ def retrain(spec: Spec, device: torch.device, console: Console) -> float:
     return found.dev
 
 
-def keep(spec: Spec, student: Network) -> None:
-    """In the store, with what its family builds it again from."""
-    about = {"spec": dict(spec.values), "blueprint": student.blueprint()}
-    checkpoint.save(weights_of(spec), checkpoint.trained(student), about)
-
-
 def opened(spec: Spec, place: Place, device: torch.device, console: Console) -> Network:
     """The network at a place: another run's student, a taught teacher, or a model as it is."""
     if isinstance(place.origin, Spec):
@@ -240,9 +240,10 @@ def build_student(
     spec: Spec, teacher: Teacher, purpose: str = "student", blueprint: Mapping[str, Any] | None = None
 ) -> Network:
     """The student before training: the same for every method with this seed. Another purpose: other random numbers."""
+    known = teacher.network  # before the seed: what is loaded, or taught, draws random numbers of its own
     torch.manual_seed(derived_seed(spec.seed, purpose))
     family = registry.load(spec.student)(spec.student_settings)
-    network: Network = family.rebuild(blueprint or {}, spec.size, spec.task, teacher.network.lender)
+    network: Network = family.rebuild(blueprint or {}, spec.size, spec.task, known.lender)
     return network.to(teacher.device)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from bench.measuring.counting import parameters
 from bench.measuring.energy import Meter
 from bench.method import Method
 from bench.network import Network
+from bench.plugins import registry
 from bench.records import derived, disk, tuning
 from bench.records.arrays import flatten, flatten_samples
 from bench.records.schemas import SCHEMA, Data, Record, Student, made
@@ -83,6 +86,7 @@ def make_record(
         "student": about(spec, student),
         "metrics": scores["metrics"] | {"dev": dev, "choices": derived.choices(trainer.progress.curve)},
         "references": scores["references"],
+        "by_path": by_path(spec),
         "notes": trainer.method.notes,
         "efficiency": efficiency(spec, student, measured, weights),
         "cost": cost(trainer.progress, [*trainer.teachers.values()], trainer.meter) | {"before": before(spec, results)},
@@ -92,6 +96,15 @@ def make_record(
         "tuned": tuning.naming(results, spec.values),
         "predictions": {"file": f"{spec.run_id}.npz", "sha256": files.sha256(packed)},
     })  # fmt: skip
+
+
+def by_path(spec: Spec) -> dict[str, dict[str, str]]:
+    """What task, method and student say of themselves, where they are files of the user's."""
+    classes = {"task": type(spec.task), "method": registry.load(spec.method), "student": registry.load(spec.student)}
+    given = {kind: cls for kind, cls in classes.items() if isinstance(spec.values["versions"][kind], str)}
+    notes = {kind: inspect.cleandoc(sys.modules[cls.__module__].__doc__ or "") for kind, cls in given.items()}
+    titles = {kind: getattr(cls, "title", "") or notes[kind].partition("\n")[0] for kind, cls in given.items()}
+    return {kind: {"title": titles[kind][:500], "notes": notes[kind][:20_000]} for kind in given}
 
 
 def before(spec: Spec, results: Path) -> dict[str, Any] | None:

@@ -6,29 +6,35 @@ import dataclasses
 import itertools
 import json
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.errors import RequestError
 from bench.plugins import registry
+from bench.records import typed
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec, in_words
 from bench.runs.spec import OF_TEACHER, Request, Spec, defaults, resolve
 from bench.teachers.plans import shape_name, split_shape
 
-FILE = re.compile(r"(.+\.py)(?::.*)?")  # a plug-in given by path; after the colon a student's size
 FOLDER = re.compile("[0-9a-f]{16}#")  # what the identity of a model in a folder begins with
-DIGEST = re.compile("[0-9a-f]{16}")  # the version of such a plug-in, where an installed one has a number
 
 
 def request_of(record: Record, data_dir: Path | None = None) -> Request:
     """The command line that a record stands for; settings that are defaults today are left out.
 
-    RequestError: a plug-in or folder that it needs is not there.
+    RequestError: a plug-in, a folder or a file of data that it needs is not there.
     """
-    return _request(record, _data_dir(record, data_dir))
+    if not typed.reads_files(checked_spec(record)):
+        return _request(record, _data_dir(record, data_dir))
+    found = _request(record, None)
+    place = str(data_dir) if data_dir else found.tasks[0]
+    if not Path(place).expanduser().exists():
+        raise RequestError(
+            f"the run {record.run_id} read a table of {place}, which is not here: name it with --data-dir"
+        )
+    return dataclasses.replace(found, tasks=[place])
 
 
 def _request(record: Record, data_dir: Path | None) -> Request:
@@ -57,7 +63,7 @@ def command_of(record: Record) -> list[str]:
 
     RequestError: a plug-in given by path is not where the record's own command had it.
     """
-    folder = Path(_option(record, "--data-dir") or "DIR") if record.data.source == "directory" else None
+    folder = Path(typed.option(record, "--data-dir") or "DIR") if _in_folder(record) else None
     r = _request(record, folder)
     words = ["--task", *r.tasks, "--method", *r.methods, "--student", *r.students, "--teacher", r.teacher]
     words += ["--track", r.track, "--seeds", *map(str, r.seeds)]
@@ -69,41 +75,26 @@ def _names(record: Record) -> dict[str, str]:
     """Task, method and student as a command line names them: by name, or by path where the record's digest says so."""
     spec, found = checked_spec(record), {}
     for kind in ("task", "method", "student"):
-        name, version = getattr(spec, kind), spec.versions.get(kind)
-        plain, colon, size = name.partition(":")
-        if isinstance(version, str) and DIGEST.fullmatch(version):
-            path = _path(record, kind, _family(plain), version)
+        if typed.by_path(spec, kind):
+            plain, colon, size = getattr(spec, kind).partition(":")
+            path = _path(record, kind, _family(plain), str(spec.versions[kind]))
             found[kind] = f"{path}:{size}" if colon and ":" not in path else path
         else:
-            found[kind] = name
+            found[kind] = typed.named(record, spec, kind)
     return found
 
 
 def _path(record: Record, kind: str, name: str, digest: str) -> str:
     """The file of a plug-in given by path, as the record's own command names it."""
-    matches = [match[1] for word in _words(record) if (match := FILE.fullmatch(word)) and Path(match[1]).stem == name]
-    if not matches or not Path(matches[0]).expanduser().is_file():
+    found = typed.file(record, name)
+    if not found or not Path(found).expanduser().is_file():
         raise RequestError(
             f"the run {record.run_id} needs the {kind} file {name}.py (sha256 {digest}...), which is not where its "
             f"command had it: work in the folder in which this was typed: {record.provenance.command[:200]}"
         )
-    if registry.find(kind, matches[0]).digest != digest:
-        raise RequestError(f"{matches[0]} has changed since the run {record.run_id}: its {kind} is another now")
-    return matches[0]
-
-
-def _words(record: Record) -> list[str]:
-    """The command that made the record, `--option=value` as two words."""
-    try:
-        words = shlex.split(record.provenance.command)
-    except ValueError:  # a quote that never ends: no command that was ever typed
-        return []
-    return [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
-
-
-def _option(record: Record, name: str) -> str:
-    """The value of an option in the command that made the record; empty: it has none."""
-    return next((after for word, after in itertools.pairwise(_words(record)) if word == name), "")
+    if registry.find(kind, found).digest != digest:
+        raise RequestError(f"{found} has changed since the run {record.run_id}: its {kind} is another now")
+    return found
 
 
 def _teacher(record: Record) -> str:
@@ -111,7 +102,7 @@ def _teacher(record: Record) -> str:
 
     RequestError: it was read from a folder, which is not here.
     """
-    name, told = checked_spec(record).teacher, _option(record, "--teacher")
+    name, told = checked_spec(record).teacher, typed.option(record, "--teacher")
     folder = Path(name.partition("#")[0]).expanduser()
     identity = str(checked_spec(record).versions.get("teacher"))
     if FOLDER.match(identity) and not folder.is_dir():
@@ -119,15 +110,20 @@ def _teacher(record: Record) -> str:
             f"the teacher of the run {record.run_id} is the model in the folder {folder} ({identity}), "
             f"which is not here: work in the folder in which this was typed: {record.provenance.command[:200]}"
         )
-    there = FILE.fullmatch(told) and Path(split_shape(told)[0]).expanduser().is_file()
+    there = typed.FILE.fullmatch(told) and Path(split_shape(told)[0]).expanduser().is_file()
     return told if there and shape_name(told) == name else name
 
 
 def _teaching(record: Record) -> Iterator[str]:
     """Settings of how the teacher was taught, which are part of its key and not of the run's settings."""
-    for word, after in itertools.pairwise(_words(record)):
+    for word, after in itertools.pairwise(typed.words(record)):
         if word == "--set" and after.partition("=")[0].removeprefix("track.") in OF_TEACHER:
             yield after
+
+
+def _in_folder(record: Record) -> bool:
+    """Whether the data are in a folder that an option names."""
+    return record.data.source == "directory" and not typed.reads_files(checked_spec(record))
 
 
 def _data_dir(record: Record, data_dir: Path | None) -> Path | None:
@@ -136,7 +132,7 @@ def _data_dir(record: Record, data_dir: Path | None) -> Path | None:
         if data_dir is not None:
             raise RequestError(f"the run {record.run_id} read no data from a folder: leave out --data-dir")
         return None
-    told = data_dir or Path(_option(record, "--data-dir") or "DIR").expanduser()
+    told = data_dir or Path(typed.option(record, "--data-dir") or "DIR").expanduser()
     if not told.is_dir():
         raise RequestError(f"the run {record.run_id} read its data from a folder, {told}: name it with --data-dir")
     return told
@@ -150,7 +146,8 @@ def _family(task: str) -> str:
 def _settings(record: Record, names: Mapping[str, str]) -> Iterator[str]:
     """What `--set` takes, for all that is no default today."""
     spec = checked_spec(record)
-    task = registry.load(registry.find("task", _family(names["task"])))
+    family = names["task"] if names["task"].endswith(".py") else _family(spec.task)
+    task = registry.load(registry.find("task", family))
     if spec.track not in task.tracks:
         raise RequestError(f"the task '{spec.task}' has no {spec.track} track any more")
     owners = {"track": ("track", task.tracks[spec.track])}

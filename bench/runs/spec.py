@@ -18,7 +18,7 @@ from bench.networks import places
 from bench.plugins import contract, registry
 from bench.plugins.compatible import why_not
 from bench.records.disk import run_id_of
-from bench.sources import choose, lacking
+from bench.sources import Source, choose, lacking
 from bench.store import folders
 from bench.task import Task, Track, said
 from bench.teachers import plans
@@ -102,7 +102,7 @@ def resolve(request: Request, opened: Opened | None = None) -> list[Spec]:
 
 def told_apart(task: Task, request: Request) -> tuple[Any, ...]:
     """What makes two open tasks of one command the same."""
-    return task.name, task.version, request.track, request.data_dir, task.track
+    return task.name, task.version, request.track, task.source, task.track
 
 
 def open_tasks_set(request: Request) -> list[Task]:
@@ -129,9 +129,12 @@ def find_all(kind: str, names: Sequence[str]) -> list[registry.Plugin]:
 
 def open_tasks(request: Request) -> list[Task]:
     """The named tasks; a family of several data sets stands for all of them."""
-    source = choose(request.track, request.data_dir)
     tasks = []
     for name in request.tasks:
+        if families := registry.openers(name):
+            tasks.append(open_data(request, name, families))
+            continue
+        source = choose(request.track, request.data_dir)
         family, _, dataset = name.partition("/") if not name.endswith(".py") else (name, "", "")
         plugin = registry.find("task", family)
         cls = registry.load(plugin)
@@ -150,6 +153,25 @@ def open_tasks(request: Request) -> list[Task]:
             task.version = plugin.digest or cls.version  # of this instance alone
             tasks.append(task)
     return tasks
+
+
+def open_data(request: Request, name: str, families: Sequence[registry.Plugin]) -> Task:
+    """The task that a file or folder of data is, given by path. RequestError: it is none of these families."""
+    if request.data_dir is not None:
+        raise RequestError(f"--task {name} says where its data is: leave out --data-dir")
+    place, why = Path(name).expanduser().resolve(), []
+    dataset = registry.data_name(place)
+    for plugin in families:
+        cls = registry.load(plugin)
+        if request.track not in cls.tracks:
+            raise RequestError(f"{name} has no {request.track} track: there are {', '.join(cls.tracks)}")
+        task: Task = cls(Source("directory", place), request.track, dataset)
+        task.name, task.version = f"{plugin.name}/{dataset}", cls.version  # type: ignore[misc]
+        task.track = override(task.track, "track", (), parse_settings(request.settings), set(), skip=FIXED)
+        if not (misfit := task.misfit()):
+            return task
+        why.append(f"{plugin.name}: {misfit}")
+    raise RequestError(f"{name} is no data of any task ({'; '.join(why)})")
 
 
 def _specs(

@@ -64,7 +64,7 @@ def _build(results: Path, out: Path, memory: Path, stamps: Units, links: Links) 
         return ours
     memory.unlink(missing_ok=True)
     others, changed = there - ours, {unit: own for unit, own in stamps.items() if unit not in same}
-    built = known | _built(partial(build_unit, results, out, others, links), changed)
+    built = known | _built(partial(build_one, registry.trusted(), results, out, others, links), changed)
     units = {unit: built[unit] for unit in stamps}
     if not any(found["runs"] for found in units.values()):
         raise RequestError(f"none of the records in {results} can be shown: bench check {results}")
@@ -77,6 +77,12 @@ def _build(results: Path, out: Path, memory: Path, stamps: Units, links: Links) 
     folders.make_folder(memory.parent)
     replace(memory, json.dumps({"version": version, "units": units}).encode(), alone=True)
     return set().union(*now.values())
+
+
+def build_one(files: frozenset[Path], *of_unit: Any) -> dict[str, Any]:
+    """A unit, in this process or another one, with the files of plug-ins that the user has named."""
+    with registry.trusting(files):
+        return build_unit(*of_unit)
 
 
 def recall(memory: Path, version: str) -> dict[str, dict[str, Any]]:

@@ -19,6 +19,7 @@ from bench.board.transfers import transferred
 from bench.board.verdicts import Verdicts, judge, standing
 from bench.plugins import registry
 from bench.records.schemas import Record
+from bench.records.specs import checked_spec
 from bench.web import training, use
 
 SCHEMA = 2  # of the files under api/: raised when a field changes its meaning or goes
@@ -55,11 +56,23 @@ def facts(verdicts: Verdicts, records: Mapping[str, Record]) -> dict[str, Any]:
         "hardware": [asdict(h) for h in board.hardware],
         "rows": rows, "finished": max(row["finished"] for row in rows), "within": within(verdicts, records.values()),
         "missing": [asdict(missing) for missing in board.missing],
-        "standing": standing(verdicts), "no_comparison": verdicts.why, "trivial": verdicts.trivial,
+        "by_path": by_path(board, records), "standing": standing(verdicts), "no_comparison": verdicts.why,
+        "trivial": verdicts.trivial,
         "weakness": learned.weakness(verdicts), "blind_students": learned.blind(verdicts),
         "sees": asdict(verdicts.power) if verdicts.power else None, "grids": axes.grids(verdicts, records),
         "suites": suites.of_board(verdicts, records),
     }  # fmt: skip
+
+
+def by_path(board: leaderboard.Board, records: Mapping[str, Record]) -> dict[str, Any]:
+    """What files of the users' say of themselves, by kind and name; of several versions the last that was run."""
+    own = sorted((records[i] for row in board.rows for _, i in row.runs), key=lambda r: r.provenance.finished)
+    found: dict[str, Any] = {"method": {}, "student": {}}
+    for record in own:
+        for kind in found.keys() & record.by_path.keys():
+            name = getattr(checked_spec(record), kind).partition(":")[0]
+            found[kind][name] = record.by_path[kind].model_dump()  # type: ignore[index]
+    return found
 
 
 def row_facts(verdicts: Verdicts, place: int, records: Mapping[str, Record]) -> dict[str, Any]:
@@ -77,7 +90,8 @@ def row_facts(verdicts: Verdicts, place: int, records: Mapping[str, Record]) -> 
         "provisional": row.few_seeds, "score": row.score.value if row.score else None,
         "score_low": low, "score_high": high, "interval": covers,
         "retention": row.retention, "retention_above_trivial": learned.retention_above_trivial(verdicts, place),
-        "not_learned": bool(learned.not_learned(verdicts, place)), "kept_start": bool(row.kept_start),
+        "not_learned": bool(learned.not_learned(verdicts, place)), "older": row.older,
+        "kept_start": bool(row.kept_start),
         "marks": list(learned.marks(verdicts, place)), "rank_low": ranks[0], "rank_high": ranks[1],
         "best": place in verdicts.best, "best_or_tied": verdicts.ties_with_best(place) if row.method else None,
         "behind": behind(verdicts, place), "network": networks.index(row.shapes), "dev": row.dev,

@@ -28,7 +28,7 @@ def methods(boards: Sequence[Board]) -> list[dict[str, Any]]:
 def method(name: str, boards: Sequence[Board]) -> dict[str, Any]:
     """One method over its boards, each of which counts the same."""
     standing = [board["standing"][name] for board in boards]
-    rows = [row for board in boards for row in board["rows"] if row["method"] == name]
+    rows = [row for board in boards for row in board["rows"] if row["method"] == name and not row["older"]]
     return {
         "method": name, "family": family(name), "boards": len(boards), "rows": len(rows),
         **over_boards("retention", standing), **over_boards("rank", standing),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -80,20 +80,29 @@ def run(record: Record, curve: Sequence[Point], path: str, board: Board, predict
 def method(name: str, rows: Sequence[tuple[Board, Row]], links: Links) -> bytes:
     """A method's rows on all boards, and what papers report of it beside what was measured here."""
     plugin = registry.found("method").get(name)
-    notes = ast.get_docstring(ast.parse(plugin.path.read_text(encoding="utf-8"))) if plugin else None
+    told = {} if plugin else said("method", name, (board for board, _ in rows))
+    notes = ast.get_docstring(ast.parse(plugin.path.read_text(encoding="utf-8"))) if plugin else told.get("notes")
     claims = [([own for own in rows if own[0]["task"] == r.dataset], r) for r in papers().get(name, [])]
     boards = {board["slug"]: board for board, _ in rows}.values()
     tracks = [{"track": track, "method": overall.method(name, group)} for track, group in by_track(boards).items()]
-    declares = plugin.declares if plugin else None
-    return page(
-        "method.html", links, name=name, declares=declares, notes=notes, rows=rows, tracks=tracks, papers=claims
-    )
+    shown: dict[str, Any] = {"notes": notes, "rows": rows, "tracks": tracks, "papers": claims, "told": told}
+    return page("method.html", links, name=name, declares=plugin.declares if plugin else None, **shown)
 
 
 def student(name: str, found: Sequence[Mapping[str, Any]], links: Links) -> bytes:
     """A student on all its boards, each with its best method."""
     plugin = registry.found("student").get(name.partition(":")[0])
-    return page("student.html", links, name=name, summary=plugin.summary if plugin else "", found=found)
+    told = {} if plugin else said("student", name.partition(":")[0], (one["board"] for one in found))
+    summary = plugin.summary if plugin else told.get("title", "")
+    return page("student.html", links, name=name, summary=summary, found=found)
+
+
+def said(kind: str, name: str, boards: Iterable[Board]) -> Mapping[str, str]:
+    """What a file of the user's says of itself, on the board with the last run of those that hold it."""
+    found = [board for board in boards if name in board["by_path"][kind]]
+    last = max(found, key=lambda board: str(board["finished"]), default=None)
+    told: Mapping[str, str] = last["by_path"][kind][name] if last else {}
+    return told
 
 
 @cache

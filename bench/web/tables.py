@@ -19,7 +19,7 @@ COUNTS = frozenset({
     "seed", "seeds", "batch_size", "threads", "parameters", "parameters_low", "active", "active_low", "disk_bytes",
     "disk_bytes_low", "memory_bytes", "rank_low", "rank_high", "sessions", "inputs", "network",
 })  # fmt: skip
-TRUTHS = frozenset({"provisional", "best", "best_or_tied", "noisy", "not_learned", "kept_start"})
+TRUTHS = frozenset({"provisional", "best", "best_or_tied", "noisy", "not_learned", "kept_start", "older"})
 TEXTS = frozenset({
     "board", "key", "task", "track", "metric", "dataset", "method", "family", "student", "teacher", "reference",
     "settings", "interval", "device", "scope", "run_id", "run_ids", "commit", "command", "finished", "data_identity",

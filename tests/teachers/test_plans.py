@@ -130,6 +130,9 @@ def test_swapped_classes_are_an_error_and_a_bad_teacher_is_not():
     assert "if its classes are with, without: its classes are in another order" in doubt(right[:, ::-1])
     assert not doubt(np.repeat([[0.0, 1.0]], 100, 0))  # always the same: bad, and no swap
     assert not doubt(np.random.default_rng(0).normal(size=right.shape))
+    few, luck = [0, 1] * 15, np.eye(2)[[0, 1] * 5 + [1, 0] * 10]  # a third of thirty is right: luck, and no other order
+    assert not goal.doubt([goal.predictions(luck, np.array(few))])
+    assert goal.doubt([goal.predictions(np.eye(2)[few][:, ::-1], np.array(few))])
 
 
 def test_an_order_that_luck_finds_among_few_examples_is_no_doubt():

@@ -22,8 +22,8 @@ def task(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     plugin = registry._plugin("kind", name, tmp_path / f"{name}.py", "")
     monkeypatch.setitem(registry.found("kind"), name, plugin)
     source = Path(world("nodes")).read_text()
-    (tmp_path / "grades.py").write_text(source.replace('kind = "classify"', f'kind = "{name}"'))
-    return str(tmp_path / "grades.py")
+    (tmp_path / "graded.py").write_text(source.replace('kind = "classify"', f'kind = "{name}"'))
+    return str(tmp_path / "graded.py")
 
 
 @pytest.mark.parametrize("method", ["kd", "finetune"])
