@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from bench.board.leaderboard import Board, Row
 from bench.records.schemas import Record
 
-Scores = Mapping[str, Mapping[str, float]]  # data set -> metric -> value
+Scores = Mapping[str, Mapping[str, float | None]]  # data set -> metric -> value; None: it is undefined
 
 
 def scores(board: Board, row: Row, records: Mapping[str, Record]) -> list[Scores]:

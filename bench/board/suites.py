@@ -64,11 +64,11 @@ def named(row: Row) -> dict[str, str]:
 
 
 def value(found: Scores, column: Column) -> float | None:
-    """Of one run: the mean over its data sets of the mean of the metrics; None: one of them is not there."""
+    """Of one run: the mean over its data sets, of as many metrics each; None: one of them is not there."""
     datasets = [column.dataset] if column.dataset else list(found)
-    if not datasets or any(m not in found.get(dataset, {}) for dataset in datasets for m in column.metrics):
-        return None
-    return statistics.fmean(statistics.fmean(found[dataset][m] for m in column.metrics) for dataset in datasets)
+    values = [found.get(dataset, {}).get(m) for dataset in datasets for m in column.metrics]
+    known = [v for v in values if v is not None]
+    return statistics.fmean(known) if known and len(known) == len(values) else None
 
 
 def tables(suite: Suite, boards: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

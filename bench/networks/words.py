@@ -235,7 +235,7 @@ class WordNetwork(Network):
             return found
         parts = [self.tokens.read(column, limit) for column in given.apart()]
         if len(parts) > 1 and self.joint:
-            return joined(*parts, self.tokens.sep)
+            return joined(parts[0], parts[1], self.tokens.sep)
         return PairArrays(*parts) if len(parts) > 1 else parts[0]
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:

@@ -213,7 +213,7 @@ def taught(kept: Kept) -> Iterator[Path]:
 
 def locked(kept: Kept) -> AbstractContextManager[None]:
     """While nobody carries the run out. RequestError: somebody does."""
-    return folders.locked(f"run-{kept.run_id}", wait=False)
+    return folders.locked(f"run-{kept.run_id}", seconds=0)
 
 
 def clear(kept: Kept) -> None:
