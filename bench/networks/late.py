@@ -31,8 +31,10 @@ from bench.errors import RequestError
 from bench.inputs import Texts, flat, texts
 from bench.losses import unit
 from bench.network import Encoded
+from bench.networks.architectures import shape_of
+from bench.networks.fingerprints import rules_of
 from bench.networks.ranker import Ranker, settings_of
-from bench.networks.transformer import rules_of, run, shape_of
+from bench.networks.transformer import run
 from bench.networks.weights import check_weights
 from bench.signals import Signals
 

@@ -9,7 +9,8 @@ from typing import Any
 from bench.data.together import together
 from bench.inputs import Examples
 from bench.network import Network
-from bench.networks.transformer import TransformerNetwork, make_pooling, unhook
+from bench.networks.sentences import make_pooling
+from bench.networks.transformer import TransformerNetwork, unhook
 
 
 class Ranker(Network):

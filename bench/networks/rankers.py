@@ -21,8 +21,9 @@ from bench.errors import RequestError
 from bench.inputs import texts
 from bench.network import Encoded
 from bench.networks import late
+from bench.networks.architectures import shape_of
 from bench.networks.ranker import Ranker, settings_of
-from bench.networks.transformer import run, shape_of, tokenise
+from bench.networks.transformer import run, tokenise
 from bench.networks.weights import check_weights
 from bench.signals import Signals
 

@@ -24,8 +24,8 @@ from bench.method import Tuned
 from bench.plugins import registry
 from bench.records import tuning
 from bench.records.tuning import Range, Trial, Tuning
-from bench.runs import ahead, recording, sweep
-from bench.runs.protocol import build_student, distil
+from bench.runs import recording, sweep
+from bench.runs.protocol import build_student, distil, untaught
 from bench.runs.spec import Opened, Request, Spec, parse_settings, resolve
 from bench.store import folders
 
@@ -164,7 +164,7 @@ def rate_of(spec: Spec) -> float:
     if own := getattr(spec.method_settings, "lr", None):
         return float(own)
     recipe = registry.load(spec.method).recipes.get(spec.task.kind)
-    return float((recipe or build_student(spec, ahead.untaught(spec.task, spec.place)).optimiser).lr)
+    return float((recipe or build_student(spec, untaught(spec.task, spec.place)).optimiser).lr)
 
 
 def tune(

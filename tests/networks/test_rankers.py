@@ -227,7 +227,7 @@ def test_weights_that_are_not_there_are_refused(cross, tmp_path):
 
 
 def test_what_decides_a_score_is_in_the_fingerprint(tmp_path):
-    from bench.networks.transformer import fingerprint
+    from bench.networks.fingerprints import fingerprint
 
     network = load_model(Place("x", "x", "", save_colbert(tmp_path)), Rank())
     first = fingerprint(network)
