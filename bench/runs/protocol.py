@@ -251,7 +251,8 @@ def build_method(spec: Spec, student: Network, teachers: Mapping[str, Teacher], 
 def check_signals(spec: Spec, student: Network, teacher: Teacher) -> None:
     """RequestError: the method reads a signal that this teacher, or a student of its architecture, does not give."""
     read = asked(registry.load(spec.method), spec.method_settings)
-    needs, wants = ({spec.task.goal.output if n == "output" else n for n in read[key]} for key in ("needs", "wants"))
+    given = {"output", spec.task.goal.output}  # by every network, whose `offers` may be of its body alone
+    needs, wants = (set(read[key]) - given for key in ("needs", "wants"))
     for name, network, names in (
         (f"the teacher {teacher.place.name}", teacher.network, needs),
         (f"the student {spec.values['student']}", student, needs | wants),
