@@ -289,8 +289,10 @@ def build_method(spec: Spec, student: Network, teachers: Mapping[str, Teacher], 
 def check_signals(spec: Spec, who: str, network: Network, *declared: str) -> None:
     """RequestError: the method reads a signal that this network does not give; `declared` as its needs, or wants."""
     read = asked(registry.load(spec.method), spec.method_settings)
-    names = network.named(frozenset().union(*(read[key] for key in declared)), spec.task.goal.output)
-    if missing := sorted(names - network.offers):
+    output = spec.task.goal.output
+    names = network.named(frozenset().union(*(read[key] for key in declared)), output)
+    given = network.offers | {network.instead.get(output, output)}  # `offers` may be of its body alone
+    if missing := sorted(names - given):
         why = f"{spec.method.name} reads the signal {', '.join(missing)}, which {who} does not give"
         if network.reads_together:
             offered = ", ".join(sorted(network.offers))
