@@ -64,7 +64,7 @@ finally:
 
 def test_list_as_json(typed: Typed) -> None:
     parts = json.loads(typed("list", "--json").out)
-    assert list(parts) == ["tasks", "methods", "students", "teachers"]
+    assert list(parts) == ["tasks", "methods", "students", "teachers", "metrics"]
     for rows in parts.values():
         assert rows and all(row["name"] for row in rows)
     assert {"finetune", "kd", "disco"} <= {row["name"] for row in parts["methods"]}
@@ -97,7 +97,7 @@ WRONG = {
     "no method": (["run", "--task", "sts"], ["--method"]),
     "command": (["rnu"], ["No such command 'rnu'"]),
     "option": (["list", "--jsn"], ["--json"]),
-    "list": (["list", "metods"], ["unknown list 'metods'", "did you mean methods?"]),
+    "list": (["list", "metods"], ["unknown list 'metods'", "did you mean methods"]),
     "task": (["run", "--task", "stx", "--method", "kd"], ["unknown task 'stx'", "did you mean sts"]),
     "dataset": (["run", "--task", "sts/nope", "--method", "kd"], ["unknown task 'sts/nope'", "sts?"]),
     "method": (["run", "--task", "sts", "--method", "dico"], ["unknown method 'dico'", "did you mean disco"]),
