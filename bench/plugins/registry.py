@@ -156,7 +156,7 @@ _files: dict[str, Plugin] = {}
 
 def _plugin(kind: str, name: str, path: Path, module: str) -> Plugin:
     declares = declared(path, kind.capitalize())
-    if kind == "task" and declares.get("kind") not in found("kind"):
+    if kind == "task" and declares.get("kind") not in [*found("kind")]:
         known = ", ".join(found("kind"))
         raise RequestError(f"{path} must define a subclass of Task with a literal kind: one of {known}")
     return Plugin(kind, name, path, module, declares)
