@@ -195,7 +195,7 @@ _files: dict[str, Plugin] = {}
 
 def _plugin(kind: str, name: str, path: Path, module: str) -> Plugin:
     declares, kind_file = declared(path, kind.capitalize()), None
-    if kind == "task" and (own := declares.get("kind")) not in found("kind"):
+    if kind == "task" and (own := declares.get("kind")) not in [*found("kind")]:  # whatever it is, a list too
         kind_file = path.with_name(f"{own}.py")
         if module or not kind_file.is_file() or not defines(kind_file, "Kind"):
             known = ", ".join(found("kind"))

@@ -149,9 +149,10 @@ class Mine(method.Method):
 
 def test_a_task_must_say_its_kind(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
-    path.write_text("from bench.task import Task\n\n\nclass Mine(Task):\n    kind = 'embedding'\n")
-    with pytest.raises(RequestError, match=r"a literal kind: one of .*classify, .*embed"):
-        find("task", str(path))
+    for kind in ("'embedding'", "{}"):
+        path.write_text(f"from bench.task import Task\n\n\nclass Mine(Task):\n    kind = {kind}\n")
+        with pytest.raises(RequestError, match=r"a literal kind: one of .*classify, .*embed"):
+            find("task", str(path))
 
 
 def test_a_file_with_a_helper_class_of_its_own(tmp_path: Path) -> None:

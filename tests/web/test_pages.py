@@ -96,7 +96,7 @@ def test_the_board_says_what_is_missing_and_what_differs(tmp_path: Path) -> None
 def test_a_noisy_measurement_is_marked(tmp_path: Path) -> None:
     scored(tmp_path / "results", "kd", 0, 0.5, efficiency__noisy=True)
     out = site(tmp_path)
-    assert board_rows(out)["kd bert:3"][11] == "4.00 1 session, noisy"
+    assert board_rows(out)["kd bert:3"][11] == "4.0 1 session, noisy"  # two digits
     assert "the machine was not quiet" in page(task_page(out)).text and "noisy" in page(out / "index.html").text
 
 
