@@ -18,7 +18,8 @@ from bench.networks import places
 from bench.plugins import contract, registry
 from bench.plugins.compatible import why_not
 from bench.records.disk import run_id_of
-from bench.sources import Source, choose, lacking
+from bench.runs.opened import open_table
+from bench.sources import choose, lacking
 from bench.store import folders
 from bench.task import Task, Track, said
 from bench.teachers import plans
@@ -132,7 +133,9 @@ def open_tasks(request: Request) -> list[Task]:
     tasks = []
     for name in request.tasks:
         if families := registry.openers(name):
-            tasks.append(open_data(request, name, families))
+            if request.data_dir is not None:
+                raise RequestError(f"--task {name} says where its data is: leave out --data-dir")
+            tasks.append(open_table(name, families, request.track, lambda track: settled(track, request)))
             continue
         source = choose(request.track, request.data_dir)
         family, _, dataset = name.partition("/") if not name.endswith(".py") else (name, "", "")
@@ -155,23 +158,10 @@ def open_tasks(request: Request) -> list[Task]:
     return tasks
 
 
-def open_data(request: Request, name: str, families: Sequence[registry.Plugin]) -> Task:
-    """The task that a file or folder of data is, given by path. RequestError: it is none of these families."""
-    if request.data_dir is not None:
-        raise RequestError(f"--task {name} says where its data is: leave out --data-dir")
-    place, why = Path(name).expanduser().resolve(), []
-    dataset = registry.data_name(place)
-    for plugin in families:
-        cls = registry.load(plugin)
-        if request.track not in cls.tracks:
-            raise RequestError(f"{name} has no {request.track} track: there are {', '.join(cls.tracks)}")
-        task: Task = cls(Source("directory", place), request.track, dataset)
-        task.name, task.version = f"{plugin.name}/{dataset}", cls.version  # type: ignore[misc]
-        task.track = override(task.track, "track", (), parse_settings(request.settings), set(), skip=FIXED)
-        if not (misfit := task.misfit()):
-            return task
-        why.append(f"{plugin.name}: {misfit}")
-    raise RequestError(f"{name} is no data of any task ({'; '.join(why)})")
+def settled(track: Track, request: Request) -> Track:
+    """The track with the settings of the command."""
+    found: Track = override(track, "track", (), parse_settings(request.settings), set(), skip=FIXED)
+    return found
 
 
 def _specs(

@@ -1,0 +1,31 @@
+"""A file or folder of data, given by path, as the task of the family that it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench.errors import RequestError
+from bench.plugins import registry
+from bench.sources import Source
+from bench.task import Task, Track
+
+
+def open_table(name: str, families: Sequence[registry.Plugin], track: str, settled: Callable[[Track], Track]) -> Task:
+    """The first family that takes it. `settled`: a track with the settings of the command, which say what is read.
+
+    RequestError: it is none of these families.
+    """
+    place, why = Path(name).expanduser().resolve(), []
+    dataset = registry.data_name(place)
+    for plugin in families:
+        cls = registry.load(plugin)
+        if track not in cls.tracks:
+            raise RequestError(f"{name} has no {track} track: there are {', '.join(cls.tracks)}")
+        task: Task = cls(Source("directory", place), track, dataset)
+        task.name, task.version = f"{plugin.name}/{dataset}", cls.version  # type: ignore[misc]
+        task.track = settled(task.track)
+        if not (misfit := task.misfit()):
+            return task
+        why.append(f"{plugin.name}: {misfit}")
+    raise RequestError(f"{name} is no data of any task ({'; '.join(why)})")
