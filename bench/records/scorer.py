@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from functools import partial
 
 from bench.errors import RequestError
@@ -13,7 +14,10 @@ from bench.scoring.metrics import METRICS
 from bench.scoring.scores import Predictions, Scores
 
 
-def of(spec: CheckedSpec, said: Scores) -> Score:
+Said = Mapping[str, Collection[str]]  # the metrics of each data set, by name
+
+
+def of(spec: CheckedSpec, said: Said) -> Score:
     """From the metrics that its records say. RequestError: the task is not here, and has a metric of its own."""
     family = spec.task.partition("/")[0]
     plugin = registry.known("task").get(family)
@@ -27,7 +31,7 @@ def of(spec: CheckedSpec, said: Scores) -> Score:
     return partial(by_name, said)
 
 
-def by_name(said: Scores, predictions: Predictions) -> Scores:
+def by_name(said: Said, predictions: Predictions) -> Scores:
     """The metrics that are said, by the engine's own definitions."""
     return {
         name: {m: METRICS[m].value(arrays["prediction"], arrays["gold"]) for m in said.get(name, ())}
