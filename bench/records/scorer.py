@@ -13,7 +13,6 @@ from bench.scoring.bootstrap import Score
 from bench.scoring.metrics import METRICS
 from bench.scoring.scores import Predictions, Scores
 
-
 Said = Mapping[str, Collection[str]]  # the metrics of each data set, by name
 
 
