@@ -86,6 +86,7 @@ FORMS: dict[str, Form] = {
         "students?": [{"name": "", "title": "", "sizes": "how they are written", "default": "", "offers": "signals",
                        "kinds": "empty: all", "reads": "inputs"}],
         "teachers?": [{"name": "", "where": "", "tasks": ""}],
+        "metrics?": [{"name": "", "title": ""}],
     },
     "reported": {
         "method": "",
@@ -135,6 +136,25 @@ FORMS: dict[str, Form] = {
         "kept": [{"what": "", "split": "", "step": "", "value": ""}], "curve": [{"stage": "", "step": "", "dev": ""}],
         "student_file": "where the store keeps it; null: no longer",
         "next": [{"what": "", "command": "", "refused": "why it would be"}],
+    },
+    "push": {
+        "run_id": "", "repository": "owner/name", "revision": "branch", "private": "",
+        "files": [{"path": "", "bytes": ""}], "bytes": "of all", "commit": "null: a dry run",
+    },
+    "tune": {
+        "methods": [{
+            "method": "", "trials": "", "failed": "of them", "metric": "", "own": f"of the method's own settings on "
+            f"dev, {SCORED}", "best": f"on dev, {SCORED}", "settings": "that were best", "updates": "of all trials",
+            "seconds": "of all trials", "file": "of the trials", "command": "that runs the best settings",
+        }],
+    },
+    "tune --dry-run": {
+        "methods": [{"method": "", "trials": "", "updates": "of all trials",
+                     "space": {"*": {"low": "", "high": "", "log": "whether it is drawn on a logarithmic scale"}}}],
+    },
+    "test": {
+        "file": "", "kind": "task, method, student or kind", "ok": "",
+        "checks": [{"what": "was checked", "why": "it failed; empty: it holds", "seen": "numbers of it"}],
     },
     "results ls": {"results": "the folder", "runs": [KEPT]},
     "results mv": {"to": "the folder", "dry_run": "", "runs": [KEPT]},

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.cli import forms
 from bench.cli.scaffold import source
 from bench.plugins import registry
 from tests.factories.commands import bench, refused
@@ -83,6 +84,7 @@ def test_pages_show_what_is_written(what: str) -> None:
 
 def test_a_command_tells_what_it_saw(written: Path) -> None:
     found = json.loads(bench("test", written / "my_method.py", "--set", "my_method.weight=2", "--json").out)
+    assert not list(forms.problems(forms.FORMS["test"], found))
     assert found["ok"] and found["kind"] == "method" and len(found["checks"]) == 7
     assert "weight=1.0" in found["checks"][1]["seen"] and "embedding" in found["checks"][2]["seen"]
 

@@ -63,12 +63,14 @@ def commands(finished: Finished, teacher: Path, made: Path, out: Path) -> dict[s
         "export": ["export", run, "--format", "hf", "--out", out / "student", *where], "doctor": ["doctor"],
         "store ls": ["store", "ls"], "site diff": ["site", "diff", made / "results", finished.results],
         "profile": ["profile", "--student", "bow:8", "--teacher", "bow:16", "--task", "sts", "--quick"],
-        "verify": ["verify", run, *where],
+        "verify": ["verify", run, *where], "push": ["push", run, "me/small", "--dry-run", *where],
+        "tune --dry-run": ["tune", "--task", "sts", "--method", "kd", "--trials", "3", "--dry-run", *where],
         "teach": ["teach", "--task", "images/digits", "--model", "plain:2", "--results", out / "taught", *QUICK],
     }  # fmt: skip
 
 
-ELSEWHERE = {"transfer", "transfer --dry-run"}  # in tests/baselines/test_prompts.py, which has runs of them
+# in tests/baselines/test_prompts.py, tests/runs/test_tune.py and tests/cli/test_authoring.py, which have runs of them
+ELSEWHERE = {"transfer", "transfer --dry-run", "tune", "test"}
 
 
 def test_what_commands_print_is_what_the_page_says(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench.cli import forms
 from bench.errors import RequestError
 from bench.records import disk, tuning
 from bench.records.check import check
@@ -58,6 +59,7 @@ def asked(teacher: Path, tmp_path: Path) -> list[Any]:
 
 def tuned(asked: list[Any], results: Path, trials: int) -> dict[str, Any]:
     done = bench("tune", *asked, "--results", results, "--trials", trials, "--json")
+    assert not list(forms.problems(forms.FORMS["tune"], json.loads(done.out)))
     return dict(json.loads(done.out)["methods"][0])
 
 
