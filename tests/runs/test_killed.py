@@ -58,6 +58,7 @@ def spec(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.setattr(protocol, "distil", distil)
     monkeypatch.setattr(protocol, "predict", lambda *_: predictions(0.4, 0))
     monkeypatch.setattr(protocol, "measure", lambda *_, anew=False: {"samples": AGAIN if anew else SAMPLES})
+    monkeypatch.setattr(protocol.recording, "scored", lambda *_: {})
     monkeypatch.setattr(protocol.recording, "make_record", lambda *_: found.model_copy(deep=True))
     monkeypatch.setattr(protocol.recording, "efficiency", lambda *_: record(AGAIN).efficiency.model_dump())
     monkeypatch.setattr(protocol.recording, "size", lambda *_: found.teacher.efficiency.model_dump())
@@ -133,7 +134,7 @@ def test_a_teacher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             return Progress(updates=80, curve=list(said.curve))
 
     network = SimpleNamespace(
-        width=1, optimiser=said.data, origin="here", reads_targets=False,
+        width=1, optimiser=said.data, origin="here", reads_targets=False, reads_together=False,
         state_dict=lambda: {"w": torch.ones(2)}, load_state_dict=lambda tensors: None,
     )  # fmt: skip
     dev = SimpleNamespace(outputs=lambda n: n, score=lambda o: 0.5, diagnosis=lambda n: {})
@@ -146,11 +147,12 @@ def test_a_teacher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     }.items():  # fmt: skip
         monkeypatch.setattr(teach.Plan, name, value)
     for name, value in {
-        "Trainer": Trained, "Evaluation": lambda *_: dev, "Supervised": lambda *_: None, "Run": lambda *_: None,
+        "Trainer": Trained, "Evaluation": lambda *_: dev, "Supervised": lambda *_: network, "Run": lambda *_: None,
         "asdict": lambda _: {}, "parameters": lambda _: said.efficiency.parameters.model_dump(),
         "now": lambda: "2025-01-01T10:00:00+00:00", "provenance": lambda _: said.provenance.model_dump(),
     }.items():  # fmt: skip
         monkeypatch.setattr(teach, name, value)
+    monkeypatch.setattr(teach.recording, "check_card", lambda _: None)
     monkeypatch.setattr(teach.recording, "data", lambda _: said.data.model_dump())
     monkeypatch.setattr(teach.recording, "cost", lambda *_: said.cost.model_dump(exclude={"before"}))
     monkeypatch.setattr(teach.machine, "describe", lambda _: dict(said.environment))
