@@ -118,5 +118,5 @@ def test_lists_of_methods_and_students_are_run_with_one_another(tmp_path: Path) 
     assert [(r.methods, r.students, r.settings) for r in requests] == [
         (["kd", "disco"], [student], [f"lr={lr}"]) for student in ("bow", "cnn") for lr in ("0.0001", "0.0002")
     ]
-    with pytest.raises(RequestError, match="cannot read .*nowhere.toml"):
+    with pytest.raises(RequestError, match=r"cannot read .*nowhere\.toml"):
         read(tmp_path / "nowhere.toml")
