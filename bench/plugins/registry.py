@@ -177,11 +177,11 @@ def load(plugin: Plugin) -> type[Any]:
     if len(classes) != 1:
         names = ", ".join(c.__name__ for c in classes) or "none"
         raise RequestError(f"{plugin.path} must define one subclass of {plugin.kind.capitalize()}; it defines {names}")
-    if not plugin.module:
-        _files[module.__name__] = plugin
-    elif not plugin.module.startswith("bench."):
+    if plugin.module and not plugin.module.startswith("bench."):
         beside.authors.add(plugin.module)
     contract.check(classes[0], base)
+    if not plugin.module:  # only now: another process is to load what has been found right
+        _files[module.__name__] = plugin
     return classes[0]
 
 

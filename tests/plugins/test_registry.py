@@ -202,3 +202,12 @@ def test_modules_beside_a_file_are_imported_and_part_of_its_digest(tmp_path: Pat
     assert find("method", str(paths[0])).digest == before
     (tmp_path / "a" / "deep.py").write_text("TITLE = 'third'\n")
     assert find("method", str(paths[0])).digest != before and load(find("method", str(paths[0]))).title == "third"
+
+
+def test_what_was_refused_is_loaded_by_no_other_process(tmp_path):
+    """Networks are timed in a process of its own, which loads all files that this one has loaded."""
+    path = tmp_path / "unfinished.py"
+    path.write_text('from bench.task import Task\n\n\nclass Unfinished(Task):\n    kind = "classify"\n')
+    with pytest.raises(RequestError, match="is no whole Task"):
+        registry.load(registry.find("task", str(path)))
+    assert path not in [plugin.path for plugin in registry.loaded_files()]

@@ -24,6 +24,7 @@ FOLDERS = {
     "itr": "itr",
     "superglue": "superglue",
     "mlm": "biomed",
+    "as2": "as2",
 }  # where a family's data lie
 
 
