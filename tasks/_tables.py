@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -46,9 +47,9 @@ class TableTask(LabelledTask):
     track: TableTrack
     strata = True  # whether cuts have the same share of each label
 
+    @abstractmethod
     def labels_of(self, tables: Sequence[Table]) -> list[np.ndarray]:
         """The labels of each table, train first."""
-        raise NotImplementedError
 
     @property
     def place(self) -> Path:

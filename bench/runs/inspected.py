@@ -14,7 +14,7 @@ from bench.errors import BenchError, RequestError
 from bench.inputs import Batch, flat, pool
 from bench.network import Network
 from bench.plugins import registry
-from bench.runs import protocol
+from bench.runs import authored, protocol
 from bench.runs.spec import Request, Spec, resolve
 from bench.signals import Signals, declared
 from bench.task import TestSealed
@@ -102,17 +102,10 @@ def identity(spec: Spec, request: Request) -> str:
 
 
 def training_sets(spec: Spec) -> str:
+    authored.check(spec.task)
     told = []
     for name in spec.task.training_sets:
         found = spec.task.examples(name)
-        if found.groups.ndim != 2 or not found.groups.size:
-            raise BenchError(
-                f"groups of {name} are {found.groups.shape}: give (N, K), K = 1 for inputs that stand alone"
-            )
-        if found.groups.min() < 0 or found.groups.max() >= len(found.inputs):
-            raise BenchError(f"groups of {name} name inputs that are not there: they are rows of its pool")
-        if found.labels is not None and len(found.labels) != len(found):
-            raise BenchError(f"{name} has {len(found)} examples and {len(found.labels)} labels")
         if found.digest != pool(found.inputs).digest:
             raise BenchError(f"the inputs of {name} have no content key that stays")
         told.append(f"{len(found)} {name}")
