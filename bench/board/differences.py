@@ -1,45 +1,72 @@
-"""In which settings the rows of a board differ, in words: each row against those of its own kind."""
+"""What tells a row from the rows beside it, in words: settings in which rows of one method and student differ, and
+settings of the track and teachers in which rows of one student do. A board says once what its rows were trained with.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from bench.records.specs import CheckedSpec, in_words
 
-View = dict[str, str]  # {key: `key=value`}
+DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{8,}\b")
+Kind = tuple[str, ...]  # what is compared, and among which rows
+View = dict[str, str]  # {key: value}
 
 
 def differences(specs: Sequence[CheckedSpec]) -> list[tuple[str, ...]]:
     """Of each spec `key=value`, or `key not set`, for each key that is not the same in all specs of its kind."""
-    views, peers = [kinds(spec) for spec in specs], dict[tuple[str, str], list[View]]()
+    views, peers = [kinds(spec) for spec in specs], dict[Kind, list[View]]()
     for own in views:
         for kind, view in own.items():
             peers.setdefault(kind, []).append(view)
-    split = {
-        kind: [key for key in sorted(set().union(*found)) if len({view.get(key) for view in found}) > 1]
-        for kind, found in peers.items()
-    }
+    split = {kind: told_apart(found) for kind, found in peers.items()}
     return [
-        tuple(view.get(key, f"{key} not set") for kind, view in own.items() for key in split[kind]) for own in views
+        tuple(words[view.get(key)] for kind, view in own.items() for key, words in split[kind].items()) for own in views
     ]
 
 
-def kinds(spec: CheckedSpec) -> dict[tuple[str, str], View]:
-    """Methods are compared with the same method, students with the same student, all else with the whole board."""
-    settings, extra = spec.settings, spec.model_extra or {}
-    views = {
-        ("method", spec.method): told(settings.get("method", {})),
-        ("student", spec.student): told(settings.get("student", {}), f"{spec.student.partition(':')[0]}."),
-        ("track", ""): told(settings.get("track", {}), "track."),
+def told_apart(views: Sequence[View]) -> dict[str, dict[str | None, str]]:
+    """Of each key that is not the same in all views, what each of its values is in words."""
+    keys = sorted(set().union(*views))
+    values = {key: {view.get(key) for view in views} for key in keys}
+    return {key: in_short(key, found) for key, found in values.items() if len(found) > 1}
+
+
+def in_short(key: str, values: Iterable[str | None]) -> dict[str | None, str]:
+    """Files by their names and digests by their first eight digits, where these are as many as the values."""
+    whole = {v: f"{key} not set" if v is None else f"{key}={v}" if v else f"no {key}" for v in values}
+    cut = {v: shortened(f"{key}={PurePath(v).name}") if v else words for v, words in whole.items()}
+    return cut if len(set(cut.values())) == len(cut) else whole
+
+
+def shortened(words: str) -> str:
+    """Digests by their first eight digits."""
+    return DIGEST.sub(r"\1", words)
+
+
+def kinds(spec: CheckedSpec) -> dict[Kind, View]:
+    """What is compared, and with whom. A version is compared with all of its name."""
+    settings, extra, student = spec.settings, spec.model_extra or {}, spec.student
+    views: dict[Kind, View] = {
+        ("method", spec.method, student): told(settings.get("method", {})),
+        ("student", student): told(settings.get("student", {}), f"{student.partition(':')[0]}."),
+        ("track", student): told(settings.get("track", {})),
     }
-    for part in ("method", "student", "teacher"):
-        version = {f"{part} version": spec.versions[part]} if part in spec.versions else {}
-        views[f"{part} version", getattr(spec, part)] = told(version)
+    versions = {
+        ("method version", spec.method),
+        ("student version", student),
+        ("teacher version", spec.teacher, student),
+    }
+    for kind in sorted(versions):
+        own = kind[0].partition(" ")[0]
+        views[kind] = told({kind[0]: spec.versions[own]} if own in spec.versions else {})
     nested = [told(part, f"{name}.") for name, part in extra.items() if isinstance(part, dict)]
     rest = told({name: value for name, value in extra.items() if not isinstance(value, dict)})
-    return views | {("others", ""): {key: word for view in (*nested, rest) for key, word in view.items()}}
+    return views | {("others", student): {key: word for view in (*nested, rest) for key, word in view.items()}}
 
 
 def told(values: Mapping[str, Any], prefix: str = "") -> View:
-    return {f"{prefix}{key}": f"{prefix}{key}={in_words(value)}" for key, value in values.items()}
+    return {f"{prefix}{key}": in_words(value) for key, value in values.items()}

@@ -8,14 +8,14 @@ import math
 import re
 import shlex
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bench.base.console import warn
 from bench.base.groups import grouped
-from bench.board.differences import differences
+from bench.board.differences import differences, shortened
 from bench.board.speed import Clock, Hardware, Score, Shape, Speed, hardware_of, shapes
 from bench.errors import RequestError, unknown
 from bench.records import disk, typed
@@ -55,7 +55,8 @@ class Row:
     disk_bytes: Range
     speed: Mapping[Hardware, Speed]
     runs: tuple[tuple[int, str], ...] = ()  # (seed, run id)
-    differs: tuple[str, ...] = ()  # settings in which rows of this board differ, in words
+    differs: tuple[str, ...] = ()  # what tells it from rows of its method and student, in words
+    identity: str = ""  # of a teacher
     updates: float | None = None
     teacher_forwards: float | None = None
     flops: float | None = None  # of a mean test input, a multiply-add as two
@@ -233,7 +234,7 @@ def _board(runs: list[Run]) -> Board:
         *_board_key(runs[0]), first.data,
         hardware=tuple(sorted(times.sessions)),
         rows=(
-            *_ranked(_teacher_row(t, len(teachers), times) for t in teachers), *_ranked(_references(runs)),
+            *_ranked(_teacher_row(t, teachers, times) for t in teachers), *_ranked(_references(runs)),
             *_ranked(students),
         ),
         missing=tuple(_missing(runs, students)),
@@ -283,14 +284,16 @@ def _seconds(records: Iterable[Record], clock: Hardware) -> float | None:
     return _mean(record.cost.seconds for record in records if hardware_of(record) == clock)
 
 
-def _teacher_row(runs: list[Run], teachers: int, times: Clock) -> Row:
+def _teacher_row(runs: list[Run], teachers: Collection[list[Run]], times: Clock) -> Row:
     """Its score is the same in every record but for rounding on other devices; the interval covers all of them."""
     metric, teacher = runs[0].record.metrics.main.name, runs[0].record.teacher
+    twins = sum(own[0].spec.teacher == runs[0].spec.teacher for own in teachers)
     score = spanned([main for r in runs if (main := r.record.teacher.main) and main.name == metric])
     return Row(
         "", "", runs[0].spec.teacher, score,
         retention=1.0 if score and score.value else None,
-        differs=(teacher.identity,) if teachers > 1 else (),
+        identity=teacher.identity,
+        differs=(shortened(teacher.identity),) if twins > 1 else (),
         speed=times.of_teacher({shapes(r.record)[0] for r in runs}),
         teacher_score=score.value if score else None,
         key=_key("teacher", runs[0].spec.teacher, teacher.identity),

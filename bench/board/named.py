@@ -9,6 +9,7 @@ from typing import cast
 
 from bench.base import files
 from bench.board.leaderboard import Board, Row
+from bench.board.scores import taught_by
 from bench.errors import RequestError, unknown
 from bench.plugins import registry
 from bench.records import disk, scorer
@@ -194,13 +195,10 @@ class Reader:
         return {}
 
     def with_row(self, row: Row) -> Iterator[str]:
-        """Runs whose records hold a reference, or of a teacher's students; where a board has two teachers, `differs` is
-        what tells them apart."""
+        """Runs whose records hold a reference, or of a teacher's students."""
         for run_id in sorted(run_id for row in self.board.rows for _, run_id in row.runs):
             record = self.records[run_id]
-            identity = record.teacher.identity
-            taught = checked_spec(record).teacher == row.teacher and identity in (row.differs or (identity,))
-            if row.reference in record.references if row.reference else taught:
+            if row.reference in record.references if row.reference else taught_by(row, record):
                 yield run_id
 
     def stored(self, run_id: str) -> Predictions:

@@ -142,13 +142,12 @@ def candidates(
 ) -> tuple[list[Candidate], list[Candidate]]:
     """(teachers, students), each by score."""
     identity = {r.run_id: r.teacher.identity for r in found}
-    rows = [r for r in board.rows if r.is_teacher]
-    teachers = {(r.teacher, *r.differs): r for r in rows}
+    teachers = {(r.teacher, r.identity): r for r in board.rows if r.is_teacher}
 
     def teacher_of(row: Row) -> Row:
         if not row.method:
             return row
-        return teachers[row.teacher, *([identity[row.runs[0][1]]] if len(rows) > 1 else [])]
+        return teachers[row.teacher, identity[row.runs[0][1]]]
 
     every = [
         Candidate(r, at, r.speed.get(hardware) if hardware else None, teacher_of(r), tuple(marks(verdicts, at)))

@@ -21,5 +21,5 @@ def scores(board: Board, row: Row, records: Mapping[str, Record]) -> list[Scores
 
 
 def taught_by(row: Row, record: Record) -> bool:
-    """Whether a run's teacher is that of a teacher's row, which names its identity where there are several."""
-    return record.spec["teacher"] == row.teacher and (not row.differs or record.teacher.identity == row.differs[0])
+    """Whether a run's teacher is that of a teacher's row."""
+    return record.spec["teacher"] == row.teacher and record.teacher.identity == row.identity

@@ -11,7 +11,9 @@ from rich.text import Text
 from bench.base.groups import grouped
 from bench.cli.tables import Shown, table
 
-WIDE = 120  # characters from which a table has all of its columns
+WIDE = 120  # characters from which the list of boards has all of its columns
+NAME, GAP = 24, 2  # characters for the name of a row, and between columns
+DECIDES = ("", "row", "score", "95% interval", "kept", "ms", "params", "to finetune")
 SIGNS = {True: "*", False: ""}
 LEGEND = "* best score; = cannot be told from it, the evidence is open; to finetune: the same student without a teacher"
 
@@ -43,38 +45,49 @@ def board_tables(answer: Mapping[str, Any]) -> Shown:
     for number, found in enumerate(answer["boards"]):
         yield from [""] if number else []
         yield Text(f"{found['task']}, {found['track']}: {found['metric']} x 100 on {found['dataset']}", style="bold")
-        yield row_table(found["rows"], is_wide())
+        yield row_table(found["rows"], Console().width)
         if number + 1 == len(answer["boards"]):
             yield LEGEND
         yield from notes(found)
 
 
-def row_table(rows: Sequence[Mapping[str, Any]], wide: bool) -> Any:
-    """In 80 columns what decides; in more also what it cost and the other baseline."""
-    plain = ("", "row", "score", "95% interval", "kept", "ms", "params", "to finetune")
-    more = ("to kd", "speed-up", "seeds", "updates", "dev")
-    found = table("", (*plain, *more) if wide else plain, ((*cells(r), *(wider(r) if wide else ())) for r in rows))
+def row_table(rows: Sequence[Mapping[str, Any]], width: int) -> Any:
+    """What decides, and as much of what it cost and the other baseline as leaves room for the names of rows."""
+    lines = [cells(row) for row in rows]
+    columns = fitting(lines, width)
+    found = table("", columns, ([line[column] for column in columns] for line in lines))
     for column in found.columns:
         column.no_wrap = column.header != "row"
+    found.columns[columns.index("row")].min_width = min(
+        NAME, max(len(word) for r in rows for word in r["name"].split())
+    )
     return found
 
 
-def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def fitting(lines: Sequence[Mapping[str, str]], width: int) -> list[str]:
+    """The columns that a terminal of this width has: in 80 characters what decides."""
+    columns, taken = list(DECIDES), NAME
+    for column in lines[0]:
+        if column != "row":
+            taken += GAP + max(len(column), *(len(line[column]) for line in lines))
+        if column not in DECIDES and taken <= width:
+            columns.append(column)
+    return columns
+
+
+def cells(row: Mapping[str, Any]) -> dict[str, str]:
+    """A row of the board by column; those that decide are first."""
     sign = SIGNS[row["best"]] or ("=" if row["tie"] else "")
     few = f" ({row['seeds']} seed{'s' * (row['seeds'] != 1)})" if row["provisional"] else ""
-    latency = plain(row["latency_ms"], ".3g") + "!" * bool(row["noisy"])
-    return (
-        sign, row["name"] + few, hundred(row["score"]), between(row["low"], row["high"]), share(row["retention"]),
-        latency, millions(row["parameters"]), change(row, "finetune"),
-    )  # fmt: skip
-
-
-def wider(row: Mapping[str, Any]) -> tuple[str, ...]:
-    speedup = plain(row["speedup"], ".2f") + "x" * (row["speedup"] is not None)
-    return (
-        change(row, "kd"), speedup, str(row["seeds"] or ""), plain(row["updates"], ",.0f"),
-        "" if row["dev"] is None else f"{row['dev']:.4g}",
-    )  # fmt: skip
+    return {
+        "": sign, "row": row["name"] + few, "score": hundred(row["score"]),
+        "95% interval": between(row["low"], row["high"]), "kept": share(row["retention"]),
+        "ms": plain(row["latency_ms"], ".3g") + "!" * bool(row["noisy"]), "params": millions(row["parameters"]),
+        "to finetune": change(row, "finetune"), "to kd": change(row, "kd"),
+        "speed-up": plain(row["speedup"], ".2f") + "x" * (row["speedup"] is not None),
+        "seeds": str(row["seeds"] or ""), "updates": plain(row["updates"], ",.0f"),
+        "dev": "" if row["dev"] is None else f"{row['dev']:.4g}",
+    }  # fmt: skip
 
 
 def notes(found: Mapping[str, Any]) -> Shown:

@@ -13,7 +13,7 @@ from bench.web.formats import rounded
 
 Row = Mapping[str, Any]
 KINDS = ("csv", "json", "parquet")
-NESTED = ("timings", "runs", "against", "name", "marks", "datasets", "behind", "gain", "expected")
+NESTED = ("timings", "runs", "against", "name", "marks", "datasets", "behind", "gain", "expected", "trained")
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would carry out
 COUNTS = frozenset({
     "seed", "seeds", "batch_size", "threads", "parameters", "parameters_low", "active", "active_low", "disk_bytes",

@@ -13,18 +13,21 @@ from bench.records.specs import checked_spec, in_words
 
 
 def trained(row: Row, board: Board, records: Mapping[str, Record]) -> dict[str, Any]:
-    """Batch, learning rate and the day of the last run; of a teacher only what it scores, read from the runs beside it.
+    """Batch, learning rate, all of the track, the day of the last run; of a teacher only what it scores, read from the
+    runs beside it.
 
     An empty rate: the student's architecture has one of its own.
     """
     datasets = by_dataset(scores(board, row, records), board.metric)
     if not row.method:
-        return {"batch_size": None, "lr": "", "finished": "", "datasets": datasets}
+        return {"batch_size": None, "lr": "", "trained": {}, "finished": "", "datasets": datasets}
     own = [records[run_id] for _, run_id in row.runs]
     settings = checked_spec(own[0]).settings
-    batch, rate = settings.get("track", {}).get("batch_size"), settings.get("method", {}).get("lr")
+    track, rate = settings.get("track", {}), settings.get("method", {}).get("lr")
+    batch = track.get("batch_size")
     return {
         "batch_size": batch if isinstance(batch, int) else None, "lr": "" if rate is None else in_words(rate),
+        "trained": {name: in_words(value) for name, value in track.items()},
         "finished": max(record.provenance.finished for record in own),
         "datasets": datasets,
     }  # fmt: skip
@@ -39,6 +42,11 @@ def recipe(board: Mapping[str, Any]) -> dict[str, str]:
         "learning rate": listed(row["lr"] or "the student's own" for row in rows),
         "teacher": listed(row["teacher"] for row in rows),
         "seeds": listed(run["seed"] for row in rows for run in row["runs"]),
+        **{
+            name: listed(row["trained"].get(name, "not set") for row in rows)
+            for name in dict.fromkeys(name for row in rows for name in row["trained"])
+            if name not in ("updates", "batch_size") and len({row["trained"].get(name) for row in rows}) > 1
+        },
     }  # fmt: skip
 
 

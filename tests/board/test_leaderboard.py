@@ -98,12 +98,27 @@ def test_rows_of_one_method_say_what_differs() -> None:
     }  # fmt: skip
 
 
-def test_other_students_share_no_settings_but_another_track_is_always_said() -> None:
+def test_another_track_is_said_between_rows_of_one_student_alone() -> None:
+    """Rows of other students are no pair that a board compares, and settings tell no two of them apart."""
     short = {"track": TRACK | {"updates": 40}, "method": {"lr": 2e-4}, "student": {"filters": 3}}
-    board = only(leaderboard.rows([make(), make(student="cnn", settings=short)]))
-    assert {(r.student, r.differs) for r in board.rows if r.method} == {
-        ("bert:3", ("track.updates=80",)), ("cnn", ("track.updates=40",)),
+    board = only(leaderboard.rows([make(), make("a", settings=short), make(student="cnn", settings=short)]))
+    assert {(r.method, r.student, r.differs) for r in board.rows if r.method} == {
+        ("kd", "bert:3", ("bert.filters not set", "bert.init=teacher", "updates=80")),
+        ("a", "bert:3", ("bert.filters=3", "bert.init not set", "updates=40")),
+        ("kd", "cnn", ()),
     }  # fmt: skip
+
+
+def test_files_and_digests_are_said_in_short_where_that_tells_them_apart() -> None:
+    def said(*corpora: str) -> list[tuple[str, ...]]:
+        runs = [make(settings=settings(corpus=corpus)) for corpus in corpora]
+        return sorted(r.differs for r in only(leaderboard.rows(runs)).rows if r.method)
+
+    assert said("", "data/own/texts.txt") == [("corpus=texts.txt",), ("no corpus",)]
+    assert said("a/texts.txt", "b/texts.txt") == [("corpus=a/texts.txt",), ("corpus=b/texts.txt",)]
+    versions = [{"teacher": f"taught {c * 24}", "task": 1, "method": 1, "student": 1} for c in "ab"]
+    board = only(leaderboard.rows([make(versions=v) for v in versions]))
+    assert {r.differs for r in board.rows if r.is_teacher} == {("taught aaaaaaaa",), ("taught bbbbbbbb",)}
 
 
 def test_a_setting_that_one_row_lacks_and_a_student_setting() -> None:

@@ -40,11 +40,11 @@ def test_one_data_set_has_no_columns_of_its_own(tmp_path: Path) -> None:
 
 
 def test_how_rows_were_trained_is_told_with_what_differs(tmp_path: Path) -> None:
-    given = settings() | {"track": {"updates": 80, "batch_size": 64}, "method": {"lr": None}}
+    given = settings() | {"track": {"updates": 80, "batch_size": 64, "warmup": "stage"}, "method": {"lr": None}}
     save(tmp_path / "results", make("kd"), make("finetune", 1, settings=given))
     text = " ".join(page(task_page(site(tmp_path))).text.split())
     assert "updates of the student: 80; examples in a batch: 32, 64; learning rate: 0.0002, the student's own" in text
-    assert "teacher: all-MiniLM-L6-v2; seeds: 0, 1." in text
+    assert "teacher: all-MiniLM-L6-v2; seeds: 0, 1;" in text and "warmup: not set, stage." in text
     assert f"the last was finished on {make('kd').provenance.finished[:10]}" in text
     row = next(r for r in tables.of_boards([b for b, _ in facts.boards([make("kd")], tmp_path)]) if r["method"])
     assert (row["batch_size"], row["lr"]) == (32, "0.0002")
