@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def later(default: Any, was: Any = None) -> Any:
+def later(default: Any, was: Any = None, teaches: bool = True) -> Any:
     """A setting that came later, of a track, a method or a student: run ids and teachers' keys know it where it is not
-    what `was` always before; None: the default."""
-    return field(default=default, metadata={"was": default if was is None else was})
+    what `was` always before; None: the default. One of a track that `teaches` not is the student's alone: teachers are
+    taught with its default, and rows with and without it have one teacher."""
+    return field(default=default, metadata={"was": default if was is None else was, "teaches": teaches})
 
 
 def said(settings: Any, without: Collection[str] = ()) -> dict[str, Any]:
@@ -48,8 +49,8 @@ class Track:
     teacher: str = ""
     student: str = ""
     datasets: tuple[str, ...] = ()  # the family's data sets that are on this track; empty: all
-    signals: Literal["float32", "float16"] = later("float32")  # how teacher signals are stored
-    precision: Literal["float32", "bfloat16"] = later("float32")  # of the student's forward pass
+    signals: Literal["float32", "float16"] = later("float32", teaches=False)  # how teacher signals are stored
+    precision: Literal["float32", "bfloat16"] = later("float32", teaches=False)  # of the student's forward pass
     warmup: Literal["stage", "epoch"] = later("stage", was="epoch")  # what the optimiser's warm-up is a share of
     ema: float = later(0.0)  # decay of the mean of a network's weights, which is judged and kept; 0: the weights are
     teach: int = 0  # updates in which a teacher is fine-tuned that does not solve the task yet; 0: as many as `updates`

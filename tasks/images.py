@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -24,20 +24,24 @@ DIGITS = "digits"
 OFFICIAL = ("cifar10", "cifar100", "tinyimagenet", "imagenet")
 
 
+augments = partial(later, teaches=False)
+
+
 @dataclass(frozen=True)
 class ImageTrack(Track):
-    """What teacher and student see of the images, beside the crops and flips of before. In brackets DeiT's table 9; the
-    colour jitter there is off where RandAugment is on, as in its code."""
+    """What a student learns from, beside the crops and flips of before; its teacher is asked about the same images, and
+    was taught on crops and flips. In brackets DeiT's table 9; the colour jitter there is off where RandAugment is on,
+    as in its code."""
 
-    randaugment: float = later(0.0)  # magnitude, 0 (none) to 10 [9]
-    erasing: float = later(0.0)  # probability [0.25]
-    resized: float = later(
+    randaugment: float = augments(0.0)  # magnitude, 0 (none) to 10 [9]
+    erasing: float = augments(0.0)  # probability [0.25]
+    resized: float = augments(
         0.0
     )  # least share of the area that a resized crop shows; 0: crops of the image's size [0.08]
-    mixup: float = later(0.0)  # a of Beta(a, a); 0: none [0.8]
-    cutmix: float = later(0.0)  # likewise [1.0]
-    smoothing: float = later(0.0)  # of labels [0.1]
-    repeats: int = later(1)  # times that an image comes in a row, each in a view of its own [3]
+    mixup: float = augments(0.0)  # a of Beta(a, a); 0: none [0.8]
+    cutmix: float = augments(0.0)  # likewise [1.0]
+    smoothing: float = augments(0.0)  # of labels [0.1]
+    repeats: int = augments(1)  # times that an image comes in a row, each in a view of its own [3]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -142,7 +146,7 @@ class ImageClassification(Task):
         """What this track's settings do to the training images, for the card."""
         names = ("randaugment", "erasing", "resized", "mixup", "cutmix", "smoothing")
         on = [f"{name} {getattr(self._seen, name):g}" for name in names if getattr(self._seen, name)]
-        notes = [f"{', '.join(on)}, for teacher and student alike"] if on else []
+        notes = [f"{', '.join(on)}, for the student, and of its teacher's answers"] if on else []
         if self._seen.mixup or self._seen.cutmix:
             notes.append("the images of a batch are mixed: the teacher runs in every update, nothing it says is stored")
         return notes

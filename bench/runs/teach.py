@@ -33,7 +33,7 @@ from bench.records.schemas import Taught, made
 from bench.runs import recording
 from bench.signals import Signals
 from bench.store import folders
-from bench.teachers.plans import Plan
+from bench.teachers.plans import Plan, lesson
 from bench.training import checkpoint
 from bench.training.evaluation import Evaluation
 from bench.training.loop import Trainer
@@ -75,7 +75,7 @@ def ensure(plan: Plan, device: torch.device, console: Console) -> Network:
 def teach(plan: Plan, network: Network, device: torch.device, console: Console) -> None:
     """Train the network, and keep its weights and its record in the store, the weights last: a teacher that is there
     has a record."""
-    started, task = now(), plan.task
+    started, task = now(), lesson(plan.task)
     recording.check_card(task)
     console(f"  teaching {plan.name} on {task.name}")
     folders.make_folder(plan.folder)

@@ -5,8 +5,10 @@ What has to be taught first is known by a key before it is there, and is taught 
 
 from __future__ import annotations
 
+import copy
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,12 @@ from bench.networks.places import Place
 from bench.networks.transformer import load_model
 from bench.plugins import registry
 from bench.store import folders
-from bench.task import Task, said
+from bench.task import Task, Track, said
 
 VERSION = 1  # raise it when the same teacher would be taught otherwise
 SEED = 0
 OWN = "teacher"  # in a method's list of teachers: the run's own
 RESEEDED = re.compile(r"(.+)~(\d{1,9})")  # MODEL~SEED
-# settings of a track that do not change how its teacher is taught
-OF_STUDENT = ("signals", "precision")
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Plan:
         track = self.task.track
         if track.warmup == "stage":  # keys of before hold both
             track = replace(track, updates=track.teach or track.updates, teach=0)
-        return said(track, without=("teacher", "student", *OF_STUDENT))
+        return said(track, without=("teacher", "student", *of_student(track)))
 
     @property
     def folder(self) -> Path:
@@ -77,6 +77,24 @@ class Plan:
             return network
         family, size = student_of(self.model)
         return family.build(size, self.task, None)
+
+
+def of_student(track: Track) -> dict[str, Any]:
+    """The settings of a track that do not change how its teacher is taught, with what they are for it."""
+    return {f.name: f.default for f in fields(track) if not f.metadata.get("teaches", True)}
+
+
+def lesson(task: Task) -> Task:
+    """The task as its teachers are taught on it."""
+    track = replace(task.track, **of_student(task.track))
+    if track == task.track:
+        return task
+    own = copy.copy(task)
+    known = {n for cls in type(task).__mro__ for n, part in vars(cls).items() if isinstance(part, cached_property)}
+    for name in known & vars(own).keys():  # they were made for the student's track
+        delattr(own, name)
+    own.track = track
+    return own
 
 
 def locate(reference: str, task: Task, own: Place | None = None) -> Place:

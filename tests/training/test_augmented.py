@@ -14,6 +14,7 @@ from bench.inputs import flat
 from bench.runs import protocol
 from bench.runs.spec import Request, resolve
 from bench.store import folders
+from bench.teachers import plans
 from bench.teachers.teacher import Asked, LiveSignals, RowSignals
 from bench.training.average import Average
 from bench.training.evaluation import Evaluation
@@ -89,15 +90,25 @@ def test_repeats_lie_side_by_side_in_other_views():
     assert len(set(rows)) == 8 and len(set(flat(feed._viewed(feed.examples.groups[rows], 0)))) == 16
 
 
-def test_a_recipe_changes_the_teachers_key_and_what_is_stored_and_not_the_data():
+def test_a_recipe_is_the_students_and_rows_with_and_without_it_share_a_teacher():
+    plain, strong = spec_of(), spec_of("randaugment=9", "mixup=0.8", "precision=bfloat16")
+    assert plain.values["versions"]["teacher"] == strong.values["versions"]["teacher"]
+    task = plans.lesson(strong.task)
+    assert task.track == plain.task.track and plans.lesson(plain.task) is plain.task
+    found = task.examples("supervised")
+    assert not found.mixed and found.views == plain.task.examples("supervised").views
+    assert found.inputs.digest == plain.task.examples("supervised").inputs.digest
+    assert strong.task.examples("supervised").mixed, "the student's own is as it was"
+
+
+def test_a_recipe_changes_what_is_stored_and_not_the_data():
     plain, strong = spec_of(), spec_of("randaugment=9")
     assert plain.values["data"] == strong.values["data"] and plain.run_id != strong.run_id
-    assert plain.values["versions"]["teacher"] != strong.values["versions"]["teacher"]
     images, augmented = (s.task.examples("distil").inputs for s in (plain, strong))
     assert images.digest != augmented.digest and np.array_equal(images.pixels, augmented.pixels)
     assert "randaugment" not in plain.values["settings"]["track"]
     notes = spec_of("randaugment=9", "mixup=0.8").task.card().notes
-    assert "randaugment 9, mixup 0.8, for teacher and student alike" in notes
+    assert "randaugment 9, mixup 0.8, for the student, and of its teacher's answers" in notes
     assert any("the teacher runs in every update" in note for note in notes)
 
 
