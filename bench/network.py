@@ -49,6 +49,7 @@ class Network(nn.Module):
     reads_targets: bool = False  # a teacher that is told the answers: no row on test, and `encode` is for timing alone
     # it scores two texts that it reads together: `Task.together` is its split, and it can teach, and be no student
     reads_together: bool = False
+    counted: bool = True  # whether torch's counter of operations sees it work
     # the signals that it gives in the place of the kind's output and of others that methods ask for
     instead: Mapping[str, str] = {}
 

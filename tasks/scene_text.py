@@ -8,6 +8,9 @@
 Word accuracy is over the 36 letters and digits, upper and lower case alike, punctuation left out; greedy decoding.
 Folders are those of Case-Sensitive-Scene-Text-Recognition-Datasets: SET_train and SET_test with IMG/ and label/.
 
+`--teacher rapidocr` is a recogniser that is ready, PP-OCRv6 small of the package rapidocr (extra `[ocr]`). What
+pictures it was trained on is not said, and those of test may be among them.
+
 Mishra et al. 2012 (IIIT5K); Wang et al. 2011 (SVT); Risnumawan et al. 2014 (CUTE80); Baek et al. 2019, ICCV.
 """
 
@@ -39,6 +42,7 @@ class SceneText(LabelledTask):
     reads = "image"
     datasets = ("iiit5k", "svt", "cute80", "lmdb")
     main_metric = "word_accuracy"
+    teachers = {"rapidocr": "package:rapidocr/models/PP-OCRv6_rec_small.onnx"}
     classes = ("", *string.digits, *string.ascii_lowercase)
     tracks = {
         "lite": Track(

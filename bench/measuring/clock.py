@@ -131,9 +131,9 @@ def operations(network: Network, encoded: Encoded, job: Job, lengths: Sequence[i
     """What no clock is needed for."""
     batches = list(length_batches(encoded.lengths))
     padded = sum(len(rows) * int(encoded.lengths[rows].max()) for rows in batches)
+    found = {"mean": encoded} | {str(n): read for n in lengths if (read := fixed(network, job, n))}
     return {
-        "flops": {"mean": flops(network, encoded, job.want)}
-        | {str(n): flops(network, read, job.want) for n in lengths if (read := fixed(network, job, n))},
+        "flops": {name: flops(network, read, job.want) for name, read in found.items()} if network.counted else {},
         "tokens": {"mean": float(encoded.lengths.mean()), "padding": 1 - float(encoded.lengths.sum()) / padded},
     }
 

@@ -43,6 +43,8 @@ class Place:
     @property
     def disk_bytes(self) -> int:
         """Size of the weights."""
+        if self.path.is_file():
+            return self.path.stat().st_size
         return sum(p.stat().st_size for p in model_files(self.path, "*.safetensors"))
 
 

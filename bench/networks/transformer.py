@@ -29,6 +29,7 @@ from bench.networks.trials import TEXTS, check_batches, exposed, near
 from bench.networks.weights import check_weights
 from bench.signals import Signals
 
+LINES = ".onnx"  # a recogniser of text lines, which a package ships
 POOLINGS = ("mean", "cls", "max", "pooler")
 READ = ("input_ids", "inputs_embeds", "attention_mask", "token_type_ids")  # of a batch, by the models of the library
 
@@ -298,6 +299,9 @@ def check_logits(network: TransformerClassifier, path: Path) -> None:
 
 def load_model(place: Place, goal: Kind, new_head: bool = False) -> Network:
     """The model at a place, as the kind has it loaded: with its head of the library, or as an encoder."""
+    if place.path.suffix == LINES:
+        reader: Network = import_module("bench.networks.line_reader").load(place.path, goal)
+        return reader
     if goal.loader:
         check(place.path)
         network: Network = import_module(f"bench.networks.{goal.loader}").load(place.path, goal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.base.groups import grouped
 from bench.plugins.compatible import why_not
 from bench.plugins.registry import Plugin, found
 
@@ -61,10 +62,14 @@ def describe_student(plugin: Plugin) -> dict[str, Any]:
 
 def teachers() -> list[dict[str, Any]]:
     """Teachers with a short name. Any folder or Hub id of a fitting model is a teacher too."""
-    return [
-        {"name": name, "where": where, "tasks": task_names(plugin)}
+    named = (
+        (name, where, task_names(plugin))
         for plugin in found("task").values()
         for name, where in sorted(plugin.declares.get("teachers", {}).items())
+    )
+    return [
+        {"name": name, "where": where, "tasks": [task for *_, tasks in own for task in tasks]}
+        for (name, where), own in grouped(named, lambda n: n[:2]).items()
     ]
 
 
