@@ -14,7 +14,7 @@ import numpy as np
 from bench.base.files import sha256
 from bench.base.groups import grouped
 from bench.plugins import registry
-from bench.records import names
+from bench.records import names, rebuilt
 from bench.records.schemas import Before, Record, Taught
 from bench.records.specs import CheckedSpec
 from bench.scoring.scores import REFERENCE, TEACHER, Array, Predictions, Ragged
@@ -39,6 +39,7 @@ class Seen:
     others: Mapping[str, str]  # digests of the references' predictions
     own: np.ndarray | str  # the student's predictions: standardised numbers, or a digest
     teacher: np.ndarray | str
+    outputs: int  # numbers of an input in its predictions; 0: lists of any length
 
     @classmethod
     def of(cls, path: Path, record: Record, spec: CheckedSpec, found: Predictions) -> Seen:
@@ -46,7 +47,12 @@ class Seen:
         references = {n for arrays in found.values() for n in arrays if n.startswith(REFERENCE)}
         others = {n: digest({d: {n: arrays[n]} for d, arrays in found.items() if n in arrays}) for n in references}
         own = "" if one_answer(found) else sketch(found, "prediction")
-        return cls(path, record, spec, digest(fixed), others, own, sketch(found, TEACHER))
+        return cls(path, record, spec, digest(fixed), others, own, sketch(found, TEACHER), outputs_of(found))
+
+
+def outputs_of(found: Predictions) -> int:
+    array = next(iter(found.values()))["prediction"]
+    return 0 if isinstance(array, Ragged) else int(np.prod(array.shape[1:]))
 
 
 def digest(found: Mapping[str, Mapping[str, Array]]) -> str:
@@ -78,6 +84,7 @@ def compared(seen: Sequence[Seen], taught: Mapping[str, Taught]) -> Problems:
     for group in grouped(seen, lambda s: (s.record.data.identity, s.spec.task)).values():
         yield from on_the_same_data(group)
     yield from called_alike(seen)
+    yield from built_otherwise(seen)
     by_id = {s.record.run_id: s for s in seen}
     for one in seen:
         yield from ((one.path, why) for why in of_teacher(one, taught, by_id))
@@ -155,6 +162,14 @@ def keeps_shape(seen: Seen) -> bool:
     return plugin is not None and "finish" not in vars(registry.load(plugin))
 
 
+def built_otherwise(seen: Sequence[Seen]) -> Problems:
+    """Records whose student has not the shapes that its name stands for."""
+    for own in grouped(seen, lambda s: rebuilt.key(s.record, s.spec, s.outputs)).values():
+        made, others = list[rebuilt.Counts](), rebuilt.counts(own[0].record, own[0].spec, own[0].outputs)
+        for s in own:
+            yield from ((s.path, why) for why in rebuilt.doubts(made, others, s.record, not keeps_shape(s)))
+
+
 def network(seen: Seen) -> Hashable:
     """All that a student's shape depends on."""
     s, names_ = seen.spec, ("student", "teacher", "initial", "kind")
@@ -169,12 +184,12 @@ def sizes(seen: Seen) -> Hashable:
 
 
 def copies(group: Sequence[Seen]) -> Problems:
-    """Runs whose predictions are those of another: only what no update has moved may be equal, and, of one seed,
-    what began with another run, which may have kept its own start."""
+    """Runs whose predictions are those of another: only what updates have hardly moved may be equal, as both runs say,
+    and, of one seed, what began with another run, which may have kept its own start."""
     told = [s for s in group if not isinstance(s.own, str) or s.own]
     for number, one in enumerate(told):
         for other in told[:number]:
-            still = one.record.kept_start and other.record.kept_start
+            still = one.record.hardly_moved and other.record.hardly_moved
             alike = (one.spec.method, one.spec.seed) == (other.spec.method, other.spec.seed)  # settings may be idle
             begun = one.spec.seed == other.spec.seed and bool(one.spec.first or other.spec.first)
             if not still and not alike and not begun and close(one.own, other.own, COPIED):
