@@ -97,7 +97,7 @@ class Bert(Student):
             return
         from bench.networks.transformer import outlined
 
-        yield outlined(known, lambda config: self._start(config, *numbers(SIZE.fullmatch(size)))[0])
+        yield outlined(known.teacher, known.goal, lambda config: self._start(config, *numbers(SIZE.fullmatch(size)))[0])
 
     def rebuild(self, blueprint: Mapping[str, Any], size: str, task: Task, teacher: Network | None) -> Network:
         from bench.networks.pruned import remade

@@ -28,7 +28,7 @@ from bench.networks.sentences import Pooler, give_padding, limit_of, make_poolin
 from bench.networks.trials import TEXTS, check_batches, exposed, near
 from bench.networks.weights import check_weights
 from bench.signals import Signals
-from bench.student import Known, Outline
+from bench.student import Outline
 
 POOLINGS = ("mean", "cls", "max", "pooler")
 READ = ("input_ids", "inputs_embeds", "attention_mask", "token_type_ids")  # of a batch, by the models of the library
@@ -250,13 +250,13 @@ def load(path: Path, pooling: str = "", goal: Kind | None = None) -> Transformer
     return network
 
 
-def outlined(known: Known, shaped: Callable[[Any], Any]) -> Outline:
-    """A network with nothing to read with, of the teacher's architecture; `shaped`: its configuration, of the
-    teacher's."""
+def outlined(folder: Path, goal: Kind, shaped: Callable[[Any], Any]) -> Outline:
+    """A network with nothing to read with, of the architecture of the model in this folder; `shaped`: its
+    configuration, of that one's."""
     import transformers
 
-    config = transformers.AutoConfig.from_pretrained(known.teacher, local_files_only=True, trust_remote_code=False)
-    config, goal = shaped(config), known.goal
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    config = shaped(config)
     if goal.outputs:
         config.num_labels = goal.outputs
     model = getattr(transformers, goal.auto or "AutoModel").from_config(config)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ from bench.records.specs import CheckedSpec
 if TYPE_CHECKING:
     from bench.student import Outline
 
+MOST = 5000  # tensors of a network that is made: a name is made up quickly, and takes as long as it has layers
 HEADER, ENTRY = 4096, 256  # bytes of a file of weights beside them: of the whole, and of a tensor
 COUNTERS = "torch", "transformers"  # whose versions may count operations otherwise
 PACKAGE = "package:"  # of a model's place, see bench.networks.places
@@ -44,13 +47,6 @@ class Counts:
         return self.total - self.embedding
 
 
-def key(record: Record, spec: CheckedSpec, outputs: int) -> str:
-    """Equal for records whose students are one network."""
-    versions = [spec.versions.get(name) for name in ("student", "task", "kind")]
-    own = [spec.student, spec.settings.get("student"), spec.task, spec.teacher, versions]
-    return json.dumps([own, outputs, size_of(record)], sort_keys=True)
-
-
 def counts(record: Record, spec: CheckedSpec, outputs: int) -> Iterator[Counts]:
     """Of the networks that the record's student may be; none: its shapes do not follow from what records say.
 
@@ -63,8 +59,10 @@ def counts(record: Record, spec: CheckedSpec, outputs: int) -> Iterator[Counts]:
     goal = registry.load(registry.installed("kind", kinds.get(spec.task.partition("/")[2], task.declares["kind"])))
     teacher, size = teacher_of(registry.load(task).teachers, spec.teacher), size_of(record)
 
-    def made(number: int) -> Iterator[Counts]:
-        return outlined(student, spec, goal.of(number, (), lambda: None), size, teacher)
+    settings = json.dumps(spec.settings.get("student", {}), sort_keys=True)
+
+    def made(number: int) -> Networks:
+        return networks(student, spec.student, settings, goal.of(number, (), lambda: None), size, teacher)
 
     if goal.output != "logits":
         yield from made(0)
@@ -75,29 +73,75 @@ def counts(record: Record, spec: CheckedSpec, outputs: int) -> Iterator[Counts]:
             yield dataclasses.replace(one, output=two.total - one.total)
 
 
+@dataclass
+class Networks:
+    """Those that a name may stand for, each made when it is first asked for. Whatever is raised is raised again."""
+
+    others: Iterator[Counts]
+    made: list[Counts] = field(default_factory=list)
+    error: Exception | None = None
+
+    def __iter__(self) -> Iterator[Counts]:
+        yield from list(self.made)
+        if self.error:
+            raise self.error
+        try:
+            for one in self.others:
+                self.made.append(one)
+                yield one
+        except Exception as error:
+            self.error = error
+            raise
+
+
+@lru_cache(maxsize=256)
+def networks(
+    plugin: registry.Plugin, name: str, settings: str, goal: Any, size: float, teacher: Path | None
+) -> Networks:
+    return Networks(outlined(plugin, name, json.loads(settings), goal, size, teacher))
+
+
 def outlined(
-    plugin: registry.Plugin, spec: CheckedSpec, goal: Any, size: float, teacher: Path | None
+    plugin: registry.Plugin, name: str, settings: dict[str, Any], goal: Any, size: float, teacher: Path | None
 ) -> Iterator[Counts]:
     from bench.student import Known
 
     cls = registry.load(plugin)
     came_later = {f.name: f.metadata["was"] for f in dataclasses.fields(cls.Settings) if "was" in f.metadata}
-    student = cls(cls.Settings(**came_later | spec.settings.get("student", {})))
-    open_ = student.outlines(spec.student.partition(":")[2], Known(goal, size, teacher))
+    student = cls(cls.Settings(**came_later | settings))
+    open_ = student.outlines(name.partition(":")[2], Known(goal, size, teacher))
     while one := following(open_):
         yield one
 
 
 def following(outlines: Iterator[Outline]) -> Counts | None:
-    """Of the next network; None: there is no other, or its kind asks for more, as for a teacher's tokenizer."""
+    """Of the next network; None: there is no other, it is too large, or its kind asks for more, as for a tokenizer."""
     import torch
 
-    with torch.device("meta"), torch.random.fork_rng([]), torch.no_grad():
+    with torch.device("meta"), torch.random.fork_rng([]), torch.no_grad(), limited():
         try:
             found = next(outlines, None)
         except RequestError:
             return None
         return None if found is None else counted(found)
+
+
+@contextmanager
+def limited() -> Iterator[None]:
+    """Inside, modules get MOST parameters. RequestError: they were to get more."""
+    from torch.nn.modules.module import register_module_parameter_registration_hook
+
+    numbers = itertools.count()
+
+    def another(*_: Any) -> None:
+        if next(numbers) >= MOST:
+            raise RequestError(f"a network of more than {MOST} tensors")
+
+    handle = register_module_parameter_registration_hook(another)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def counted(outline: Outline) -> Counts:
@@ -133,24 +177,15 @@ def size_of(record: Record) -> float:
     return record.efficiency.tokens.get("mean", 1.0)
 
 
-def doubts(made: list[Counts], others: Iterator[Counts], record: Record, pruned: bool) -> list[str]:
-    """What a record says otherwise than each of the networks that its student may be; where none fits, than the first.
-
-    `made`: those that were made before; of `others` more are made, and added to these, until one fits.
-    """
+def doubts(made: Iterable[Counts], record: Record, pruned: bool) -> list[str]:
+    """What a record says otherwise than the first of the networks that its student may be, where it is none of them."""
     first: list[str] = []
-    for one in itertools.chain(list(made), added(made, others)):
+    for one in made:
         wrong = list((fewer if pruned else differences)(one, record))
         if not wrong:
             return []
         first = first or wrong
     return first
-
-
-def added(made: list[Counts], others: Iterator[Counts]) -> Iterator[Counts]:
-    for one in others:
-        made.append(one)
-        yield one
 
 
 def fewer(whole: Counts, record: Record) -> Iterator[str]:

@@ -23,6 +23,7 @@ from bench.scoring.trivial import one_answer
 SAMPLED = 4096  # numbers of a run's predictions that are compared with those of others
 COPIED = 1 - 1e-5  # correlation of predictions above which one run is a copy of the other
 TAUGHT_ALIKE = 0.99  # of a teacher's predictions on two machines
+CONTRACT = "bench.method"  # whose `finish` gives a student back as it is
 FEW = 200  # answers that are no numbers, fewer of which may be the same by chance
 
 Problems = Iterator[tuple[Path, str]]
@@ -40,14 +41,15 @@ class Seen:
     own: np.ndarray | str  # the student's predictions: standardised numbers, or a digest
     teacher: np.ndarray | str
     outputs: int  # numbers of an input in its predictions; 0: lists of any length
+    sound: bool = True  # whether nothing is wrong with it by itself
 
     @classmethod
-    def of(cls, path: Path, record: Record, spec: CheckedSpec, found: Predictions) -> Seen:
+    def of(cls, path: Path, record: Record, spec: CheckedSpec, found: Predictions, sound: bool = True) -> Seen:
         fixed = {name: {k: a for k, a in arrays.items() if k in ("gold", "units")} for name, arrays in found.items()}
         references = {n for arrays in found.values() for n in arrays if n.startswith(REFERENCE)}
         others = {n: digest({d: {n: arrays[n]} for d, arrays in found.items() if n in arrays}) for n in references}
         own = "" if one_answer(found) else sketch(found, "prediction")
-        return cls(path, record, spec, digest(fixed), others, own, sketch(found, TEACHER), outputs_of(found))
+        return cls(path, record, spec, digest(fixed), others, own, sketch(found, TEACHER), outputs_of(found), sound)
 
 
 def outputs_of(found: Predictions) -> int:
@@ -157,17 +159,26 @@ def libraries(seen: Seen) -> str:
 
 
 def keeps_shape(seen: Seen) -> bool:
-    """Whether the run's student is as its family builds it: no method that is known to prune, and none unknown."""
+    """Whether the run's student is as its family builds it: no method that is known to change it, and none unknown."""
     plugin = registry.found("method").get(seen.spec.method)
-    return plugin is not None and "finish" not in vars(registry.load(plugin))
+    return plugin is not None and registry.load(plugin).finish.__module__ == CONTRACT
+
+
+def prunes(seen: Seen) -> bool:
+    plugin = registry.found("method").get(seen.spec.method)
+    return plugin is not None and bool(plugin.declares.get("prunes"))
 
 
 def built_otherwise(seen: Sequence[Seen]) -> Problems:
     """Records whose student has not the shapes that its name stands for."""
-    for own in grouped(seen, lambda s: rebuilt.key(s.record, s.spec, s.outputs)).values():
-        made, others = list[rebuilt.Counts](), rebuilt.counts(own[0].record, own[0].spec, own[0].outputs)
-        for s in own:
-            yield from ((s.path, why) for why in rebuilt.doubts(made, others, s.record, not keeps_shape(s)))
+    for s in seen:
+        if not s.sound or not (keeps_shape(s) or prunes(s)):
+            continue
+        try:
+            found = rebuilt.doubts(rebuilt.counts(s.record, s.spec, s.outputs), s.record, prunes(s))
+        except Exception as error:  # libraries refuse what no network is like in many ways
+            found = [f"spec.student: it cannot be made ({type(error).__name__})"]
+        yield from ((s.path, why) for why in found)
 
 
 def network(seen: Seen) -> Hashable:

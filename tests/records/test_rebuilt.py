@@ -100,11 +100,11 @@ EDITS = [smaller("active", 1), smaller("embedding", 1), less_disk, wider]
 @pytest.mark.parametrize("name", SHAPED)
 def test_records_hold_what_the_name_says_and_nothing_else(name: str) -> None:
     found, made = read(name)
-    assert made and rebuilt.doubts(made, iter(()), found, pruned=False) == []
+    assert made and rebuilt.doubts(made, found, pruned=False) == []
     for edit in [*EDITS, *([fewer_operations] if made[0].operations and not made[0].output else [])]:
         changed = found.model_copy(deep=True)
         edit(changed)
-        assert rebuilt.doubts(made, iter(()), changed, pruned=False), edit
+        assert rebuilt.doubts(made, changed, pruned=False), edit
     assert not torch.empty(0).is_meta
 
 
@@ -113,16 +113,16 @@ def test_a_vocabulary_is_no_larger_than_its_settings() -> None:
     found.efficiency.parameters.embedding += 300 * 30_000
     found.efficiency.parameters.total += 300 * 30_000
     found.efficiency.disk_bytes += 4 * 300 * 30_000
-    (why,) = rebuilt.doubts(made, iter(()), found, pruned=False)
+    (why,) = rebuilt.doubts(made, found, pruned=False)
     assert "no tables of bow:300" in why
 
 
 def test_a_pruned_student_is_below_the_whole_one() -> None:
     found, made = read("bert-3")
     smaller("active", 5_000_000)(found)
-    assert rebuilt.doubts(made, iter(()), found, pruned=True) == []
+    assert rebuilt.doubts(made, found, pruned=True) == []
     smaller("active", -5_000_001)(found)
-    assert "before it is pruned" in rebuilt.doubts(made, iter(()), found, pruned=True)[0]
+    assert "before it is pruned" in rebuilt.doubts(made, found, pruned=True)[0]
 
 
 def test_of_a_teacher_that_is_in_no_package_nothing_is_said(tmp_path: Path) -> None:
