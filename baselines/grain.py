@@ -60,6 +60,7 @@ class Grain(Method):
     title = "GRAIN (gradient-based intra-attention pruning)"
     citation = "Yang, Cui, Yao, Wang. ACL 2023, arXiv:2212.07634"
     needs = frozenset({"output", "hidden"})
+    prunes = True
     importance: Tensor  # (layers, units): neurons, query rows, value rows
     kept: Tensor  # the same, bool
     costs: Tensor  # (units,) parameters

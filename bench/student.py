@@ -3,13 +3,51 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from bench.errors import RequestError
+from bench.inputs import Examples, Pool, single
+from bench.kind import Kind
 from bench.network import Network
 from bench.task import Task
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a record says of its task and teacher, which stands for both where a network is made without weights."""
+
+    goal: Kind
+    size: float  # of an input, as networks count it (`Encoded.lengths`): the mean over those that were timed
+    teacher: Path | None = None  # the folder of the encoder that teaches, or was taught; None: not in a package here
+    inputs: Any = ()  # the training set, where a family reads what its inputs are like
+
+    name: ClassVar[str] = ""
+    training_sets: ClassVar[Sequence[str]] = ("supervised",)
+
+    @property
+    def outputs(self) -> int:
+        return self.goal.outputs or 1
+
+    def reading(self, inputs: Pool) -> Any:
+        """The same with these inputs, which families take for a task."""
+        return replace(self, inputs=inputs)
+
+    def examples(self, purpose: str) -> Examples:
+        return single(self.inputs)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A network that a name stands for, without weights."""
+
+    network: Network
+    row: int = 0  # parameters of a word in its tables, where data decides how many there are; 0: it does not
+    rows: int | None = None  # words that there are at most; None: as many as the teacher's tokenizer has
+    # forward passes of one input, by what a record calls their operations
+    passes: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
 
 
 class Student(ABC):
@@ -52,6 +90,11 @@ class Student(ABC):
     def build(self, size: str, task: Task, teacher: Network | None) -> Network:
         """A new network for this task. Random numbers are seeded by the caller; the teacher may lend weights,
         tokenizer and pooling, and is left as it is. Without one the network is to be a teacher itself."""
+
+    def outlines(self, size: str, known: Known) -> Iterator[Outline]:
+        """The networks that the name may stand for, of which a record's has to be one; torch's default device is meta
+        meanwhile. None: data or a teacher decides its shapes that no record carries."""
+        yield from ()
 
     def rebuild(self, blueprint: Mapping[str, Any], size: str, task: Task, teacher: Network | None) -> Network:
         """The network whose `blueprint()` this was, its weights still to be loaded. RequestError: none of ours."""

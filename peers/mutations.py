@@ -25,6 +25,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 UNIT = "lite/text/trec"
+WHOLE = ("check", "site build", "site diff", "boards", "results ls", "bench.records")  # they do without a broken record
 VALUES: list[Any] = [
     None, True, False, 0, 1, -1, 7, 10**18, -(10**18), 10**40, 1e308, -1e308, 5e-324, 0.5, "", " ", "x", "1", "kd",
     "\u202e", "../..", "a\x00b", "\n::error::", "W" * 5000, [], {}, [1], ["x"], {"x": 1}, {"": None}, [[]], "NaN",
@@ -42,7 +43,9 @@ def leaves(tree: Any) -> Iterator[tuple[Any, Any]]:
 def mutate(raw: dict[str, Any], rng: random.Random) -> str:
     """Change, remove or add one thing in place; returns what was done."""
     parts = [key for key in raw if isinstance(raw[key], (dict, list)) and raw[key]]
-    top = rng.choice([*parts, "spec", "spec", ""])  # curves are long, and would be most of the leaves
+    top = rng.choice(
+        [*parts, *(["spec"] * 2 if "spec" in raw else []), ""]
+    )  # curves are long, and would be most of the leaves
     container, key = rng.choice(list(leaves(raw[top] if top else raw)))
     if rng.random() < 0.15:
         del container[key]
@@ -64,17 +67,25 @@ def prepared(folder: Path) -> Path:
 
 
 def commands(results: Path, out: Path, path: Path) -> dict[str, Callable[[], Any]]:
+    from bench import api
     from bench.base.console import Console
     from bench.board.changes import as_markdown, changes
     from bench.board.compared import compare
     from bench.board.limits import Limits
     from bench.board.recommend import recommend
+    from bench.cli import board_tables, boards, keeping, keeping_tables, showing, showing_tables
     from bench.export import offers
+    from bench.records import housekeeping
     from bench.records.check import check
     from bench.runs.verify import verify
     from bench.web.build import build
 
     task, track = "text/trec", "lite"
+
+    def listed() -> list[Any]:
+        own = housekeeping.chosen(housekeeping.runs(results), housekeeping.Wanted())
+        return list(keeping_tables.listed({"results": str(results), "runs": [keeping.told(kept) for kept in own]}))
+
     return {
         "check": lambda: [check(results)],
         "compare": lambda: compare(results, task, "kd", "finetune", track),
@@ -82,6 +93,13 @@ def commands(results: Path, out: Path, path: Path) -> dict[str, Callable[[], Any
         "site build": lambda: build(results, out),
         "site diff": lambda: as_markdown(changes(ROOT / "results" / "nowhere", results)),
         "verify": lambda: verify(results, str(path), Path("nowhere"), "cpu", Console(quiet=True)),
+        "board": lambda: list(board_tables.board_tables(boards.of_task(results, task, ""))),
+        "boards": lambda: list(board_tables.summary_table(boards.of_task(results, "", ""))),
+        "show": lambda: list(showing_tables.shown(showing.described(results, str(path)))),
+        "results ls": listed,
+        "bench.records": lambda: api.records(results),
+        "bench.board": lambda: api.board(task, results=results),
+        "bench.load": lambda: api.load(str(path), results, quiet=True),
     }
 
 
@@ -91,7 +109,8 @@ def failures(number: int, results: Path, out: Path) -> Iterator[str]:
     from bench.records import disk
 
     rng = random.Random(number)
-    path = rng.choice(sorted(p for p in results.rglob("*.json") if p.parent.name != "teachers"))
+    kept = [path for name in (UNIT, "teachers") for path in (results / name).rglob("*.json")]
+    path = rng.choice(sorted(kept) if rng.random() < 0.1 else sorted(p for p in kept if p.parent.name != "teachers"))
     before = path.read_bytes()
     raw = json.loads(before)
     done, placed = mutate(raw, rng), path
@@ -113,7 +132,7 @@ def failures(number: int, results: Path, out: Path) -> Iterator[str]:
                 with contextlib.redirect_stderr(io.StringIO()):
                     command()
             except BenchError as error:
-                if name in ("check", "site build", "site diff"):
+                if name in WHOLE:
                     yield f"{number}: {done}: {name} refuses the others too: {error}"
             except Exception:
                 yield f"{number}: {done}: {name}\n{traceback.format_exc()}"

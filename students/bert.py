@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from bench.network import Network
 from bench.networks import places
 from bench.networks.architectures import alike, copy_layers, last_linear, made, resized, shape_of
 from bench.optimiser import Optimiser
-from bench.student import Student
+from bench.student import Known, Outline, Student
 from bench.task import Task, later
 
 RANDOM_RATE = 5e-4  # of layers that start at random: that of MiniLM's and DistilBERT's pre-training; unverified
@@ -90,6 +90,14 @@ class Bert(Student):
         network = (_classifier if task.goal.auto else _from_teacher)(teacher, config, init, chosen, task.goal)
         network.optimiser = Optimiser(lr=self.settings.rate if network.origin != "random" else RANDOM_RATE)
         return network
+
+    def outlines(self, size: str, known: Known) -> Iterator[Outline]:
+        """Of a teacher that is in a package here."""
+        if known.teacher is None or self.settings.init not in ("auto", "random", *MATCHES):
+            return
+        from bench.networks.transformer import outlined
+
+        yield outlined(known.teacher, known.goal, lambda config: self._start(config, *numbers(SIZE.fullmatch(size)))[0])
 
     def rebuild(self, blueprint: Mapping[str, Any], size: str, task: Task, teacher: Network | None) -> Network:
         from bench.networks.pruned import remade

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from bench.network import Network
-from bench.networks.words import Body, WordNetwork, WordSettings, checked, max_over_time, turned
-from bench.student import Student
+from bench.networks.words import Body, WordNetwork, WordSettings, WordStudent, checked, max_over_time, turned
 from bench.task import Task
 
 
@@ -57,7 +56,7 @@ class MaxBiLSTM(Body):
         return states
 
 
-class BiLSTM(Student):
+class BiLSTM(WordStudent):
     offers = frozenset({"embedding", "states"})
     sizes = "LAYERSxHIDDEN (1x1 to 9x9999)"
     exports = ("onnx",)

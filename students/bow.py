@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from bench.network import Network
-from bench.networks.words import Body, WordNetwork, WordSettings, checked
-from bench.student import Student
+from bench.networks.words import Body, WordNetwork, WordSettings, WordStudent, checked
 from bench.task import Task
 
 
@@ -33,7 +32,7 @@ class Mean(Body):
         return states.sum(1) / mask.sum(1, keepdim=True)
 
 
-class Bow(Student):
+class Bow(WordStudent):
     offers = frozenset({"embedding", "states"})
     sizes = "WIDTH (1 to 9999)"
     exports = ("hf", "onnx")

@@ -34,9 +34,8 @@ from torch import Tensor, nn
 
 from bench.kind import Kind
 from bench.network import Network
-from bench.networks.words import Body, WordNetwork, WordSettings, checked, turned
+from bench.networks.words import Body, WordNetwork, WordSettings, WordStudent, checked, turned
 from bench.optimiser import Optimiser
-from bench.student import Student
 from bench.task import Task, later
 
 Combine = Callable[[Tensor, Tensor], Tensor]
@@ -142,7 +141,7 @@ def scan(x: Tensor, combine: Combine) -> Tensor:
     return torch.cat([found, odd[:, -1:]], 1) if length % 2 else found
 
 
-class Cmow(Student):
+class Cmow(WordStudent):
     offers = frozenset({"embedding", "states", "pieces"})
     sizes = "FORM-D (hybrid, unidirectional, cmow or cbow; matrices 1x1 to 99x99, vectors of their size)"
     default = "hybrid-20"  # the paper's

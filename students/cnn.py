@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.network import Network
-from bench.networks.words import Body, WordNetwork, WordSettings, checked, max_over_time
-from bench.student import Student
+from bench.networks.words import Body, WordNetwork, WordSettings, WordStudent, checked, max_over_time
 from bench.task import Task
 
 WINDOWS = (3, 4, 5)  # words a filter sees: Kim (2014), section 3.1
@@ -44,7 +43,7 @@ class MaxCNN(Body):
         return torch.tanh(torch.cat(maxima, 1))  # tanh is monotone: after the maximum it is the same and cheaper
 
 
-class CNN(Student):
+class CNN(WordStudent):
     offers = frozenset({"embedding"})
     sizes = "FILTERS (1 to 9999)"
     exports = ("onnx",)

@@ -12,9 +12,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from bench.network import Network
-from bench.networks.audio import KERNEL, AudioNetwork, Hearing
+from bench.networks.audio import KERNEL, AudioNetwork, AudioStudent, Hearing
 from bench.networks.words import checked
-from bench.student import Student
 from bench.task import Task
 
 
@@ -34,7 +33,7 @@ class Convolutions(Hearing):
         return x
 
 
-class ConvCtc(Student):
+class ConvCtc(AudioStudent):
     offers = frozenset({"states"})
     kinds = frozenset({"ctc"})
     reads = "audio"

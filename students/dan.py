@@ -28,12 +28,12 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from bench.data.lines import Lines
-from bench.inputs import texts
+from bench.inputs import Texts, texts
 from bench.network import Network
 from bench.networks.words import PairArrays, checked, paired
 from bench.optimiser import Optimiser
 from bench.signals import Signals
-from bench.student import Student
+from bench.student import Known, Outline, Student
 from bench.students._ngrams import Bags, Ngrams, most_frequent
 from bench.task import Task
 
@@ -69,6 +69,13 @@ class Dan(Student):
         longest = self.settings.longest
         known = most_frequent(self.lines(task), longest, most)
         return DanNetwork(Ngrams(known, longest), width, self.settings, task)
+
+    def outlines(self, size: str, known: Known) -> Iterator[Outline]:
+        most, width = map(int, self.check(size).split("x"))
+        for columns in (1, 2):
+            task = known.reading(Texts(*[[""]] * columns))
+            network = DanNetwork(Ngrams([], self.settings.longest), width, self.settings, task)
+            yield Outline(network, width, most + 1)
 
     def lines(self, task: Task) -> Iterator[str]:
         """All training texts, and the corpus; a pool that serves two training sets is read once."""

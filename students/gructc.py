@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from bench.network import Network
-from bench.networks.audio import AudioNetwork, Hearing
+from bench.networks.audio import AudioNetwork, AudioStudent, Hearing
 from bench.networks.words import checked
-from bench.student import Student
 from bench.task import Task
 
 
@@ -32,7 +31,7 @@ class Recurrent(Hearing):
         return pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=x.shape[1])[0]
 
 
-class GruCtc(Student):
+class GruCtc(AudioStudent):
     offers = frozenset({"states"})
     kinds = frozenset({"ctc"})
     reads = "audio"

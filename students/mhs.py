@@ -19,7 +19,7 @@ from __future__ import annotations
 import copy
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ from bench.inputs import texts
 from bench.network import Network, Shape
 from bench.networks.transformer import TransformerClassifier, run, tokenise
 from bench.signals import Signals
-from bench.student import Student
+from bench.student import Known, Outline, Student
 from bench.students.bert import Bert
 from bench.task import Task
 
@@ -66,6 +66,12 @@ class Mhs(Student):
         body, heads, layers = (int(number) for number in SIZE.fullmatch(size).groups())
         single: Any = Bert(Bert.Settings(init=self.settings.init)).build(str(body + layers), task, teacher)
         return ForkedNetwork(single, body, heads)
+
+    def outlines(self, size: str, known: Known) -> Iterator[Outline]:
+        body, heads, layers = (int(number) for number in SIZE.fullmatch(size).groups())
+        for whole in Bert(Bert.Settings(init=self.settings.init)).outlines(str(body + layers), known):
+            single: Any = whole.network
+            yield Outline(ForkedNetwork(single, body, heads))
 
 
 class ForkedNetwork(Network):

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 
 from bench.errors import unknown
 from bench.network import Network
-from bench.networks.convolutional import RECIPE, ConvNetwork, normed, start, start_head
-from bench.student import Student
+from bench.networks.convolutional import RECIPE, ConvNetwork, ImageStudent, normed, start, start_head
 from bench.task import Task
 
 # Stages of groups: (how much wider inside, channels, blocks, stride of the first)
@@ -32,7 +31,7 @@ LAST = 1280
 FACTORS = {"0.5": 0.5, "1": 1.0}  # of the channels
 
 
-class MobileNetV2(Student):
+class MobileNetV2(ImageStudent):
     offers = frozenset({"embedding", "maps"})
     reads = "image"
     sizes = "0.5 or 1, of the channels"

@@ -21,9 +21,8 @@ from torch import Tensor, nn
 from bench.data.images import training_images
 from bench.errors import RequestError, unknown
 from bench.network import Network
-from bench.networks.convolutional import ConvNetwork
+from bench.networks.convolutional import ConvNetwork, ImageStudent
 from bench.optimiser import Optimiser
-from bench.student import Student
 from bench.task import Task
 
 Stages = tuple[tuple[int, ...], ...]
@@ -38,7 +37,7 @@ SHAPES: dict[str, tuple[Stages, tuple[int, int]]] = {
 }
 
 
-class Plain(Student):
+class Plain(ImageStudent):
     offers = frozenset({"embedding", "maps"})
     reads = "image"
     sizes = "2, 4, 6, 8 or 10"

@@ -19,15 +19,14 @@ from torch.nn import functional
 
 from bench.errors import RequestError
 from bench.network import Network
-from bench.networks.convolutional import ConvNetwork, normed, start
-from bench.student import Student
+from bench.networks.convolutional import ConvNetwork, ImageStudent, normed, start
 from bench.task import Task
 
 SIZE = re.compile(r"([1-9][0-9]{0,3})(x4)?")
 CHANNELS = {"": (16, 16, 32, 64), "x4": (32, 64, 128, 256)}  # stem and stages
 
 
-class ResNet(Student):
+class ResNet(ImageStudent):
     offers = frozenset({"embedding", "maps"})
     reads = "image"
     sizes = "DEPTH[x4], DEPTH = 6n + 2: 8, 14, 20, 26, 32, 44, 56, 110; x4: wide, as in 8x4, 32x4"

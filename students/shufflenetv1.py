@@ -19,8 +19,7 @@ from torch.nn import functional
 
 from bench.errors import unknown
 from bench.network import Network
-from bench.networks.convolutional import RECIPE, ConvNetwork, normed
-from bench.student import Student
+from bench.networks.convolutional import RECIPE, ConvNetwork, ImageStudent, normed
 from bench.task import Task
 
 STEM, GROUPS = 24, 3
@@ -28,7 +27,7 @@ WIDTHS = {"1": (240, 480, 960)}
 BLOCKS = (4, 8, 4)
 
 
-class ShuffleNetV1(Student):
+class ShuffleNetV1(ImageStudent):
     offers = frozenset({"embedding", "maps"})
     reads = "image"
     sizes = "1"

@@ -19,8 +19,7 @@ from torch.nn import functional
 
 from bench.errors import unknown
 from bench.network import Network
-from bench.networks.convolutional import RECIPE, ConvNetwork, normed
-from bench.student import Student
+from bench.networks.convolutional import RECIPE, ConvNetwork, ImageStudent, normed
 from bench.task import Task
 
 STEM, LAST = 24, 1024
@@ -28,7 +27,7 @@ WIDTHS = {"0.5": (48, 96, 192), "1": (116, 232, 464), "1.5": (176, 352, 704)}
 BLOCKS = (4, 8, 4)
 
 
-class ShuffleNetV2(Student):
+class ShuffleNetV2(ImageStudent):
     offers = frozenset({"embedding", "maps"})
     reads = "image"
     sizes = "0.5, 1 or 1.5"

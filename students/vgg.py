@@ -20,8 +20,7 @@ from torch.nn import functional
 from bench.data.images import training_images
 from bench.errors import unknown
 from bench.network import Network
-from bench.networks.convolutional import ConvNetwork, start, start_head
-from bench.student import Student
+from bench.networks.convolutional import ConvNetwork, ImageStudent, start, start_head
 from bench.task import Task
 
 WIDTHS = (64, 128, 256, 512, 512)
@@ -29,7 +28,7 @@ DEPTHS = {"8": (1, 1, 1, 1, 1), "11": (1, 1, 2, 2, 2), "13": (2,) * 5, "16": (2,
 LARGE = 64  # pixels, from which on there is a pool before the last block
 
 
-class Vgg(Student):
+class Vgg(ImageStudent):
     offers = frozenset({"embedding", "maps"})
     reads = "image"
     sizes = "8, 11, 13, 16 or 19"

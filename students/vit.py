@@ -27,9 +27,9 @@ from bench.data.images import ImageNetwork, training_images
 from bench.errors import RequestError
 from bench.network import Network, Shape
 from bench.networks import attention
+from bench.networks.convolutional import ImageStudent
 from bench.optimiser import Optimiser
 from bench.signals import Signals
-from bench.student import Student
 from bench.task import Task, later
 
 NAMED = {"tiny": "12x192x3", "small": "12x384x6", "base": "12x768x12"}  # DeiT, table 1
@@ -43,7 +43,7 @@ SMALL = 64  # pixels; images of at most this have patches of 4
 RECIPE = Optimiser(lr=5e-4, betas=(0.9, 0.999), weight_decay=0.05, warmup=5 / 300, epochs=1, schedule="cosine", clip=0)
 
 
-class ViT(Student):
+class ViT(ImageStudent):
     offers = frozenset({"embedding", "hidden", "attention_scores", "queries", "keys", "values", "logits.distilled"})
     reads = "image"
     sizes = "tiny, small, base or LAYERSxWIDTH[xHEADS], as in 6x192"

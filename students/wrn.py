@@ -18,14 +18,13 @@ from torch.nn import functional
 
 from bench.errors import RequestError
 from bench.network import Network
-from bench.networks.convolutional import ConvNetwork, conv, start, start_head
-from bench.student import Student
+from bench.networks.convolutional import ConvNetwork, ImageStudent, conv, start, start_head
 from bench.task import Task
 
 SIZE = re.compile(r"([1-9][0-9]{0,3})x([1-9][0-9]?)")
 
 
-class Wrn(Student):
+class Wrn(ImageStudent):
     offers = frozenset({"embedding", "maps"})
     reads = "image"
     sizes = "DEPTHxWIDTH, DEPTH = 6n + 4: 16x1, 16x2, 40x1, 40x2"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import math
 import sys
 import zipfile
@@ -14,6 +15,7 @@ import numpy as np
 
 LARGEST = 2_000_000_000  # bytes of all arrays, uncompressed
 SMALL, DENSEST = 32_000_000, 200  # bytes that may be of anything; else so many times those of the file
+BROKEN = zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, RuntimeError
 KINDS = "biufU"  # booleans, numbers, and text of one width
 
 
@@ -48,7 +50,7 @@ def load_arrays(data: bytes, most: int = LARGEST) -> dict[str, np.ndarray]:
             if len({e.filename for e in entries}) < len(entries) or not entries:
                 raise ArchiveError("no arrays, or two of one name")
             return {_name(e.filename): _array(archive.read(e)) for e in entries}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except BROKEN as error:
         raise ArchiveError(f"not a readable .npz ({str(error)[:100]})") from None
 
 

@@ -7,9 +7,11 @@ and the next one that holds the target's lock clears it or finishes it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -53,6 +55,15 @@ def left(path: Path, *kinds: str) -> list[Path]:
 def clear(paths: Iterable[Path]) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
+
+
+def plain(path: Path) -> bytes:
+    """What a plain file holds. OSError: it cannot be read, or is a pipe or a device, which nobody waits for."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "not a plain file")
+        return file.read()
 
 
 def sha256(data: bytes) -> str:

@@ -206,7 +206,7 @@ class Reader:
         record = self.records[run_id]
         path = disk.beside(disk.path_of(self.results, record.spec, run_id), record.predictions.file)
         try:
-            data = disk.inside(path, self.results).read_bytes()
+            data = files.plain(disk.inside(path, self.results))
         except OSError as error:
             raise RequestError(f"cannot read the predictions {path}: {error.strerror}") from None
         if files.sha256(data) != record.predictions.sha256:

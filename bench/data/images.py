@@ -105,6 +105,14 @@ def begun(shape: tuple[int, ...]) -> Any:
     return hashlib.sha256(f"images {shape} ".encode())
 
 
+def pictures(work: float) -> Iterator[tuple[Images, dict[str, Tensor]]]:
+    """Black images that cost a network so much, squares first, and each as a batch. None: no such sides are whole."""
+    side = round((work * WORK) ** 0.5)
+    for height, width in ((side, side), (side // 2, 2 * side), (2 * side, side // 2)):
+        if height and height * width == round(work * WORK):
+            yield Images(np.zeros((1, 3, height, width), np.uint8)), {"pixels": torch.zeros(1, 3, height, width)}
+
+
 @dataclass(frozen=True)
 class Views:
     """What virtual rows stand for, each (B,): the image, where its crop starts in the padded image, and mirroring."""

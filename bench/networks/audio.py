@@ -9,7 +9,7 @@ batch. The bands and the normalisation are those of the field's recipes (ESPnet,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +22,7 @@ from bench.errors import RequestError
 from bench.network import Network
 from bench.optimiser import Optimiser
 from bench.signals import Signals
+from bench.student import Known, Outline, Student
 from bench.task import Task
 
 BANDS = 40
@@ -85,6 +86,13 @@ class Hearing(nn.Module):
     """What differs between the families: frames (B, L, W), mask (B, L) bool -> states (B, L, width)."""
 
     width: int
+
+
+class AudioStudent(Student):
+    """A family whose networks follow from their size and the kind alone, at any rate of the waves."""
+
+    def outlines(self, size: str, known: Known) -> Iterator[Outline]:
+        yield Outline(self.build(size, known.reading(Waves.of([np.zeros(1)], 8000)), None))
 
 
 class AudioNetwork(Network):

@@ -8,19 +8,30 @@ A family gives the parts; the forward pass, the maps and a second end of the net
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from bench.data.images import ImageNetwork
+from bench.data.images import ImageNetwork, pictures
 from bench.network import Shape
 from bench.optimiser import Optimiser
 from bench.signals import Signals
+from bench.student import Known, Outline, Student
 
 # HobbitLong/RepDistiller: 240 epochs of batches of 64, a tenth of the rate after 150, 180 and 210
 RECIPE = Optimiser(
     lr=0.05, weight_decay=5e-4, warmup=0, epochs=0, schedule="step", clip=0, kind="sgd", momentum=0.9,
     milestones=(0.625, 0.75, 0.875),
 )  # fmt: skip
+
+
+class ImageStudent(Student):
+    """A family whose networks follow from their size, the images and the kind alone."""
+
+    def outlines(self, size: str, known: Known) -> Iterator[Outline]:
+        for images, batch in pictures(known.size):
+            network = self.build(size, known.reading(images), None)
+            yield Outline(network, passes={"mean": lambda n=network, b=batch: n(b, frozenset())})  # type: ignore[misc]
 
 
 class ConvNetwork(ImageNetwork):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, cached_property
 from importlib import import_module
@@ -28,6 +28,7 @@ from bench.networks.sentences import Pooler, give_padding, limit_of, make_poolin
 from bench.networks.trials import TEXTS, check_batches, exposed, near
 from bench.networks.weights import check_weights
 from bench.signals import Signals
+from bench.student import Outline
 
 LINES = ".onnx"  # a recogniser of text lines, which a package ships
 POOLINGS = ("mean", "cls", "max", "pooler")
@@ -248,6 +249,24 @@ def load(path: Path, pooling: str = "", goal: Kind | None = None) -> Transformer
     if products:
         network.instead, network.offers = {"embedding": products}, network.offers | {products}
     return network
+
+
+def outlined(folder: Path, goal: Kind, shaped: Callable[[Any], Any]) -> Outline:
+    """A network with nothing to read with, of the architecture of the model in this folder; `shaped`: its
+    configuration, of that one's."""
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    config = shaped(config)
+    if goal.outputs:
+        config.num_labels = goal.outputs
+    model = getattr(transformers, goal.auto or "AutoModel").from_config(config)
+    network: Any = (
+        TransformerClassifier(model, None, 0, goal) if goal.auto
+        else TransformerNetwork(model, [], None, 0, config.hidden_size)
+    )  # fmt: skip
+    ids = torch.zeros(1, 128, dtype=torch.int64)
+    return Outline(network, passes={"128": lambda: model(input_ids=ids)})
 
 
 def check_embedding(network: TransformerNetwork, model: Any, path: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from bench.kind import Kind
 from bench.network import Network
 from bench.optimiser import Optimiser
 from bench.signals import Signals
-from bench.student import Student
+from bench.student import Known, Outline, Student
 from bench.task import Task
 
 PAD, UNK = "[PAD]", "[UNK]"
@@ -49,6 +49,18 @@ class WordSettings(Student.Settings):
                 raise RequestError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
             raise RequestError(f"dropout must be at least 0 and below 1, not {self.dropout}")
+
+
+class WordStudent(Student):
+    """A family of readers of words. Words of the training text, or pieces of the teacher, change the table alone."""
+
+    settings: WordSettings
+
+    def outlines(self, size: str, known: Known) -> Iterator[Outline]:
+        own, settings = self.settings, replace(self.settings, tokens="words", embeddings="random")
+        for columns in (1, 2):  # texts, and pairs of them
+            network: Any = type(self)(settings).build(size, known.reading(Texts(*[[""]] * columns)), None)
+            yield Outline(network, network.body.word_width, own.vocabulary + 2 if own.tokens == "words" else None)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.base.archive import ArchiveError, load_arrays
+from bench.base.files import plain
 from bench.errors import RequestError
 from bench.scoring.scores import Predictions, Ragged
 
@@ -19,7 +20,7 @@ def unpack(path: Path, data: bytes | None = None) -> Predictions:
     """Stored predictions: {data set: {array: values}}. `data`: of the file, where it has been read. RequestError: they
     cannot be read."""
     try:
-        return unflatten(load_arrays(path.read_bytes() if data is None else data))
+        return unflatten(load_arrays(plain(path) if data is None else data))
     except (OSError, ArchiveError) as error:
         raise RequestError(f"cannot read the predictions {path}: {error}") from None
 
@@ -60,11 +61,16 @@ def flatten_samples(samples: Samples) -> dict[str, np.ndarray]:
 
 
 def unflatten_samples(arrays: Mapping[str, np.ndarray]) -> Samples:
-    """The inverse of flatten_samples."""
+    """The inverse of flatten_samples. KeyError, ValueError: they are no samples."""
     samples: Samples = {}
-    for key in arrays:
+    for key, times in arrays.items():
         if not key.endswith("/calls"):
             point, _, name = key.partition("/")
-            ends = np.cumsum(arrays[f"{key}/calls"])[:-1]
-            samples.setdefault(point, {})[name] = [r.tolist() for r in np.split(arrays[key], ends)]
+            calls = arrays[f"{key}/calls"]
+            if times.ndim != 1 or {times.dtype.kind, calls.dtype.kind} != {"u"} or calls.sum() != len(times):
+                raise ValueError(f"{key}: not the calls of each round, one behind the other")
+            if len(calls) > len(times):  # before each empty one becomes a list
+                raise ValueError(f"{key}: more rounds than calls")
+            ends = np.cumsum(calls)[:-1]
+            samples.setdefault(point, {})[name] = [r.tolist() for r in np.split(times, ends)]
     return samples

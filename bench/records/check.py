@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.errors import BenchError, RequestError
 from bench.plugins import registry
-from bench.records import disk, follows, known, names, plausible, together, tuning
+from bench.records import disk, follows, known, names, notes, plausible, together, tuning
 from bench.records.arrays import unflatten
 from bench.records.mismatches import mismatches
 from bench.records.schemas import Profile, Record, Taught
@@ -63,7 +63,7 @@ def _check(results: Path) -> tuple[int, list[Problem]]:
     found, folder = sorted(walk(results)), Folder(results)
     problems = list[Problem]()
     for path in found:
-        reasons = list(stray(path, results)) or (examined(path, folder) if path.suffix == ".json" else [])
+        reasons = list(stray(path, results)) or (examined(path, folder) if path.suffix in (".json", ".md") else [])
         problems += [Problem(str(path), why) for why in reasons]
     problems += [Problem(str(path), why) for path, why in together.compared(folder.runs, folder.taught)]
     others = [results / name for name in disk.APART]
@@ -90,6 +90,8 @@ def stray(path: Path, results: Path) -> Iterator[str]:
         yield "an empty folder" if path.is_dir() else "not a plain file"
     elif path.name.startswith(".") and path.suffix in (".partial", ".ready"):
         yield "left by a write that was interrupted: the same command again finishes or removes it"
+    elif notes.PLACE.fullmatch(name):
+        return
     elif not RUNS.fullmatch(name) and not OTHERS.fullmatch(name):
         yield "a stray file: not <track>/<task>/<method>/<student>/<run id>.json, .npz or .samples.npz"
     elif not path.with_name(re.sub(r"(\.samples)?\.npz$", ".json", path.name)).is_file():
@@ -100,7 +102,9 @@ def examined(path: Path, folder: Folder) -> list[str]:
     """All that is wrong with one record and the files beside it; a sound one is kept, to be compared with others."""
     found: list[str] = []
     try:
-        if path.parent == folder.results / disk.PROFILES:
+        if path.name == notes.NAME:
+            found += notes.doubts(path)
+        elif path.parent == folder.results / disk.PROFILES:
             found += of_profile(path)
         elif path.parent == folder.results / disk.TEACHERS:
             found += of_teacher(path, folder)
@@ -111,7 +115,7 @@ def examined(path: Path, folder: Folder) -> list[str]:
             found += of_place(record, path, folder)
             found += of_content(record)
             found += tuning.unnamed(record, folder.results)
-            found += of_files(record, path, folder)
+            found += of_files(record, path, folder, sound=not found)
     except BenchError as error:
         found.append(str(error))
     except Exception as error:  # nothing in a file may stop the check of the others
@@ -185,8 +189,9 @@ def chosen_last(record: Record) -> bool:
     return any(c.what == f"checkpoint of stage {last}" for c in record.metrics.choices)
 
 
-def of_files(record: Record, path: Path, folder: Folder) -> Iterator[str]:
-    """The files beside the record are the ones it was made from, and give its numbers."""
+def of_files(record: Record, path: Path, folder: Folder, sound: bool) -> Iterator[str]:
+    """The files beside the record are the ones it was made from, and give its numbers. `sound`: nothing else is wrong
+    with it."""
     said = record.model_dump()
     if record.efficiency.samples is not None:
         samples = samples_beside(path, record.efficiency.samples, {"teacher", "student"})
@@ -194,10 +199,22 @@ def of_files(record: Record, path: Path, folder: Folder) -> Iterator[str]:
     elif why := plausible.of_untimed(record):
         yield why
     predictions = unflatten(arrays_beside(path, ".npz", record.predictions, room_for(record)))
-    wrong = list(malformed(predictions, record)) or list(differing(said, follows.predictions(record, predictions)))
+    wrong = list(malformed(predictions, record)) or list(rescored(record, predictions))
     yield from wrong
     if not wrong:
-        folder.runs.append(together.Seen.of(path, record, checked_spec(record), predictions))
+        folder.runs.append(together.Seen.of(path, record, checked_spec(record), predictions, sound))
+
+
+def rescored(record: Record, predictions: Predictions) -> Iterator[str]:
+    """What the predictions give otherwise than the record says; metrics know no arrays but those of their task."""
+    try:
+        again = follows.predictions(record, predictions)
+    except BenchError:
+        raise
+    except Exception as error:
+        yield f"{record.predictions.file}: its arrays cannot be scored ({type(error).__name__})"
+    else:
+        yield from differing(record.model_dump(), again)
 
 
 def room_for(record: Record) -> int:

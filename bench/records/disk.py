@@ -59,7 +59,7 @@ def read_form(path: Path, form: type[P], what: str) -> P:
     try:
         if path.stat().st_size > LARGEST:
             raise RequestError(f"{path} is not a valid {what}: larger than {LARGEST // 10**6} MB")
-        data = path.read_bytes()
+        data = files.plain(path)
         found = form.model_validate_json(data, strict=True)
         if why := odd_number(data):
             raise RequestError(f"{path} is not a valid {what}: {why}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.base.groups import grouped
 from bench.plugins import registry
 from bench.records.arrays import Samples
 from bench.records.schemas import Cost, Point, Profile, Provenance, Record, Size
@@ -51,6 +52,9 @@ def of_run(record: Record, settings: Mapping[str, Any]) -> Iterator[str]:
     work = 2 * record.efficiency.flops.get("mean", 0.0) * record.cost.student_updates * (settings["batch_size"] or 1)
     if work > 10 * fastest * record.cost.train_seconds:
         yield "cost.train_seconds: too few for so many updates"
+    libraries = record.environment.get("libraries")
+    if not isinstance(libraries, dict) or "torch" not in libraries:
+        yield "environment.libraries: every run has those that trained it"
     if record.student.width < 1 or not record.student.origin:
         yield "student: a network without a width, or of no origin"
     yield from of_provenance(record.provenance, record.efficiency.measured or "")
@@ -79,7 +83,7 @@ def of_size(size: Size, fastest: float) -> Iterator[str]:
         yield "flops: more than its parameters and inputs explain"
     if size.memory_bytes is not None and not 3.9 * p.total <= size.memory_bytes < 1e13:
         yield "memory_bytes: of no network with so many parameters"
-    if not 0 < size.tokens.get("mean", 1.0) < 1e7 or not 0 <= size.tokens.get("padding", 0.0) < 1:
+    if not 0 < size.tokens.get("mean", 0.0) < 1e7 or not 0 <= size.tokens.get("padding", 0.0) < 1:
         yield "tokens: of no inputs"
     if size.index_bytes is not None and size.index_bytes < 1:
         yield "index_bytes: of no index"
@@ -134,8 +138,9 @@ def of_samples(samples: Samples) -> str:
 
 def of_cost(cost: Cost, curve: list[Point], settings: Mapping[str, Any]) -> Iterator[str]:
     """The curve has the points of stages of such a length, and a cost is one."""
+    points = grouped(curve, lambda p: p["stage"])
     for stage, updates in cost.stages.items():
-        yield from of_stage(stage, updates, [p for p in curve if p["stage"] == stage], settings.get("evaluations"))
+        yield from of_stage(stage, updates, points.get(stage, []), settings.get("evaluations"))
     entered = [
         one["stage"] for one, two in zip(curve, [None, *curve], strict=False) if not two or two["stage"] != one["stage"]
     ]

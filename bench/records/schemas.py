@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from bench.errors import BenchError
 
 SCHEMA: Literal[2] = 2
+HARDLY, FEW = 0.01, 2  # how far dev may move, and by how many of its examples, of a student that hardly has
 
 
 class Part(BaseModel):
@@ -273,6 +274,15 @@ class Record(Part):
         better. A stage that keeps its end makes no choice, and has moved the student."""
         steps = [choice.step for choice in self.metrics.choices]
         return bool(steps) and not any(steps) and len(steps) == len(self.cost.stages)
+
+    @property
+    def hardly_moved(self) -> bool:
+        """Whether dev tells what every stage ended with from the start by no more than a few examples may: such a
+        student, of a few updates, may say what another one says."""
+        choices, start = self.metrics.choices, next((p.get("dev") for p in self.curve if not p["step"]), None)
+        room = max(HARDLY, FEW / max(1, self.data.sizes.get("dev", 1)))
+        told = start is not None and 0 < len(choices) == len(self.cost.stages)
+        return told and all(abs(choice.value - start) <= room for choice in choices)  # type: ignore[operator]
 
 
 class Taught(Part):

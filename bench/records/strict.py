@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from bench.base.archive import ArchiveError, load_arrays
-from bench.base.files import sha256
+from bench.base.files import plain, sha256
 from bench.errors import RequestError
 from bench.records import plausible
 from bench.records.arrays import Samples, unflatten_samples
@@ -28,7 +28,7 @@ def parse(path: Path) -> dict[str, Any]:
     if path.stat().st_size > LARGEST:
         raise RequestError(f"larger than {LARGEST // 10**6} MB")
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = plain(path).decode("utf-8")
         raw = json.loads(text, object_pairs_hook=_no_twice, parse_constant=_no_constant)
     except UnicodeDecodeError as error:
         raise RequestError(f"not UTF-8: {error.reason} at byte {error.start}") from None
@@ -79,7 +79,7 @@ def arrays_beside(path: Path, ending: str, stored: StoredFile, most: int) -> dic
     if file.is_symlink() or (file.exists() and not file.is_file()):
         raise RequestError(f"{name}: not a plain file")  # opening a pipe would wait for ever
     try:
-        data = file.read_bytes()
+        data = plain(file)
         if sha256(data) != stored.sha256:
             raise RequestError(f"{name}: its hash is not the one in the record")
         return load_arrays(data, most)

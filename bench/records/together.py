@@ -14,7 +14,7 @@ import numpy as np
 from bench.base.files import sha256
 from bench.base.groups import grouped
 from bench.plugins import registry
-from bench.records import names
+from bench.records import names, rebuilt
 from bench.records.schemas import Before, Record, Taught
 from bench.records.specs import CheckedSpec
 from bench.scoring.scores import REFERENCE, TEACHER, Array, Predictions, Ragged
@@ -23,6 +23,7 @@ from bench.scoring.trivial import one_answer
 SAMPLED = 4096  # numbers of a run's predictions that are compared with those of others
 COPIED = 1 - 1e-5  # correlation of predictions above which one run is a copy of the other
 TAUGHT_ALIKE = 0.99  # of a teacher's predictions on two machines
+CONTRACT = "bench.method"  # whose `finish` gives a student back as it is
 FEW = 200  # answers that are no numbers, fewer of which may be the same by chance
 
 Problems = Iterator[tuple[Path, str]]
@@ -39,14 +40,21 @@ class Seen:
     others: Mapping[str, str]  # digests of the references' predictions
     own: np.ndarray | str  # the student's predictions: standardised numbers, or a digest
     teacher: np.ndarray | str
+    outputs: int  # numbers of an input in its predictions; 0: lists of any length
+    sound: bool = True  # whether nothing is wrong with it by itself
 
     @classmethod
-    def of(cls, path: Path, record: Record, spec: CheckedSpec, found: Predictions) -> Seen:
+    def of(cls, path: Path, record: Record, spec: CheckedSpec, found: Predictions, sound: bool = True) -> Seen:
         fixed = {name: {k: a for k, a in arrays.items() if k in ("gold", "units")} for name, arrays in found.items()}
         references = {n for arrays in found.values() for n in arrays if n.startswith(REFERENCE)}
         others = {n: digest({d: {n: arrays[n]} for d, arrays in found.items() if n in arrays}) for n in references}
         own = "" if one_answer(found) else sketch(found, "prediction")
-        return cls(path, record, spec, digest(fixed), others, own, sketch(found, TEACHER))
+        return cls(path, record, spec, digest(fixed), others, own, sketch(found, TEACHER), outputs_of(found), sound)
+
+
+def outputs_of(found: Predictions) -> int:
+    array = next(iter(found.values()))["prediction"]
+    return 0 if isinstance(array, Ragged) else int(np.prod(array.shape[1:]))
 
 
 def digest(found: Mapping[str, Mapping[str, Array]]) -> str:
@@ -78,6 +86,7 @@ def compared(seen: Sequence[Seen], taught: Mapping[str, Taught]) -> Problems:
     for group in grouped(seen, lambda s: (s.record.data.identity, s.spec.task)).values():
         yield from on_the_same_data(group)
     yield from called_alike(seen)
+    yield from built_otherwise(seen)
     by_id = {s.record.run_id: s for s in seen}
     for one in seen:
         yield from ((one.path, why) for why in of_teacher(one, taught, by_id))
@@ -150,9 +159,26 @@ def libraries(seen: Seen) -> str:
 
 
 def keeps_shape(seen: Seen) -> bool:
-    """Whether the run's student is as its family builds it: no method that is known to prune, and none unknown."""
+    """Whether the run's student is as its family builds it: no method that is known to change it, and none unknown."""
     plugin = registry.found("method").get(seen.spec.method)
-    return plugin is not None and "finish" not in vars(registry.load(plugin))
+    return plugin is not None and registry.load(plugin).finish.__module__ == CONTRACT
+
+
+def prunes(seen: Seen) -> bool:
+    plugin = registry.found("method").get(seen.spec.method)
+    return plugin is not None and bool(plugin.declares.get("prunes"))
+
+
+def built_otherwise(seen: Sequence[Seen]) -> Problems:
+    """Records whose student has not the shapes that its name stands for."""
+    for s in seen:
+        if not s.sound or not (keeps_shape(s) or prunes(s)):
+            continue
+        try:
+            found = rebuilt.doubts(rebuilt.counts(s.record, s.spec, s.outputs), s.record, prunes(s))
+        except Exception as error:  # libraries refuse what no network is like in many ways
+            found = [f"spec.student: it cannot be made ({type(error).__name__})"]
+        yield from ((s.path, why) for why in found)
 
 
 def network(seen: Seen) -> Hashable:
@@ -169,12 +195,12 @@ def sizes(seen: Seen) -> Hashable:
 
 
 def copies(group: Sequence[Seen]) -> Problems:
-    """Runs whose predictions are those of another: only what no update has moved may be equal, and, of one seed,
-    what began with another run, which may have kept its own start."""
+    """Runs whose predictions are those of another: only what updates have hardly moved may be equal, as both runs say,
+    and, of one seed, what began with another run, which may have kept its own start."""
     told = [s for s in group if not isinstance(s.own, str) or s.own]
     for number, one in enumerate(told):
         for other in told[:number]:
-            still = one.record.kept_start and other.record.kept_start
+            still = one.record.hardly_moved and other.record.hardly_moved
             alike = (one.spec.method, one.spec.seed) == (other.spec.method, other.spec.seed)  # settings may be idle
             begun = one.spec.seed == other.spec.seed and bool(one.spec.first or other.spec.first)
             if not still and not alike and not begun and close(one.own, other.own, COPIED):

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError, field_validator
 
 from bench.base import files
 from bench.base.console import warn
 from bench.errors import RequestError
 from bench.records import disk
-from bench.records.schemas import Cost, Environment, Part, Provenance, Record
+from bench.records.schemas import Cost, Environment, Part, Provenance, Record, first_error
 from bench.records.specs import CheckedSpec
 
 
@@ -45,6 +45,17 @@ class Tuning(Part):
     spec: dict[str, Any] = Field(description="of the best trial so far, the first of equals")
     environment: Environment
     provenance: Provenance
+
+    @field_validator("asked", "spec")
+    @classmethod
+    def _of_runs(cls, values: dict[str, Any]) -> dict[str, Any]:
+        try:
+            settings = CheckedSpec.model_validate(values).settings
+        except ValidationError as error:
+            raise ValueError(first_error(error)) from None
+        if "method" not in settings:
+            raise ValueError("settings.method: there are none")
+        return values
 
     @property
     def best(self) -> Trial:

@@ -21,12 +21,13 @@ from bench.base.files import replace, sha256
 from bench.base.processes import end_with_parent
 from bench.errors import RequestError
 from bench.plugins import registry
+from bench.records import notes
 from bench.records.disk import APART
 from bench.store import folders
 from bench.web import publish, sitewide
 from bench.web.links import NOWHERE, Links
-from bench.web.unit import NOTE, once, part_of
 from bench.web.unit import build as build_unit
+from bench.web.unit import once, part_of
 
 Units = Mapping[str, Mapping[str, Any]]  # {folder of a track and task: what is known of it}
 MANY = 200  # records; fewer are built faster than another process starts
@@ -104,7 +105,7 @@ def stamps_of(results: Path) -> dict[str, dict[str, list[int]]]:
             stamp = _stamp(results / name) + (_stamp(results / predictions) if predictions in names else [0, 0])
             units.setdefault("/".join(folder[:-2]) or ".", {})[name] = stamp
     for unit, own in units.items():
-        if (note := NOTE if unit == "." else f"{unit}/{NOTE}") in names:
+        if (note := notes.NAME if unit == "." else f"{unit}/{notes.NAME}") in names:
             own[note] = _stamp(results / note)
     return units
 

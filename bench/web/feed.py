@@ -60,9 +60,9 @@ def time_of(run: Run) -> datetime | None:
     """When a run was finished, in UTC; None: its record does not say it as a date."""
     try:
         found = datetime.fromisoformat(str(run["finished"]))
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # the latter of the first and the last day of all
         return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def stamp(at: datetime) -> str:

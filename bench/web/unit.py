@@ -12,15 +12,12 @@ from bench.base.console import warn
 from bench.board import evidence
 from bench.board.runs import run_row
 from bench.errors import RequestError
-from bench.records import disk
+from bench.records import disk, notes
 from bench.records.schemas import Record
 from bench.web import answers, facts, pages, publish, tables
 from bench.web.charts import Point
 from bench.web.formats import in_script, rounded, upright
 from bench.web.links import Links
-
-NOTE = "NOTE.md"  # beside the methods' folders of a track and task
-LONGEST = 20_000
 
 
 def build(
@@ -30,8 +27,8 @@ def build(
 
     `stamps`: {record, or note, below the results folder: what changes when it does}; `others`: files that are not ours.
     """
-    note = next((text(results / path) for path in stamps if path.endswith(NOTE)), "")
-    records = dict(loaded(results, (path for path in stamps if not path.endswith(NOTE))))
+    note = next((noted(results / path) for path in stamps if path.endswith(notes.NAME)), "")
+    records = dict(loaded(results, (path for path in stamps if not path.endswith(notes.NAME))))
     boards = facts.boards(records.values(), results) if records else []
     home = {run["run_id"]: board for board, _ in boards for row in board["rows"] for run in row["runs"]}
     records = {path: record for path, record in records.items() if record.run_id in home}
@@ -47,15 +44,13 @@ def build(
     return {"stamps": dict(stamps), "boards": [board for board, _ in boards], "runs": runs, "files": sorted(made)}
 
 
-def text(path: Path) -> str:
-    """A note on a board: what somebody has to say of its records. RequestError: not text, or too long."""
-    data = path.read_bytes()
-    if len(data) > LONGEST:
-        raise RequestError(f"{path} is longer than {LONGEST:,} bytes: a note is a few paragraphs")
+def noted(path: Path) -> str:
+    """The note on a board; one that is none is told, and left out."""
     try:
-        return data.decode()
-    except UnicodeDecodeError:
-        raise RequestError(f"{path} is not a text in UTF-8") from None
+        return notes.read(path)
+    except RequestError as error:
+        warn(f"left out: {error}")
+        return ""
 
 
 def part_of(unit: str) -> str:

@@ -203,6 +203,11 @@ CAUGHT: dict[str, f.Edit] = {
     "more operations": put(f"{E}.flops.mean", times(2)),
     "fewer operations of the teacher": put(f"{T}.flops.mean", times(0.5)),
     "no mean of the operations": drop(f"{E}.flops.mean"),
+    "fewer operations at 128 tokens": put(f"{E}.flops.128", times(0.9)),
+    "a tenth less of the disk": put(f"{E}.disk_bytes", times(0.9)),
+    "a little more of the disk": put(f"{E}.disk_bytes", times(1.01)),
+    "a thousand parameters of the student moved into tables": put(
+        f"{E}.parameters", lambda p: p | {"embedding": p["embedding"] + 1000, "active": p["active"] - 1000}),
     "no memory": put(f"{E}.memory_bytes", 0),
     "memory below 0": put(f"{E}.memory_bytes", -5),
     "less memory than the weights": put(f"{E}.memory_bytes", 1_000_000),
@@ -216,6 +221,8 @@ CAUGHT: dict[str, f.Edit] = {
     "an input that takes a power plant": put(f"{E}.energy.joules_per_1000", 1e9),
     "energy by an unknown meter": put(f"{E}.energy.source", "a friend"),
     "no tokens": put(f"{E}.tokens.mean", 0.0),
+    "no word of tokens": drop(f"{E}.tokens.mean"),
+    "no libraries": drop("environment.libraries"),
     "more padding than there is": put(f"{E}.tokens.padding", 1.5),
     "a width of nothing": put("student.width", 0),
     "another width": put("student.width", 383),
@@ -325,6 +332,11 @@ def test_what_a_check_notices(honest: tuple[Folder, f.Forged], name: str, tmp_pa
 def test_what_remains_trust(honest: tuple[Folder, f.Forged], name: str, tmp_path: Path) -> None:
     """Each is named in docs/protocol.md: where a check learns to notice one, the test and the page are to say so."""
     assert found(honest, TRUST[name], tmp_path) == []
+
+
+def test_how_many_kinds_of_edits_there_are() -> None:
+    """Of some 160, and beside them those of test_check, test_others and test_rebuilt."""
+    assert len(CAUGHT) + len(TRUST) >= 160 and len(CAUGHT) >= 145
 
 
 def test_an_honest_record_that_is_written_anew_is_sound(honest: tuple[Folder, f.Forged], tmp_path: Path) -> None:

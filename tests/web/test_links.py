@@ -64,7 +64,8 @@ def test_a_row_leads_to_the_command_and_lines_of_its_best_seed_on_dev(tmp_path: 
 
 
 def test_the_feed_has_what_each_board_got_on_a_day_the_newest_first(tmp_path: Path) -> None:
-    days = ("2026-01-02T03:04:05+00:00", "2026-01-02T05:00:00+02:00", "2026-03-01T00:00:00+00:00", "yesterday\x00<&")
+    days = ("2026-01-02T03:04:05+00:00", "2026-01-02T05:00:00+02:00", "2026-03-01T00:00:00+00:00", "yesterday\x00<&",
+            "0001-01-01T00:00:00+23:59")  # fmt: skip
     for seed, day in enumerate(days):
         save(tmp_path / "results", make("kd", seed, provenance__finished=day))
     build(tmp_path / "results", tmp_path / "out", Links("https://example.org/board"))
