@@ -168,7 +168,8 @@ FORMS: dict[str, Form] = {
     },
     "recommend": {
         "task": "", "track": "", "limits": "", "board": {"slug": "", "data": "", "metric": "", "dataset": ""},
-        "hardware": {"device": "", "threads": "", "scope": "", "inputs": ""}, "recommended": [PLACED],
+        "hardware": {"device": "", "threads": "", "scope": "", "inputs": ""},
+        "not_timed": "{row: why it was not, with --here}", "recommended": [PLACED],
         "pareto": [STUDENT], "rejected": [STUDENT | {
             "misses": [{"limit": "", "value": "", "by": "as a share of the limit", "reason": ""}]
         }],

@@ -21,7 +21,9 @@ def folder(text: str | Path) -> Path:
 
 
 TASK = typer.Option(
-    "--task", help="Task or family, its file, or a table (./data.csv); may be repeated.", autocompletion=names.tasks
+    "--task",
+    help="Task or family, its file, or a table (./data.csv, hf:owner/name); may be repeated.",
+    autocompletion=names.tasks,
 )
 Tasks = Annotated[list[str], TASK]
 OptionalTasks = Annotated[list[str] | None, TASK]

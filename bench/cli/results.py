@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +41,7 @@ def compare(
 
 @app.command(
     epilog="Examples:  bench recommend --task sts --max-latency-ms 5 --min-retention 97%    "
+    "bench recommend --task sts --max-latency-ms 5 --here    "
     "bench recommend --task sts --track lite --max-params 20M --device 'AMD EPYC' --json"
 )
 def recommend(
@@ -50,6 +52,10 @@ def recommend(
     min_retention: Annotated[str | None, typer.Option(help="Share of the teacher's score: 0.97 or 97%.")] = None,
     device: Annotated[str, typer.Option(help="Part of the name of the hardware whose timings count.")] = "",
     board: Annotated[str, typer.Option(help="Slug or beginning of a data identity, where there are several.")] = "",
+    here: Annotated[
+        bool, typer.Option("--here", help="Time the board's networks on this machine's CPU: seconds each, kept.")
+    ] = False,
+    data_dir: DataDir = None,
     results: Results = Path("results"),
     as_json: Json = False,
 ) -> None:
@@ -60,7 +66,18 @@ def recommend(
 
     params = None if max_params is None else parse_count(max_params)
     limits = Limits(max_latency_ms, params, None if min_retention is None else parse_share(min_retention))
-    show(answers.recommend(results, task, track, limits, offers.command, device, board), as_json, "recommendation")
+    if here and device:
+        raise RequestError("--here times this machine: leave out --device")
+    timing = clock(data_dir) if here else None
+    answer = answers.recommend(results, task, track, limits, offers.command, device, board, timing)
+    show(answer, as_json, "recommendation")
+
+
+def clock(data_dir: Path | None) -> Any:
+    """What times networks of records on this machine."""
+    from bench.runs.here import timings
+
+    return partial(timings, data_dir=data_dir, console=Console())
 
 
 @app.command(epilog="Examples:  bench check    bench check results --json")

@@ -237,6 +237,7 @@ def recommendation(answer: Answer) -> Shown:
             yield _students(title, rows)
     lines = [line for row in answer["recommended"] for line in _remarks(row)]
     lines += [f"not {r['name']}: " + "; ".join(m["reason"] for m in r["misses"]) for r in answer["rejected"]]
+    lines += [f"not timed here, {name}: {reason}" for name, reason in answer["not_timed"].items()]
     yield "\n" + "\n".join(lines)
     if answer["nearest"]:
         yield f"\nnothing keeps these limits; nearest: {answer['nearest']}"
