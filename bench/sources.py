@@ -238,8 +238,9 @@ def hub_rows(
         found = load_dataset(repo, config, split=split, revision=revision, data_files=data_files)
     except Exception as error:  # the libraries below raise a dozen unrelated types; all mean: not to be had
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        name = f"{repo}@{revision[:7]}" if revision else repo
         raise DataError(
-            f"cannot load {repo}{f'@{revision[:7]}' if revision else ''} from the Hub ({type(error).__name__}: {reason}); "
+            f"cannot load {name} from the Hub ({type(error).__name__}: {reason}); "
             "check the network, give the files with --data-dir, or set HF_HUB_OFFLINE=1 to read what is in the cache"
         ) from error
     if constants.HF_HUB_OFFLINE and revision and (there := hub_commit(found)) != revision:  # it takes the latest

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.labelled import Labelled, LabelledTask, Splits
 from bench.data import hub
+from bench.data.labelled import Labelled, LabelledTask, Splits
 from bench.data.tables import SPLITS, Table, by_column, parts
 from bench.inputs import Texts
 from bench.sources import DataError, HubSet

@@ -139,7 +139,7 @@ def known(kind: str) -> dict[str, Plugin]:
 
 
 def openers(name: str) -> list[Plugin]:
-    """The tasks that data of the user's own may be: `./data.csv`, `./folder`, `hf:owner/name`; none: it names no data."""
+    """Tasks that data of the user's own may be: `./data.csv`, `./folder`, `hf:owner/name`; none: it names no data."""
     suffix = ON_HUB if name.startswith(ON_HUB) else Path(name).suffix.lower()
     folder = name.startswith((".", "/", "~")) and not suffix
     families = [plugin for plugin in found("task").values() if plugin.declares.get("opens")]
