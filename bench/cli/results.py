@@ -128,6 +128,7 @@ def verify(
     epilog="Examples:  bench profile --student bert:4x312 --teacher bert:12x768    "
     "bench profile --student bow --student cnn --quick    "
     "bench profile --student dan --student bert:3 --batch 32 --batch 256x64    "
+    "bench profile --student bert:3 --onnx --device cpu    "
     "bench profile --student bert:4x312x12x1200 --out results/profiles/mine.json"
 )
 def profile(
@@ -145,10 +146,14 @@ def profile(
         list[str] | None,
         typer.Option(help="Time batches too: SIZE (32, real inputs) or SIZExLENGTH (128x512 tokens); may be repeated."),
     ] = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Time each network as onnxruntime runs it too, in float32 and in int8.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Keep it in this .json file, samples beside it.")] = None,
     as_json: Json = False,
 ) -> None:
     """Size and speed of architectures beside a teacher's. Trains nothing; weights are random where it says so."""
+    from bench.export import runtime
     from bench.runs import profile as profiling
     from bench.runs.spec import Request
     from bench.runs.sweep import choose_device
@@ -156,7 +161,8 @@ def profile(
     if out is not None and out.suffix != ".json":
         raise RequestError(f"--out {out}: give a name that ends in .json")
     request = Request([task] if task else [], [], student, teacher, track, data_dir=data_dir, settings=settings or [])
-    found, samples = profiling.profile(request, quick, choose_device(device), Console(), batch or [])
+    forms = partial(runtime.forms, console=Console()) if onnx else None
+    found, samples = profiling.profile(request, quick, choose_device(device), Console(), batch or [], forms)
     if out is not None:
         profiling.write(out, found, samples)
     show(found, as_json, "profile")
