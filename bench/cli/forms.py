@@ -56,7 +56,8 @@ FOUND = {
     "run_id": "", "board": "slug", "task": "", "track": "", "method": "", "student": "", "teacher": "", "seed": "",
     "metric": "", "dataset": "", "score": SCORED, "score_low": "of the bootstrap interval", "score_high": "",
     "teacher_score": "on the same test set", "retention": "score / teacher_score", "dev": "of the chosen checkpoint",
-    "kept_start": "no update made it better on dev", "parameters": "in all", "active": "without look-up tables",
+    "kept_start": "no update made it better on dev", "tuned": "file of the search that chose it",
+    "parameters": "in all", "active": "without look-up tables",
     "disk_bytes": "", "flops": "of a mean input", "memory_bytes": "peak", "device": "", "threads": "",
     "latency_ms": "of one input at a time, p50", "latency_p90_ms": "", "latency_p99_ms": "",
     "offline_per_s": "inputs a second", "speedup": "over the teacher", "speedup_low": "", "speedup_high": "",
@@ -82,6 +83,9 @@ missing, `[]` is a list and `*` any name; any value may be null where it is unkn
 FORMS: dict[str, Form] = {
     "list": {
         "tasks?": [{"name": "", "title": "", "kind": "of output", "reads": "its inputs", "metric": ""}],
+        "suites?": [{"name": "", "tasks": "", "columns": "{data set: metrics whose mean its cell is}",
+                     "averages": "{average: data sets that it is the mean of}",
+                     "methods": "run where a command names none", "students": "run where a command names none"}],
         "methods?": [{"name": "", "title": "", "needs": "signals", "fits": "tasks", "misfits": "{task: why not}"}],
         "students?": [{"name": "", "title": "", "sizes": "how they are written", "default": "", "offers": "signals",
                        "kinds": "empty: all", "reads": "inputs"}],

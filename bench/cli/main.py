@@ -140,7 +140,9 @@ def check_utf8(words: Sequence[str]) -> None:
     epilog="Examples:  bench list    bench list methods    bench list --json",
 )
 def list_(
-    what: Annotated[str, typer.Argument(help="tasks, methods, students, teachers, metrics; all when left out.")] = "",
+    what: Annotated[
+        str, typer.Argument(help="tasks, suites, methods, students, teachers, metrics; all when left out.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """What there is, and which methods fit which tasks (and why the others do not)."""
@@ -196,18 +198,22 @@ def teach(
     epilog="Examples:  bench run --task sts --method disco    "
     "bench run --task sts --method kd --method ./mine.py --student bert:3 --student bow --seeds 0,1,2    "
     "bench run --task sts --method disco --set disco.queue=4096 --dry-run    "
-    "bench run --suite indonlu --method kd --track lite --data-dir data    "
+    "bench run --suite indonlu --track lite --data-dir data --dry-run    "
     "bench run --task sts --method kd --axis lr=1e-4 --axis lr=2e-4 --seeds 0,1,2    "
     "bench run --task sts --method kd --method disco --student bow --student cnn --seeds 0,1,2 --engine ray --jobs 4"
 )
 def run(
     method: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(help="Method by name or path (./mine.py); may be repeated.", autocompletion=names.methods),
-    ],
+    ] = None,
     task: OptionalTasks = None,
     suite: Annotated[
-        str, typer.Option(help="In place of --task: all its data sets that are there.", autocompletion=names.suites)
+        str,
+        typer.Option(
+            help="In place of --task: its data sets that are there, with its methods and students where it has any.",
+            autocompletion=names.suites,
+        ),
     ] = "",
     student: Annotated[
         list[str] | None,
@@ -246,12 +252,14 @@ def run(
     """
     if bool(task) == bool(suite):
         raise RequestError("name what to run: --task, or --suite for a table of data sets")
+    if task and not method:
+        raise RequestError("name a method with --method: bench list methods shows them")
     from bench.runs.grid import spread
     from bench.runs.requests import of_suite
     from bench.runs.spec import Request
 
     seeds_ = parse_seeds(seeds)
-    request = Request(task or [], method, student or [], teacher, track, seeds_, data_dir, settings or [])
+    request = Request(task or [], method or [], student or [], teacher, track, seeds_, data_dir, settings or [])
     request = of_suite(request, suite) if suite else request
     manner = sweeping.Manner(
         results, device, store_quota, engine, jobs, remeasure, dry_run, as_json, timed=not no_measure

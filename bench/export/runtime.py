@@ -1,7 +1,7 @@
 """A network as onnxruntime runs it, in float32 and with weights of 8 bits: for its speed beside the network itself.
 
-int8 is onnxruntime's dynamic quantisation (onnxruntime.quantization.quantize_dynamic): weights as signed bytes, a scale a
-tensor; activations are rounded while it runs. What that does to scores is not known from its speed.
+int8 is onnxruntime's dynamic quantisation (onnxruntime.quantization.quantize_dynamic): weights as signed bytes, a scale
+a tensor; activations are rounded while it runs. What that does to scores is not known from its speed.
 """
 
 from __future__ import annotations

@@ -27,8 +27,7 @@ from bench.runs.spec import Request, defaults, open_tasks, override, parse_setti
 from bench.task import Task
 from bench.teachers.plans import is_shape, split_shape
 
-
-# networks, the signal that the task judges -> other forms of them, which have `disk_bytes` and a `reader`: the network
+# networks, the signal that the task judges -> other forms of them, with `disk_bytes` and `reader`: (the network,)
 Forms = Callable[[Mapping[str, Network], str], Mapping[str, Any]]
 
 
