@@ -59,6 +59,7 @@ def profile(
         of = next(key for key, network in networks.items() if network is form.reader[0])
         sizes[name] = found["models"][name] | {
             "parameters": sizes[of]["parameters"], "flops": sizes[of]["flops"], "disk_bytes": form.disk_bytes,
+            "memory_bytes": None,  # what onnxruntime holds of its own is not told apart
             "origin": f"those of {of}, in {form.disk_bytes / 1e6:,.1f} MB that onnxruntime runs",
         }  # fmt: skip
     kept = {key: found[key] for key in ("speedups", "scope", "device", "threads", "inputs", "noise", "seen", "notes")}
