@@ -22,6 +22,7 @@ from bench.scoring.trivial import one_answer
 
 SAMPLED = 4096  # numbers of a run's predictions that are compared with those of others
 COPIED = 1 - 1e-5  # correlation of predictions above which one run is a copy of the other
+SAME = 1 - 1e-12  # the same of one seed: from one start in one order, methods that move little stay this near
 TAUGHT_ALIKE = 0.99  # of a teacher's predictions on two machines
 FEW = 200  # answers that are no numbers, fewer of which may be the same by chance
 
@@ -177,7 +178,8 @@ def copies(group: Sequence[Seen]) -> Problems:
             still = one.record.kept_start and other.record.kept_start
             alike = (one.spec.method, one.spec.seed) == (other.spec.method, other.spec.seed)  # settings may be idle
             begun = one.spec.seed == other.spec.seed and bool(one.spec.first or other.spec.first)
-            if not still and not alike and not begun and close(one.own, other.own, COPIED):
+            least = SAME if one.spec.seed == other.spec.seed else COPIED
+            if not still and not alike and not begun and close(one.own, other.own, least):
                 yield one.path, f"its predictions are those of {other.path.stem}, which is another run"
 
 
