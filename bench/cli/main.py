@@ -295,13 +295,13 @@ def conclude(sentence: str, status: int) -> None:
 
 @app.command(
     epilog="Examples:  bench export 3f2a --format hf --out student    "
-    "bench export 3f2a --format onnx --out student-onnx    "
+    "bench export 3f2a --format onnx --out student-onnx    bench export 3f2a --format int8 --out student-int8    "
     "bench export 3f2a --format trec --out rankings --data-dir data"
 )
 def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Run id, its beginning, or the path of its record.")],
     kind: Annotated[
-        str, typer.Option("--format", help="hf: sentence-transformers; onnx: onnxruntime; trec: rankings.")
+        str, typer.Option("--format", help="hf: sentence-transformers; onnx, int8: onnxruntime; trec: rankings.")
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the model; it must be empty or new.")],
     results: Results = Path("results"),
@@ -322,6 +322,8 @@ def export(
     else:
         difference = written["largest_difference"]
         checked = "" if difference is None else f"; largest difference {difference:.1e}"
+        if dev := written["dev"]:
+            checked += f" in float32; on dev {dev['int8']:.4f} in int8, {dev['student']:.4f} in float32"
         print(f"{len(written['files'])} files in {out}{checked}")
 
 

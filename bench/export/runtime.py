@@ -54,7 +54,11 @@ class Runtime(Network):
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
         given = {name: heads.of(batch, name).numpy() for name in self.names}
-        return Signals({self.output: torch.from_numpy(self.session.run(None, given)[0])})
+        found, reader = torch.from_numpy(self.session.run(None, given)[0]), self.reader[0]
+        if not isinstance(reader, TransformerClassifier):
+            return Signals({self.output: found}, mask=batch["attention_mask"])
+        places = Signals(logits=reader.goal.select(found, batch), mask=batch["attention_mask"])
+        return reader.goal.complete(places, None, batch)
 
     @property
     def session(self) -> Any:
@@ -97,6 +101,16 @@ def of(network: Network, output: str) -> dict[str, Runtime]:
         names = write(network.eval(), output, place / "onnx")
         quantise(place / "onnx", place / "int8")
         return {form: Runtime(network, (place / form).read_bytes(), names, output) for form in FORMS}
+
+
+def quantised(folder: Path, network: Network, output: str) -> Runtime:
+    """The graph of an exported folder made into its int8 form, in its place."""
+    path, names = folder / "model.onnx", onnx.INPUTS
+    if isinstance(network, TransformerClassifier):
+        names = heads.inputs_of(network)
+    quantise(path, made := folder / "int8.onnx")
+    made.replace(path)
+    return Runtime(network, path.read_bytes(), names, output)
 
 
 def write(network: Network, output: str, path: Path) -> Sequence[str]:

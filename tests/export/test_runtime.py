@@ -13,7 +13,7 @@ from bench.base.console import Console
 from bench.errors import RequestError
 from bench.export import runtime
 from bench.inputs import Texts
-from tests.export.test_heads import student
+from tests.export.test_heads import INPUTS, student
 
 pytest.importorskip("onnxruntime")
 TEXTS = Texts(["Is it?", "Why so?", "A longer text."], ["Yes, it is.", "no", "It has more words than the others."])
@@ -34,6 +34,16 @@ def test_the_graph_computes_what_the_network_does_also_in_another_process() -> N
     apart = np.abs(found["mine int8"] - expected).max()
     assert 1e-5 < apart < 0.1 * np.abs(expected).max(), "weights of 8 bits are not the same weights, and near them"
     assert made["mine int8"].disk_bytes < 0.5 * made["mine onnx"].disk_bytes
+
+
+def test_what_the_kind_keeps_of_words_is_what_it_keeps_of_the_network() -> None:
+    network, logits = student("tag"), frozenset({"logits"})
+    batch = network.encode(INPUTS["tag"]).batch(np.arange(3))
+    form = runtime.of(network, "logits")["onnx"]
+    with torch.no_grad():
+        expected = network.goal.decode(network(batch, logits))
+    for own, other in zip(expected, network.goal.decode(form(batch, logits)), strict=True):
+        np.testing.assert_allclose(np.asarray(own), np.asarray(other), atol=1e-5)
 
 
 def test_threads_are_those_of_torch() -> None:
