@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -137,12 +138,13 @@ def check_utf8(words: Sequence[str]) -> None:
 
 @app.command(
     "list",
-    epilog="Examples:  bench list    bench list methods    bench list --json",
+    epilog="Examples:  bench list    bench list methods    bench list students 'b*'    bench list --json",
 )
 def list_(
     what: Annotated[
         str, typer.Argument(help="tasks, suites, methods, students, teachers, metrics; all when left out.")
     ] = "",
+    like: Annotated[str, typer.Argument(metavar="PATTERN", help="Names that fit, as in 'glue/*'.")] = "*",
     as_json: Json = False,
 ) -> None:
     """What there is, and which methods fit which tasks (and why the others do not)."""
@@ -151,7 +153,12 @@ def list_(
     parts = catalogue()
     if what and what not in parts:
         raise unknown("list", what, parts)
-    show({what: parts[what]} if what else parts, as_json, "catalogue")
+    parts = {
+        part: [row for row in parts[part] if fnmatchcase(row["name"], like)] for part in ([what] if what else parts)
+    }
+    if not any(parts.values()):
+        raise RequestError(f"no {what} fit {like}: bench list {what} shows all")
+    show(parts, as_json, "catalogue")
 
 
 @app.command(epilog="Examples:  bench reported tinybert    bench reported kd --json")

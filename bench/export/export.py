@@ -61,7 +61,9 @@ def export(
         console(
             f"  trained again: {dev:.4f} on dev, {record.metrics.dev:.4f} in the record, whose scores the card shows"
         )
-    network, difference, dev = None if kind == "trec" else rebuild(spec), None, None
+    network = None if kind == "trec" else rebuild(spec)
+    difference: float | None = None
+    dev: dict[str, float] | None = None
     with replacing(out) as folder, redirect_stdout(sys.stderr):  # the libraries may talk; --json must not
         if network is None:
             trec.write(folder, path, record, spec, console)
@@ -84,7 +86,7 @@ def export(
 
 
 def judged(folder: Path, network: Network, spec: Spec) -> float:
-    """The folder's graph in 8 bits, and its score on dev: whether to take it is a choice, and choices are made there."""
+    """The folder's graph made into 8 bits, and its score on dev: whether to take it is a choice, as any made there."""
     dev = Evaluation(spec.task, "dev")
     return dev.score(dev.outputs(runtime.quantised(folder, network, spec.task.goal.output)))
 

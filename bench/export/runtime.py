@@ -31,6 +31,8 @@ FORMS = ("onnx", "int8")
 class Runtime(Network):
     """The graph of a network's output. It reads what the network reads, and gives the output and no other signal."""
 
+    graph: Tensor  # the file's bytes
+
     def __init__(self, network: Network, graph: bytes, names: Sequence[str], output: str) -> None:
         super().__init__()
         self.reader = (network,)  # in a tuple: its weights are none of this one's
@@ -119,8 +121,8 @@ def write(network: Network, output: str, path: Path) -> Sequence[str]:
         program, names = onnx.traced(heads.Graph(network).eval(), heads.inputs_of(network), "logits")
     else:
         onnx.tokenizer_of(network)  # who refuses what no folder can hold
-        kind = onnx.WordGraph if isinstance(network, WordNetwork) else onnx.Graph
-        program, names = onnx.traced(kind(network, output).eval(), onnx.INPUTS, onnx.NAMES.get(output, output))
+        graph = onnx.WordGraph(network, output) if isinstance(network, WordNetwork) else onnx.Graph(network, output)
+        program, names = onnx.traced(graph.eval(), onnx.INPUTS, onnx.NAMES.get(output, output))
     program.save(path, external_data=False)
     return names
 

@@ -159,6 +159,8 @@ def installed(kind: str, name: str) -> Plugin:
     if kind == "kind" and name in _beside and name not in found(kind):
         return _beside[name]
     if name not in found(kind):
+        if "," in name:
+            raise RequestError(f"'{name}' names several: give each an option of its own, --{kind} ONE --{kind} OTHER")
         raise unknown(kind, name, found(kind))
     return found(kind)[name]
 
