@@ -42,7 +42,7 @@ TYPED: dict[str, tuple[tuple[str, ...], str]] = {
     "scene": (("-c", SCENE), "no data.mdb in"),
     "translation": (("-c", "from bench.scoring.bleu import library; print(library().BLEU)"), "sacrebleu.metrics"),
     "tune": (("-m", "bench", "tune", *PAIR, "--trials", "2", *SMALL), "spearman on dev"),
-    "ray": (("-m", "bench", "run", *PAIR, *SMALL, "--no-measure", "--engine", "ray", "--jobs", "1"), "kd bow:8"),
+    "ray": (("-m", "bench", "run", *PAIR, *SMALL, "--engine", "ray", "--jobs", "1"), "kd bow:8"),
     "pandas": (("-c", "import os, bench; os.mkdir('r'); print(bench.records('r').columns)"), "run_id"),
     "notebook": (("-c", "import matplotlib.pyplot, pandas; print('drawn')"), "drawn\n"),
     "gpu": (("-c", "import pynvml; print(pynvml.__name__)"), "pynvml\n"),

@@ -63,7 +63,7 @@ def export(
         )
     network = None if kind == "trec" else rebuild(spec)
     difference: float | None = None
-    dev: dict[str, float] | None = None
+    rounded: dict[str, float] | None = None  # scores on dev of the student and of its int8 form
     with replacing(out) as folder, redirect_stdout(sys.stderr):  # the libraries may talk; --json must not
         if network is None:
             trec.write(folder, path, record, spec, console)
@@ -71,17 +71,17 @@ def export(
             difference = write(kind, network, spec, folder)
             console(f"  read back: largest difference {difference:.1e}")
             if kind == "int8":
-                dev = {"student": record.metrics.dev, "int8": judged(folder, network, spec)}
-                console(f"  {spec.task.main_metric} on dev: {dev['int8']:.4f}, {dev['student']:.4f} in float32")
+                rounded = {"student": record.metrics.dev, "int8": judged(folder, network, spec)}
+                console(f"  on dev {rounded['int8']:.4f}, {rounded['student']:.4f} in float32")
             tasks = mteb.write(folder, out.name, record, spec.task.on_hub()) if kind == "hf" else ()
-            card.write(folder, path, record, kind, network, spec, tasks, dev)
+            card.write(folder, path, record, kind, network, spec, tasks, rounded)
         files = sorted(p for p in folder.rglob("*") if p.is_file())
         names = [p.relative_to(folder).as_posix() for p in files]
         for file in files:
             file.chmod(0o644)
     return {
         "run_id": record.run_id, "format": kind, "out": str(out), "files": names, "largest_difference": difference,
-        "dev": dev,
+        "dev": rounded,
     }  # fmt: skip
 
 

@@ -107,9 +107,8 @@ def of(network: Network, output: str) -> dict[str, Runtime]:
 
 def quantised(folder: Path, network: Network, output: str) -> Runtime:
     """The graph of an exported folder made into its int8 form, in its place."""
-    path, names = folder / "model.onnx", onnx.INPUTS
-    if isinstance(network, TransformerClassifier):
-        names = heads.inputs_of(network)
+    path = folder / "model.onnx"
+    names: Sequence[str] = heads.inputs_of(network) if isinstance(network, TransformerClassifier) else onnx.INPUTS
     quantise(path, made := folder / "int8.onnx")
     made.replace(path)
     return Runtime(network, path.read_bytes(), names, output)
