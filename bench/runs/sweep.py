@@ -42,6 +42,7 @@ def run_all(
             spec.run_id, partial(run_one, spec, results, chosen, console, remeasure, timed=timed), tell
         )
         outcomes.append(describe(spec, "failed") | found)
+        console.ended(outcomes[-1])
         status = max(status, code)
         if status and processes.count() > 1:
             break  # the other processes are gone; the same command goes on
