@@ -18,7 +18,6 @@ from packaging.utils import canonicalize_name
 
 from tests.factories.runs import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
 BASE = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
 SMALL = ("--set", "updates=2", "--set", "batch_size=4", "--set", "examples=16", "--set", "evaluations=1")
@@ -115,6 +114,9 @@ def typed(python: Path, words: Sequence[str], where: Path, *folders: Path) -> st
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif("BENCH_EXTRAS" not in os.environ, reason="fetches packages, for minutes each: set BENCH_EXTRAS=1")
 @pytest.mark.parametrize("extra", TYPED)
 def test_an_extra_alone(extra: str, base: Path, python: Path, tmp_path: Path) -> None:
     words, shows = TYPED[extra]
