@@ -30,6 +30,7 @@ class Source:
 
     kind: str
     folder: Path | None = None
+    place: str = ""  # of a data set that the user named on the Hub: owner/name/configuration@revision
 
 
 @dataclass(frozen=True)
@@ -214,9 +215,13 @@ def find_columns(names: Sequence[str], header: Sequence[str], place: str) -> lis
 
 
 def hub_rows(
-    repo: str, revision: str, split: str, config: str | None = None, data_files: Mapping[str, str] | None = None
-) -> Any:
-    """A split of a Hub data set at a pinned revision, as a `datasets.Dataset`."""
+    repo: str, revision: str | None, split: str | None, config: str | None = None,
+    data_files: Mapping[str, str] | None = None,
+) -> Any:  # fmt: skip
+    """A split of a Hub data set at a pinned revision, as a `datasets.Dataset`; without a split, all of them by name.
+
+    DataError: it cannot be had, or without a network the cache holds another revision than the pinned one alone.
+    """
     try:
         from datasets import load_dataset
         from datasets.utils.logging import disable_progress_bar, set_verbosity_error
@@ -230,10 +235,20 @@ def hub_rows(
     try:
         if not constants.HF_HUB_OFFLINE:  # fails at once where load_dataset would try for half a minute
             HfApi().dataset_info(repo, revision=revision, timeout=20)
-        return load_dataset(repo, config, split=split, revision=revision, data_files=data_files)
+        found = load_dataset(repo, config, split=split, revision=revision, data_files=data_files)
     except Exception as error:  # the libraries below raise a dozen unrelated types; all mean: not to be had
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        name = f"{repo}@{revision[:7]}" if revision else repo
         raise DataError(
-            f"cannot load {repo}@{revision[:7]} from the Hub ({type(error).__name__}: {reason}); "
+            f"cannot load {name} from the Hub ({type(error).__name__}: {reason}); "
             "check the network, give the files with --data-dir, or set HF_HUB_OFFLINE=1 to read what is in the cache"
         ) from error
+    if constants.HF_HUB_OFFLINE and revision and (there := hub_commit(found)) != revision:  # it takes the latest
+        raise DataError(f"the cache holds {repo}@{there[:7]}, and {revision[:7]} is asked for: read it with a network")
+    return found
+
+
+def hub_commit(rows: Any) -> str:
+    """The commit that rows of the Hub are of, which the cache of `datasets` is ordered by."""
+    first = rows if hasattr(rows, "features") else next(iter(rows.values()))
+    return Path(first.cache_files[0]["filename"]).parent.name

@@ -116,7 +116,7 @@ class Task(ABC):
     kinds: ClassVar[Mapping[str, str]] = {}  # of the data sets that are of another kind than the family
     datasets: ClassVar[tuple[str, ...]] = ()  # `family/dataset` names; empty: the family is one task
     reads: ClassVar[str] = "text"  # what its inputs are: text, image ... : students that read the same fit
-    opens: ClassVar[tuple[str, ...]] = ()  # endings of files of data, given by path, that are its data sets
+    opens: ClassVar[tuple[str, ...]] = ()  # endings of files that are its data sets; `hf:`: so are those of the Hub
     training_sets: ClassVar[tuple[str, ...]] = ("distil", "supervised")  # that `examples` can be asked for
     main_metric: str
     main_metrics: ClassVar[Mapping[str, str]] = {}  # of the data sets that have another main metric

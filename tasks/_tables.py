@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from bench.data import hub
 from bench.data.labelled import Labelled, LabelledTask, Splits
-from bench.data.tables import Table, by_column, parts
+from bench.data.tables import SPLITS, Table, by_column, parts
 from bench.inputs import Texts
-from bench.sources import DataError
+from bench.sources import DataError, HubSet
 from bench.task import Card, Track, later
 
 TEXTS = ("text", "sentence", "review", "question", "content", "document")
@@ -32,6 +33,9 @@ class TableTrack(Track):
     label: str = later("")  # column of the class, or of the value if it holds decimals
     score: str = later("")  # column of the value
     split: str = later("")  # column that says train, dev or test
+    train: str = later("")  # what the split is called, on the Hub or as a file in a folder, where it is not usual
+    dev: str = later("")
+    test: str = later("")
 
 
 MINI = TableTrack(
@@ -57,13 +61,34 @@ class TableTask(LabelledTask):
             raise DataError(f"{self.name or type(self).__name__} reads a file of yours: say --task ./data.csv")
         return self.source.folder
 
+    @property
+    def said(self) -> dict[str, str]:
+        """Splits that the user names."""
+        return {split: name for split in SPLITS if (name := getattr(self.track, split))}
+
     @cached_property
-    def tables(self) -> dict[str, Table]:
-        """Rows by split, before anything is cut. Of dev and no test, dev is what is judged, and another is cut."""
-        found = parts(self.place)
+    def on(self) -> hub.HubTables | None:
+        """What was read from the Hub; None: a file is read."""
+        return hub.read(self.source.place, self.said) if self.source.place else None
+
+    @cached_property
+    def given(self) -> dict[str, Table]:
+        """Rows by split, as they were found."""
+        found = dict(self.on.tables) if self.on else parts(self.place, self.said)
         if "" in found:
             name = self.track.split or found[""].named(["split"])
             found = by_column(found[""], name) if name else {"train": found[""]}
+        return found
+
+    @cached_property
+    def hidden(self) -> list[str]:
+        """Splits whose labels nobody is told, as those of a contest's test set: nothing can be judged on them."""
+        return [split for split, table in self.given.items() if split != "train" and table.blank(self.target)]
+
+    @cached_property
+    def tables(self) -> dict[str, Table]:
+        """Rows by split, before anything is cut. Of dev and no test, dev is what is judged, and another is cut."""
+        found = {split: table for split, table in self.given.items() if split not in self.hidden}
         if "dev" in found and "test" not in found:
             found["test"] = found.pop("dev")
         return found
@@ -71,7 +96,7 @@ class TableTask(LabelledTask):
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Of the text, or of both texts of a pair. DataError: there are none of the usual names."""
-        table = self.tables["train"]
+        table = self.given["train"]
         if self.track.text:
             return tuple(name.strip() for name in self.track.text.split(","))
         pairs = (tuple(table.named([name]) for name in pair) for pair in PAIRS)
@@ -87,7 +112,7 @@ class TableTask(LabelledTask):
     @cached_property
     def target(self) -> str:
         """The column of the label. DataError: none of the usual names."""
-        table = self.tables["train"]
+        table = self.given["train"]
         found = self.track.score or self.track.label or table.named([*LABELS, *SCORES])
         if not found:
             raise DataError(self.lacks(table, "label or score", "label"))
@@ -128,14 +153,25 @@ class TableTask(LabelledTask):
         return Texts(*([str(cell) for cell in table.column(name)] for name in self.columns))
 
     def card(self) -> Card:
-        sizes, shared = self.sizes(), self.shared()
-        note = f"{shared} of {sizes['test']} test inputs are in train or dev too: scores on them are too good"
+        on, sizes = self.on, self.sizes()
         return Card(
             title=f"{self.dataset} ({self.target} of {' and '.join(self.columns)})",
-            source=f"{self.place.name}, a table of the user's own", revision="as given; its fingerprint is recorded",
-            licence="not stated", citation="not stated", splits=self.told(), sizes=sizes,
-            notes=(note,) if shared else (),
+            source=f"Hugging Face Hub: {self.source.place.partition('@')[0]}" if on else
+            f"{self.place.name}, a table of the user's own",
+            revision=on.commit if on else "as given; its fingerprint is recorded",
+            licence=on.licence if on else "not stated", citation=on.citation if on else "not stated",
+            splits=self.told(), sizes=sizes, notes=tuple(self.notes(sizes["test"])),
         )  # fmt: skip
+
+    def notes(self, tested: int) -> Iterator[str]:
+        if shared := self.shared():
+            yield f"{shared} of {tested} test inputs are in train or dev too: scores on them are too good"
+        yield from (f"the labels of {self.given[split].path.name} are hidden: it is not read" for split in self.hidden)
+
+    def on_hub(self) -> Mapping[str, HubSet]:
+        """Where test is a split of the Hub as it is."""
+        split = next((s for s, table in self.given.items() if table is self.tables.get("test")), "")
+        return {self.dataset: self.on.at(split)} if self.on and split else {}
 
     def shared(self) -> int:
         """Test inputs that train or dev has too, of splits that were given."""

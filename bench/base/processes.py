@@ -27,14 +27,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PATIENCE = timedelta(days=7)  # the main process may teach or measure for hours; one that has died is noticed at once
-DEVICES = ("auto", "cpu", "cuda")  # that a command may ask for
+DEVICES = ("auto", "cpu", "cuda", "mps")  # that a command may ask for
 GRACE = 3  # seconds for the process that tells of a failure: a launcher ends all with the first that goes
 
 
 def check_device(name: str) -> None:
     """RequestError: a command cannot ask for this."""
     if name not in DEVICES:
-        raise RequestError(f"--device {name}: there are auto, cpu and cuda")
+        raise RequestError(f"--device {name}: there are auto, cpu, cuda and mps")
 
 
 @dataclass
@@ -57,9 +57,10 @@ def launched() -> bool:
 
 
 def start(device: str) -> None:
-    """Join the other processes of this command, until this one ends. `device`: auto, cpu or cuda.
+    """Join the other processes of this command, until this one ends. `device`: auto, cpu, cuda or mps.
 
-    RequestError: more processes on this machine than GPUs, or a launcher that started only one process.
+    RequestError: more processes on this machine than GPUs, a GPU that processes cannot share, or a launcher that
+    started only one process.
     """
     if not launched():
         return refuse_lonely()
@@ -69,6 +70,8 @@ def start(device: str) -> None:
     from torch import distributed
     from torch.distributed.rendezvous import rendezvous
 
+    if device == "mps":
+        raise RequestError("--device mps: the GPU of a Mac runs one process: leave the launcher out")
     backend = "gloo"
     if device != "cpu" and torch.cuda.is_available():
         number, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench.board import leaderboard
+from bench.board import here, leaderboard
 from bench.board.leaderboard import Board, Row
 from bench.board.learned import marks
 from bench.board.limits import Limits
@@ -65,12 +65,18 @@ class Candidate:
 
 
 def recommend(
-    results: Path, task: str, track: str, limits: Limits, exporting: Exporting, device: str = "", board: str = ""
-) -> dict[str, Any]:
-    """The answer as `--json` prints it. RequestError: no such records, or several boards or devices and none chosen."""
+    results: Path, task: str, track: str, limits: Limits, exporting: Exporting, device: str = "", board: str = "",
+    timing: here.Timing | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The answer as `--json` prints it; with `timing` its latencies are those of this machine.
+
+    RequestError: no such records, or several boards or devices and none chosen, or nothing can be timed here.
+    """
     found, boards = leaderboard.chosen(results, task, track)
     verdicts = judge(choose_board(boards, board), found, results)
-    chosen = having_intervals(verdicts)
+    chosen, not_timed = having_intervals(verdicts), dict[str, str]()
+    if timing:
+        chosen, not_timed = here.retimed(chosen, found, timing)
     hardware = choose_hardware(chosen, device)
     teachers, students = candidates(chosen, verdicts, hardware, found)
     missed = [(c, list(misses(c, limits))) for c in students]
@@ -80,7 +86,7 @@ def recommend(
     return {
         "task": task, "track": track, "limits": asdict(limits),
         "board": {"slug": chosen.slug, "data": chosen.identity, "metric": chosen.metric, "dataset": chosen.dataset},
-        "hardware": asdict(hardware),
+        "hardware": asdict(hardware), "not_timed": not_timed,
         "recommended": [
             {"place": place} | _told(c, limits) | {"given_up": _given_up(c, best)} for place, c in kept
         ],

@@ -55,6 +55,7 @@ class RunRow(TypedDict):
     finished: str
     data_identity: str
     licence: str
+    tuned: str | None
     record: str
 
 
@@ -80,5 +81,5 @@ def run_row(record: Record, path: str, board: str) -> RunRow:
         "teacher_seconds": c.teacher_seconds, "teacher_seconds_reused": c.teacher_seconds_reused,
         "energy_j": c.energy_j, "commit": record.provenance.commit, "command": record.provenance.command,
         "finished": record.provenance.finished, "data_identity": record.data.identity,
-        "licence": record.data.licence, "record": path,
+        "licence": record.data.licence, "tuned": record.tuned, "record": path,
     }  # fmt: skip

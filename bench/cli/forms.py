@@ -56,7 +56,8 @@ FOUND = {
     "run_id": "", "board": "slug", "task": "", "track": "", "method": "", "student": "", "teacher": "", "seed": "",
     "metric": "", "dataset": "", "score": SCORED, "score_low": "of the bootstrap interval", "score_high": "",
     "teacher_score": "on the same test set", "retention": "score / teacher_score", "dev": "of the chosen checkpoint",
-    "kept_start": "no update made it better on dev", "parameters": "in all", "active": "without look-up tables",
+    "kept_start": "no update made it better on dev", "tuned": "file of the search that chose it",
+    "parameters": "in all", "active": "without look-up tables",
     "disk_bytes": "", "flops": "of a mean input", "memory_bytes": "peak", "device": "", "threads": "",
     "latency_ms": "of one input at a time, p50", "latency_p90_ms": "", "latency_p99_ms": "",
     "offline_per_s": "inputs a second", "speedup": "over the teacher", "speedup_low": "", "speedup_high": "",
@@ -82,6 +83,9 @@ missing, `[]` is a list and `*` any name; any value may be null where it is unkn
 FORMS: dict[str, Form] = {
     "list": {
         "tasks?": [{"name": "", "title": "", "kind": "of output", "reads": "its inputs", "metric": ""}],
+        "suites?": [{"name": "", "tasks": "", "columns": "{data set: metrics whose mean its cell is}",
+                     "averages": "{average: data sets that it is the mean of}",
+                     "methods": "run where a command names none", "students": "run where a command names none"}],
         "methods?": [{"name": "", "title": "", "needs": "signals", "fits": "tasks", "misfits": "{task: why not}"}],
         "students?": [{"name": "", "title": "", "sizes": "how they are written", "default": "", "offers": "signals",
                        "kinds": "empty: all", "reads": "inputs"}],
@@ -168,7 +172,8 @@ FORMS: dict[str, Form] = {
     },
     "recommend": {
         "task": "", "track": "", "limits": "", "board": {"slug": "", "data": "", "metric": "", "dataset": ""},
-        "hardware": {"device": "", "threads": "", "scope": "", "inputs": ""}, "recommended": [PLACED],
+        "hardware": {"device": "", "threads": "", "scope": "", "inputs": ""},
+        "not_timed": "{row: why it was not, with --here}", "recommended": [PLACED],
         "pareto": [STUDENT], "rejected": [STUDENT | {
             "misses": [{"limit": "", "value": "", "by": "as a share of the limit", "reason": ""}]
         }],
@@ -188,7 +193,8 @@ FORMS: dict[str, Form] = {
         "inputs": "", "noise": "why it is noisy", "seen": "of the machine", "notes": "", "environment": "",
         "provenance": "",
     },
-    "export": {"run_id": "", "format": "", "out": "", "files": "", "largest_difference": "of an output"},
+    "export": {"run_id": "", "format": "", "out": "", "files": "", "largest_difference": "of an output",
+               "dev": {"student": "its dev score", "int8": "that of what was written, --format int8"}},
     "doctor": {"ok": "", "checks": [{"name": "", "ok": "", "detail": ""}]},
     "store ls": {"root": "", "entries": [{"kind": "", "key": "", "detail": "", "bytes": "", "used": "s since 1970"}]},
     "site diff": {"boards": [{"what": "new, gone, changed", "task": "", "track": "", "metric": "", "best": "row",

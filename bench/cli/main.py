@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -137,10 +138,13 @@ def check_utf8(words: Sequence[str]) -> None:
 
 @app.command(
     "list",
-    epilog="Examples:  bench list    bench list methods    bench list --json",
+    epilog="Examples:  bench list    bench list methods    bench list students 'b*'    bench list --json",
 )
 def list_(
-    what: Annotated[str, typer.Argument(help="tasks, methods, students, teachers, metrics; all when left out.")] = "",
+    what: Annotated[
+        str, typer.Argument(help="tasks, suites, methods, students, teachers, metrics; all when left out.")
+    ] = "",
+    like: Annotated[str, typer.Argument(metavar="PATTERN", help="Names that fit, as in 'glue/*'.")] = "*",
     as_json: Json = False,
 ) -> None:
     """What there is, and which methods fit which tasks (and why the others do not)."""
@@ -149,7 +153,12 @@ def list_(
     parts = catalogue()
     if what and what not in parts:
         raise unknown("list", what, parts)
-    show({what: parts[what]} if what else parts, as_json, "catalogue")
+    parts = {
+        part: [row for row in parts[part] if fnmatchcase(row["name"], like)] for part in ([what] if what else parts)
+    }
+    if not any(parts.values()):
+        raise RequestError(f"no {what} fit {like}: bench list {what} shows all")
+    show(parts, as_json, "catalogue")
 
 
 @app.command(epilog="Examples:  bench reported tinybert    bench reported kd --json")
@@ -196,18 +205,22 @@ def teach(
     epilog="Examples:  bench run --task sts --method disco    "
     "bench run --task sts --method kd --method ./mine.py --student bert:3 --student bow --seeds 0,1,2    "
     "bench run --task sts --method disco --set disco.queue=4096 --dry-run    "
-    "bench run --suite indonlu --method kd --track lite --data-dir data    "
+    "bench run --suite indonlu --track lite --data-dir data --dry-run    "
     "bench run --task sts --method kd --axis lr=1e-4 --axis lr=2e-4 --seeds 0,1,2    "
     "bench run --task sts --method kd --method disco --student bow --student cnn --seeds 0,1,2 --engine ray --jobs 4"
 )
 def run(
     method: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(help="Method by name or path (./mine.py); may be repeated.", autocompletion=names.methods),
-    ],
+    ] = None,
     task: OptionalTasks = None,
     suite: Annotated[
-        str, typer.Option(help="In place of --task: all its data sets that are there.", autocompletion=names.suites)
+        str,
+        typer.Option(
+            help="In place of --task: its data sets that are there, with its methods and students where it has any.",
+            autocompletion=names.suites,
+        ),
     ] = "",
     student: Annotated[
         list[str] | None,
@@ -246,12 +259,14 @@ def run(
     """
     if bool(task) == bool(suite):
         raise RequestError("name what to run: --task, or --suite for a table of data sets")
+    if task and not method:
+        raise RequestError("name a method with --method: bench list methods shows them")
     from bench.runs.grid import spread
     from bench.runs.requests import of_suite
     from bench.runs.spec import Request
 
     seeds_ = parse_seeds(seeds)
-    request = Request(task or [], method, student or [], teacher, track, seeds_, data_dir, settings or [])
+    request = Request(task or [], method or [], student or [], teacher, track, seeds_, data_dir, settings or [])
     request = of_suite(request, suite) if suite else request
     manner = sweeping.Manner(
         results, device, store_quota, engine, jobs, remeasure, dry_run, as_json, timed=not no_measure
@@ -287,13 +302,13 @@ def conclude(sentence: str, status: int) -> None:
 
 @app.command(
     epilog="Examples:  bench export 3f2a --format hf --out student    "
-    "bench export 3f2a --format onnx --out student-onnx    "
+    "bench export 3f2a --format onnx --out student-onnx    bench export 3f2a --format int8 --out student-int8    "
     "bench export 3f2a --format trec --out rankings --data-dir data"
 )
 def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Run id, its beginning, or the path of its record.")],
     kind: Annotated[
-        str, typer.Option("--format", help="hf: sentence-transformers; onnx: onnxruntime; trec: rankings.")
+        str, typer.Option("--format", help="hf: sentence-transformers; onnx, int8: onnxruntime; trec: rankings.")
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the model; it must be empty or new.")],
     results: Results = Path("results"),
@@ -314,6 +329,8 @@ def export(
     else:
         difference = written["largest_difference"]
         checked = "" if difference is None else f"; largest difference {difference:.1e}"
+        if dev := written["dev"]:
+            checked += f" in float32; on dev {dev['int8']:.4f} in int8, {dev['student']:.4f} in float32"
         print(f"{len(written['files'])} files in {out}{checked}")
 
 

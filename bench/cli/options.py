@@ -21,7 +21,9 @@ def folder(text: str | Path) -> Path:
 
 
 TASK = typer.Option(
-    "--task", help="Task or family, its file, or a table (./data.csv); may be repeated.", autocompletion=names.tasks
+    "--task",
+    help="Task or family, its file, or a table (./data.csv, hf:owner/name); may be repeated.",
+    autocompletion=names.tasks,
 )
 Tasks = Annotated[list[str], TASK]
 OptionalTasks = Annotated[list[str] | None, TASK]
@@ -41,7 +43,7 @@ Files = Annotated[
     typer.Option("--file", help="A plug-in file that the record may name; no other is run. May be repeated."),
 ]
 Results = Annotated[Path, typer.Option("--results", help="Folder of records.", parser=folder, metavar="PATH")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="KEY=VALUE: a method's setting, or track.updates, bert.init ...; may be repeated."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +41,7 @@ def compare(
 
 @app.command(
     epilog="Examples:  bench recommend --task sts --max-latency-ms 5 --min-retention 97%    "
+    "bench recommend --task sts --max-latency-ms 5 --here    "
     "bench recommend --task sts --track lite --max-params 20M --device 'AMD EPYC' --json"
 )
 def recommend(
@@ -50,6 +52,10 @@ def recommend(
     min_retention: Annotated[str | None, typer.Option(help="Share of the teacher's score: 0.97 or 97%.")] = None,
     device: Annotated[str, typer.Option(help="Part of the name of the hardware whose timings count.")] = "",
     board: Annotated[str, typer.Option(help="Slug or beginning of a data identity, where there are several.")] = "",
+    here: Annotated[
+        bool, typer.Option("--here", help="Time the board's networks on this machine's CPU: seconds each, kept.")
+    ] = False,
+    data_dir: DataDir = None,
     results: Results = Path("results"),
     as_json: Json = False,
 ) -> None:
@@ -60,7 +66,18 @@ def recommend(
 
     params = None if max_params is None else parse_count(max_params)
     limits = Limits(max_latency_ms, params, None if min_retention is None else parse_share(min_retention))
-    show(answers.recommend(results, task, track, limits, offers.command, device, board), as_json, "recommendation")
+    if here and device:
+        raise RequestError("--here times this machine: leave out --device")
+    timing = clock(data_dir) if here else None
+    answer = answers.recommend(results, task, track, limits, offers.command, device, board, timing)
+    show(answer, as_json, "recommendation")
+
+
+def clock(data_dir: Path | None) -> Any:
+    """What times networks of records on this machine."""
+    from bench.runs.here import timings
+
+    return partial(timings, data_dir=data_dir, console=Console())
 
 
 @app.command(epilog="Examples:  bench check    bench check results --json")
@@ -111,6 +128,7 @@ def verify(
     epilog="Examples:  bench profile --student bert:4x312 --teacher bert:12x768    "
     "bench profile --student bow --student cnn --quick    "
     "bench profile --student dan --student bert:3 --batch 32 --batch 256x64    "
+    "bench profile --student bert:3 --onnx --device cpu    "
     "bench profile --student bert:4x312x12x1200 --out results/profiles/mine.json"
 )
 def profile(
@@ -128,10 +146,14 @@ def profile(
         list[str] | None,
         typer.Option(help="Time batches too: SIZE (32, real inputs) or SIZExLENGTH (128x512 tokens); may be repeated."),
     ] = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Time each network as onnxruntime runs it too, in float32 and in int8.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Keep it in this .json file, samples beside it.")] = None,
     as_json: Json = False,
 ) -> None:
     """Size and speed of architectures beside a teacher's. Trains nothing; weights are random where it says so."""
+    from bench.export import runtime
     from bench.runs import profile as profiling
     from bench.runs.spec import Request
     from bench.runs.sweep import choose_device
@@ -139,7 +161,8 @@ def profile(
     if out is not None and out.suffix != ".json":
         raise RequestError(f"--out {out}: give a name that ends in .json")
     request = Request([task] if task else [], [], student, teacher, track, data_dir=data_dir, settings=settings or [])
-    found, samples = profiling.profile(request, quick, choose_device(device), Console(), batch or [])
+    forms = partial(runtime.forms, console=Console()) if onnx else None
+    found, samples = profiling.profile(request, quick, choose_device(device), Console(), batch or [], forms)
     if out is not None:
         profiling.write(out, found, samples)
     show(found, as_json, "profile")

@@ -10,13 +10,19 @@ from typing import Annotated, Any
 import typer
 
 from bench.cli.options import Json, Results, show
+from bench.errors import RequestError
 
 app = typer.Typer()
 
 
-@app.command("show", epilog="Examples:  bench show 9a228a    bench show 9a228a --results docs/grids/trec --json")
+@app.command(
+    "show", epilog="Examples:  bench show    bench show 9a228a    bench show 9a228a --results docs/grids/trec --json"
+)
 def show_run(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Run id, its beginning, or the path of its record.")],
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="Run id, its beginning, or the path of its record. Default: the last one."),
+    ] = "",
     results: Results = Path("results"),
     as_json: Json = False,
 ) -> None:
@@ -24,6 +30,17 @@ def show_run(
     from bench.cli.showing_tables import shown
 
     show(described(results, run), as_json, shown)
+
+
+def last(results: Path) -> Path:
+    """The record of the run that ended last. RequestError: there is none."""
+    from bench.board.leaderboard import folder
+    from bench.records import disk
+
+    found = [(r.provenance.finished, disk.path_of(results, r.spec, r.run_id)) for r in disk.read_all(folder(results))]
+    if not found:
+        raise RequestError(f"there are no records in {results}: name another folder with --results")
+    return max(found)[1]
 
 
 def described(results: Path, run: str) -> dict[str, Any]:
@@ -34,7 +51,7 @@ def described(results: Path, run: str) -> dict[str, Any]:
     from bench.records.specs import checked_spec
     from bench.store import folders
 
-    path = finding.record(results, run)
+    path = finding.record(results, run) if run else last(results)
     record = disk.read(path)
     spec, student, cost = checked_spec(record), folders.student_of(record.run_id), record.cost
     (board,) = rows([record])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.base import processes
 from bench.base.console import Console
 from bench.cli import ending
+from bench.cli.live import LiveTable
 from bench.cli.options import show
 from bench.errors import RequestError
 
@@ -66,7 +67,12 @@ def carry_out(cells: Sequence[Cell], manner: Manner) -> tuple[str, int]:
         sweep.choose_device(manner.device)
     sweep.check_writable(manner.results)
     rehearsal.rehearse(spec for spec in specs if spec.run_id not in done)
-    outcomes, status = run(cells, specs, manner)
+    console = Console(quiet=not processes.main())
+    if console.terminal and len(specs) > 1:
+        with LiveTable(specs) as table:
+            outcomes, status = run(cells, specs, manner, table)
+    else:
+        outcomes, status = run(cells, specs, manner, console)
     if processes.prints() and (manner.as_json or len(outcomes) > 1):
         show({"runs": outcomes}, manner.as_json, "runs")
     if processes.prints() and not manner.as_json:
@@ -74,9 +80,10 @@ def carry_out(cells: Sequence[Cell], manner: Manner) -> tuple[str, int]:
     return sweep.failure(outcomes) if status else "", status
 
 
-def run(cells: Sequence[Cell], specs: Sequence[Spec], manner: Manner) -> tuple[list[dict[str, Any]], int]:
+def run(
+    cells: Sequence[Cell], specs: Sequence[Spec], manner: Manner, console: Console
+) -> tuple[list[dict[str, Any]], int]:  # fmt: skip
     """Outcomes and exit status, with the engine that was asked for."""
-    console = Console(quiet=not processes.main())
     if manner.engine == "ray":
         from bench.cluster import calls
 

@@ -20,6 +20,7 @@ Answer = Mapping[str, Any]
 Shown = Iterator[str | Text | Table]
 COLUMNS = {
     "tasks": ("name", "kind", "metric", "title"),
+    "suites": ("name", "tasks", "averages", "methods", "students"),
     "methods": ("name", "needs", "fits", "title"),
     "students": ("name", "default", "sizes", "title"),
     "teachers": ("name", "tasks", "where"),
@@ -50,12 +51,27 @@ def catalogue(parts: Mapping[str, list[dict[str, Any]]]) -> Shown:
     families = _families(parts)
     for part, rows in parts.items():
         columns = COLUMNS[part]
-        yield table(part, columns, ([_listed(row[c], families) for c in columns] for row in rows))
+        yield table(part, columns, ([_listed(_said(row, c), families) for c in columns] for row in rows))
         misfits = [(row["name"], row.get("misfits", {})) for row in rows]
         reasons = ((name, reason, own) for name, own in misfits for reason in dict.fromkeys(own.values()))
         alike = grouped(reasons, lambda r: (r[1], tuple(task for task, reason in r[2].items() if reason == r[1])))
         for (reason, tasks), own in alike.items():
             yield f"not for {_listed(list(tasks), families)}, as {reason}:\n    {', '.join(name for name, *_ in own)}"
+
+
+def _said(row: Answer, column: str) -> Any:
+    """An average as what it is the mean of."""
+    if column != "averages":
+        return row[column]
+    every = list(row["columns"])
+    return "; ".join(f"{name}: mean of {_mean(own, every)}" for name, own in row[column].items())
+
+
+def _mean(own: Sequence[str], every: Sequence[str]) -> str:
+    without = [name for name in every if name not in own]
+    if not without:
+        return f"all {len(every)}"
+    return f"all but {', '.join(without)}" if len(without) <= FEW else ", ".join(own)
 
 
 def _families(parts: Mapping[str, list[dict[str, Any]]]) -> dict[str, set[str]]:
@@ -237,6 +253,7 @@ def recommendation(answer: Answer) -> Shown:
             yield _students(title, rows)
     lines = [line for row in answer["recommended"] for line in _remarks(row)]
     lines += [f"not {r['name']}: " + "; ".join(m["reason"] for m in r["misses"]) for r in answer["rejected"]]
+    lines += [f"not timed here, {name}: {reason}" for name, reason in answer["not_timed"].items()]
     yield "\n" + "\n".join(lines)
     if answer["nearest"]:
         yield f"\nnothing keeps these limits; nearest: {answer['nearest']}"

@@ -143,4 +143,6 @@ def carry_out_calls(
             found[call.run_id] = cluster.result(reference)
             if "error" in found[call.run_id][0]:
                 console(f"{call.prefix}  failed: {found[call.run_id][0]['error']}")
+            if most is not None:  # a run, and no teacher or timing that is its first call
+                console.ended({"run_id": call.run_id, "status": "failed", "value": None} | found[call.run_id][0])
     return found

@@ -67,6 +67,8 @@ class Cluster:
         cpus, gpus = self.total("CPU"), self.total("GPU")
         if device == "cuda" and not gpus:
             raise RequestError("--device cuda: the Ray cluster has no GPU; leave it out to run on its CPUs")
+        if device == "mps":
+            raise RequestError("--device mps: --engine ray has CPUs and CUDA GPUs; leave it out")
         device = "cuda" if gpus and device != "cpu" else "cpu"
         jobs = jobs or (gpus if device == "cuda" else cpus)
         if jobs > cpus:

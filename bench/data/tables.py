@@ -38,6 +38,11 @@ class Table:
             raise DataError(f"{self.places[cells.index(None)]}: nothing in the column {name}")
         return cells
 
+    def blank(self, name: str) -> bool:
+        """Whether no row has anything in the column: nothing, or -1 throughout."""
+        cells = [row.get(name) for row in self.rows]
+        return all(cell is None or cell == "" for cell in cells) or all(cell == -1 for cell in cells)
+
     def where(self, chosen: Sequence[int]) -> Table:
         """Some of the rows."""
         return Table(self.path, self.header, [self.rows[i] for i in chosen], [self.places[i] for i in chosen])
@@ -106,22 +111,28 @@ def parquet(path: Path) -> Found:
         table = pyarrow.parquet.read_table(path)
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"{path} is not valid Parquet ({error})") from None
-    names = class_names(table.schema.metadata or {})
-    rows = (
-        {k: names[k][v] if k in names and v is not None else v for k, v in row.items()} for row in table.to_pylist()
-    )
+    rows = named_rows(table, class_names(table.schema.metadata or {}))
     return table.column_names, ((f"{path}, row {n}", row) for n, row in enumerate(rows, 1))
+
+
+def named_rows(table: Any, names: Mapping[str, Mapping[int, str]]) -> Iterator[Mapping[str, Any]]:
+    """The rows of an arrow table, with names of classes for the numbers of the columns that have names."""
+    for row in table.to_pylist():
+        yield {k: names[k][v] if k in names and v is not None else v for k, v in row.items()}
 
 
 def class_names(metadata: Mapping[bytes, bytes]) -> dict[str, dict[int, str]]:
     """Column -> number -> name, as `datasets` writes it beside a table; {}: it did not write this one."""
     try:
         features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-        return {
-            c: {-1: "", **dict(enumerate(f["names"]))} for c, f in features.items() if f.get("_type") == "ClassLabel"
-        }
+        return {c: numbered(f["names"]) for c, f in features.items() if f.get("_type") == "ClassLabel"}
     except (ValueError, AttributeError, KeyError, TypeError):
         return {}
+
+
+def numbered(names: Sequence[str]) -> dict[int, str]:
+    """Names of classes by their numbers; -1 stands for none, as where labels are hidden."""
+    return {-1: "", **dict(enumerate(names))}
 
 
 READERS: Mapping[str, Callable[[Path], Found]] = {
@@ -132,23 +143,36 @@ READERS: Mapping[str, Callable[[Path], Found]] = {
 }
 
 
-def parts(place: Path) -> dict[str, Table]:
+def parts(place: Path, said: Mapping[str, str] | None = None) -> dict[str, Table]:
     """{"": one file}, or of a folder the table of each split that has a file: train.csv, dev.csv, test.csv.
 
-    DataError: no such place, or no such file in it, or two for one split.
+    `said`: split -> what it is called, where that is not usual. DataError: no such place, or no such file in it, or
+    two for one split.
     """
     if place.is_file():
         return {"": read(place)}
     if not place.is_dir():
         raise DataError(f"there is no data at {place}")
     files = [path for path in sorted(place.iterdir()) if path.suffix.lower() in READERS]
-    found = {split: [p for p in files if split_of(p.stem) == split] for split in SPLITS}
-    if not found["train"]:
-        there = ", ".join(p.name for p in files) or "none"
-        raise DataError(f"{place}: no train.csv (or .tsv, .jsonl, .parquet) among its tables, which are: {there}")
-    if several := [paths for paths in found.values() if len(paths) > 1]:
-        raise DataError(f"{place}: {several[0][0].name} and {several[0][1].name} are one split: leave one of them")
-    return {split: read(paths[0]) for split, paths in found.items() if paths}
+    return {split: read(files[n]) for split, n in chosen([p.stem for p in files], said or {}, str(place)).items()}
+
+
+def chosen(names: Sequence[str], said: Mapping[str, str], place: str) -> dict[str, int]:
+    """Split -> which of the names it is: what is said of it, else its usual names.
+
+    DataError: none is train, two are one split, or what is said is not there.
+    """
+    there = ", ".join(names) or "none"
+    if missing := [name for name in said.values() if name not in names]:
+        raise DataError(f"{place}: there is no {missing[0]}; there are {there}")
+    of = [next((s for s, name in said.items() if name == own), "") or split_of(own) for own in names]
+    of = [split if said.get(split, own) == own else "" for own, split in zip(names, of, strict=True)]
+    if "train" not in of:
+        raise DataError(f"{place}: none of its tables is called train; there are {there}: say --set train=NAME")
+    if several := [split for split in SPLITS if of.count(split) > 1]:
+        both = " and ".join(own for own, split in zip(names, of, strict=True) if split == several[0])
+        raise DataError(f"{place}: {both} are both {several[0]}: say which with --set {several[0]}=NAME")
+    return {split: of.index(split) for split in SPLITS if split in of}
 
 
 def split_of(name: str) -> str:

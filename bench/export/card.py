@@ -29,17 +29,18 @@ HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")  # contro
 
 
 def write(
-    folder: Path, path: Path, record: Record, kind: str, network: Network, spec: Spec, mteb: Sequence[str] = ()
-) -> None:
+    folder: Path, path: Path, record: Record, kind: str, network: Network, spec: Spec, mteb: Sequence[str] = (),
+    dev: Mapping[str, float] | None = None,
+) -> None:  # fmt: skip
     """README.md of an exported folder; beside the record, at `path`, lie those of the other seeds. `mteb`: the tasks
-    whose result files lie in the folder."""
+    whose result files lie in the folder. `dev`: scores on dev of the student, and of its int8 form in the folder."""
     text = render(
         record, siblings(path, record), kind=kind, command=shlex.join(replay.command_of(record)),
         pipeline=spec.task.goal.pipeline, base_models=hub_parents(spec),
         head=spec.task.goal.auto if spec.task.goal.output == "logits" else "",
         backbone=isinstance(network, TransformerNetwork), max_length=getattr(network, "max_length", None),
         method_title=str(spec.method.declares.get("title", spec.method.summary)),
-        method_citation=str(spec.method.declares.get("citation", "")), hub=spec.task.on_hub(), mteb=mteb,
+        method_citation=str(spec.method.declares.get("citation", "")), hub=spec.task.on_hub(), mteb=mteb, dev=dev,
     )  # fmt: skip
     (folder / "README.md").write_text(text, encoding="utf-8")
 
@@ -67,7 +68,7 @@ def render(record: Record, siblings: Sequence[Record], **context: Any) -> str:
     environment.filters |= {
         "hundred": hundred, "figures": figures, "whole": whole, "words": in_words, "code": code, "block": block,
     }  # fmt: skip
-    context = {"head": "", "hub": {}, "mteb": ()} | context
+    context = {"head": "", "hub": {}, "mteb": (), "dev": None} | context
     used = ("kind", "pipeline", "base_models", "head", "hub")
     front = Markup(front_matter(record, *(context[name] for name in used)))
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
@@ -117,7 +118,7 @@ def front_matter(
         license="other", license_name="that-of-the-training-data-and-the-teacher", base_model=list(base_models) or None,
         tags=tags, library_name=library, pipeline_tag=pipeline,
         model_name=one_line(f"{record.spec['student']} by {record.spec['method']}"),
-        eval_results=results(record, pipeline, hub) or None,
+        eval_results=None if kind == "int8" else results(record, pipeline, hub) or None,  # they are of float32
     )  # fmt: skip
     return data.to_yaml()
 

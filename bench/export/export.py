@@ -17,7 +17,7 @@ import torch
 
 from bench.base.console import Console
 from bench.errors import BenchError, RequestError, unknown
-from bench.export import card, heads, hf, mteb, onnx, trec
+from bench.export import card, heads, hf, mteb, onnx, runtime, trec
 from bench.inputs import Texts, texts
 from bench.network import Network
 from bench.networks.inference import outputs
@@ -29,8 +29,9 @@ from bench.runs.protocol import restore, retrain, weights_of
 from bench.runs.spec import Spec
 from bench.runs.sweep import choose_device
 from bench.store import folders
+from bench.training.evaluation import Evaluation
 
-FORMATS = ("hf", "onnx", "trec")
+FORMATS = ("hf", "onnx", "int8", "trec")
 TOLERANCE = 1e-4  # largest difference of an output, for outputs up to 1; of their size beyond that. fp32, our choice
 ODD = ("", " ", "[CLS] [PAD] [UNK] [MASK]")  # inputs that tokenizers are known to treat in their own ways
 
@@ -47,7 +48,7 @@ def export(
     """
     if kind not in FORMATS:
         raise unknown("format", kind, FORMATS)
-    if kind == "onnx":
+    if kind in runtime.FORMS:
         onnx.check_installed()
     check_place(out, results, force)
     path = finding.record(results, run)
@@ -60,22 +61,34 @@ def export(
         console(
             f"  trained again: {dev:.4f} on dev, {record.metrics.dev:.4f} in the record, whose scores the card shows"
         )
-    network, difference = None if kind == "trec" else rebuild(spec), None
+    network = None if kind == "trec" else rebuild(spec)
+    difference: float | None = None
+    rounded: dict[str, float] | None = None  # scores on dev of the student and of its int8 form
     with replacing(out) as folder, redirect_stdout(sys.stderr):  # the libraries may talk; --json must not
         if network is None:
             trec.write(folder, path, record, spec, console)
         else:
             difference = write(kind, network, spec, folder)
             console(f"  read back: largest difference {difference:.1e}")
+            if kind == "int8":
+                rounded = {"student": record.metrics.dev, "int8": judged(folder, network, spec)}
+                console(f"  on dev {rounded['int8']:.4f}, {rounded['student']:.4f} in float32")
             tasks = mteb.write(folder, out.name, record, spec.task.on_hub()) if kind == "hf" else ()
-            card.write(folder, path, record, kind, network, spec, tasks)
+            card.write(folder, path, record, kind, network, spec, tasks, rounded)
         files = sorted(p for p in folder.rglob("*") if p.is_file())
         names = [p.relative_to(folder).as_posix() for p in files]
         for file in files:
             file.chmod(0o644)
     return {
         "run_id": record.run_id, "format": kind, "out": str(out), "files": names, "largest_difference": difference,
+        "dev": rounded,
     }  # fmt: skip
+
+
+def judged(folder: Path, network: Network, spec: Spec) -> float:
+    """The folder's graph made into 8 bits, and its score on dev: whether to take it is a choice, as any made there."""
+    dev = Evaluation(spec.task, "dev")
+    return dev.score(dev.outputs(runtime.quantised(folder, network, spec.task.goal.output)))
 
 
 def check_place(out: Path, results: Path, force: bool) -> None:
@@ -111,6 +124,7 @@ def rebuild(spec: Spec) -> Network:
 
 def write(kind: str, network: Network, spec: Spec, folder: Path) -> float:
     """Put the student into the folder, read it back; the largest difference of an output. BenchError: too large."""
+    kind = "onnx" if kind == "int8" else kind  # which is made of it
     form = {"hf": hf, "onnx": onnx}[kind]
     output = spec.task.goal.output
     try:

@@ -239,8 +239,17 @@ class Clock:
     def time(self, call: Call) -> int:
         if self.events:
             return self._on_gpu(call, *self.events)
+        if self.device.type == "mps":
+            return self._on_mac(call)
         began = time.perf_counter_ns()
         call()
+        return time.perf_counter_ns() - began
+
+    def _on_mac(self, call: Call) -> int:
+        torch.mps.synchronize()
+        began = time.perf_counter_ns()
+        call()
+        torch.mps.synchronize()
         return time.perf_counter_ns() - began
 
     def _on_gpu(self, call: Call, start: Any, end: Any) -> int:

@@ -59,6 +59,8 @@ def device_name(device: Any) -> str:
 
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return f"GPU of {cpu_name()}"
     return f"CPU: {cpu_name()}, {len(cores())} cores"
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from bench.base.groups import grouped
+from bench.plugins import suites
 from bench.plugins.compatible import why_not
 from bench.plugins.registry import Plugin, found
 
 
 def catalogue() -> dict[str, list[dict[str, Any]]]:
-    """{tasks, methods, students, teachers, metrics}: lists of objects with a `name`, as `bench list --json` shows."""
+    """{tasks, suites, methods, students, teachers, metrics}: objects with a `name`, as `bench list --json` shows."""
     tasks = [describe_task(p, name) for p in found("task").values() for name in task_names(p)]
     return {
         "tasks": tasks,
+        "suites": [describe_suite(suite) for suite in suites.found().values()],
         "methods": [describe_method(p, tasks) for p in found("method").values()],
         "students": [describe_student(p) for p in found("student").values()],
         "teachers": teachers(),
@@ -32,6 +34,16 @@ def describe_task(plugin: Plugin, name: str) -> dict[str, Any]:
         "name": name, "title": d.get("title", plugin.summary),
         "kind": d.get("kinds", {}).get(dataset, d["kind"]), "reads": d.get("reads", "text"),
         "metric": d.get("main_metrics", {}).get(dataset, d.get("main_metric")),
+    }  # fmt: skip
+
+
+def describe_suite(suite: suites.Suite) -> dict[str, Any]:
+    """What its cells and its averages are the mean of, and what is run of it where a command names nothing."""
+    return {
+        "name": suite.name, "tasks": suite.tasks,
+        "columns": {column.name: list(column.metrics) for column in suite.columns},
+        "averages": {name: list(columns) for name, columns in suite.averages.items()},
+        "methods": list(suite.methods), "students": list(suite.students),
     }  # fmt: skip
 
 

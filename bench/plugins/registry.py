@@ -22,6 +22,7 @@ from bench.errors import BenchError, RequestError, unknown
 from bench.plugins import beside, contract
 
 ROOMS = {"task": "tasks", "method": "baselines", "student": "students", "kind": "kinds"}
+ON_HUB = "hf:"  # before a data set of the Hub that is a task
 NAME = re.compile(r"\w[\w-]{0,99}")  # what a file given by path may be called: a folder of records gets its name
 
 
@@ -138,15 +139,18 @@ def known(kind: str) -> dict[str, Plugin]:
 
 
 def openers(name: str) -> list[Plugin]:
-    """The tasks that a file or folder of data may be, given by path: `./data.csv`, `./folder`; none: it is no path."""
-    suffix = Path(name).suffix.lower()
+    """Tasks that data of the user's own may be: `./data.csv`, `./folder`, `hf:owner/name`; none: it names no data."""
+    suffix = ON_HUB if name.startswith(ON_HUB) else Path(name).suffix.lower()
     folder = name.startswith((".", "/", "~")) and not suffix
     families = [plugin for plugin in found("task").values() if plugin.declares.get("opens")]
     return [plugin for plugin in families if folder or suffix in plugin.declares["opens"]]
 
 
 def data_name(place: str | Path) -> str:
-    """What the task of a file or folder of data is called: by its name without the ending."""
+    """What the task of such data is called: a file or folder by its name without the ending, a data set of the Hub by
+    its owner, name and configuration."""
+    if str(place).startswith(ON_HUB):
+        return re.sub(r"[^\w-]+", "-", str(place).removeprefix(ON_HUB).partition("@")[0]).strip("-")
     return re.sub(r"[^\w-]+", "-", Path(place).expanduser().resolve().stem).strip("-")
 
 
@@ -155,6 +159,8 @@ def installed(kind: str, name: str) -> Plugin:
     if kind == "kind" and name in _beside and name not in found(kind):
         return _beside[name]
     if name not in found(kind):
+        if "," in name:
+            raise RequestError(f"'{name}' names several: give each an option of its own, --{kind} ONE --{kind} OTHER")
         raise unknown(kind, name, found(kind))
     return found(kind)[name]
 

@@ -3,7 +3,8 @@
     suites = {"glue": {"columns": {"cola": ("mcc",), "mrpc": ("f1", "accuracy")}, "averages": {"average": ()}}}
 
 A column is a data set of the family (of a family that is one task, of its test sets), and its value the mean of these
-metrics. An average is the mean of the columns that it names, of all where it names none.
+metrics. An average is the mean of the columns that it names, of all where it names none. A suite may say what its table
+is made of where a command does not: `"methods": ("finetune", "kd"), "students": ("bilstm", "cnn")`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Suite:
     name: str
     columns: tuple[Column, ...]
     averages: Mapping[str, tuple[str, ...]]
+    methods: tuple[str, ...] = ()  # that are run where none are named
+    students: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> list[str]:
@@ -57,7 +60,8 @@ def of_family(plugin: Plugin) -> Iterator[Suite]:
             for own, metrics in said["columns"].items()
         )
         every = tuple(column.name for column in columns)
-        yield Suite(name, columns, {title: tuple(own) or every for title, own in said["averages"].items()})
+        averages = {title: tuple(own) or every for title, own in said["averages"].items()}
+        yield Suite(name, columns, averages, tuple(said.get("methods", ())), tuple(said.get("students", ())))
 
 
 def find(name: str) -> Suite:

@@ -47,10 +47,12 @@ def reads_files(spec: CheckedSpec) -> bool:
 
 
 def data(record: Record, spec: CheckedSpec) -> str:
-    """The file or folder of data that is the run's task, as the command has it; empty: it has none."""
+    """The file or folder of data that is the run's task, as the command has it, or the data set of the Hub at the
+    record's revision; empty: it has none."""
     dataset = spec.task.partition("/")[2]
     named = (after for word, after in itertools.pairwise(words(record)) if word == "--task")
-    return next((word for word in named if registry.openers(word) and registry.data_name(word) == dataset), "")
+    found = next((word for word in named if registry.openers(word) and registry.data_name(word) == dataset), "")
+    return f"{found.partition('@')[0]}@{record.data.revision}" if found.startswith(registry.ON_HUB) else found
 
 
 def tasks(name: str) -> list[str]:

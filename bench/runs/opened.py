@@ -1,4 +1,4 @@
-"""A file or folder of data, given by path, as the task of the family that it fits."""
+"""A file or folder of data, or a data set of the Hub, as the task of the family that it fits."""
 
 from __future__ import annotations
 
@@ -16,16 +16,23 @@ def open_table(name: str, families: Sequence[registry.Plugin], track: str, settl
 
     RequestError: it is none of these families.
     """
-    place, why = Path(name).expanduser().resolve(), []
-    dataset = registry.data_name(place)
+    source, why = source_of(name), []
+    dataset = registry.data_name(name)
     for plugin in families:
         cls = registry.load(plugin)
         if track not in cls.tracks:
             raise RequestError(f"{name} has no {track} track: there are {', '.join(cls.tracks)}")
-        task: Task = cls(Source("directory", place), track, dataset)
+        task: Task = cls(source, track, dataset)
         task.name, task.version = f"{plugin.name}/{dataset}", cls.version  # type: ignore[misc]
         task.track = settled(task.track)
         if not (misfit := task.misfit()):
             return task
         why.append(f"{plugin.name}: {misfit}")
     raise RequestError(f"{name} is no data of any task ({'; '.join(why)})")
+
+
+def source_of(name: str) -> Source:
+    """Where such data is read."""
+    if name.startswith(registry.ON_HUB):
+        return Source("hub", place=name.removeprefix(registry.ON_HUB))
+    return Source("directory", Path(name).expanduser().resolve())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,18 @@ from bench.runs.spec import Request, defaults, open_tasks, override, parse_setti
 from bench.task import Task
 from bench.teachers.plans import is_shape, split_shape
 
+# networks, the signal that the task judges -> other forms of them, with `disk_bytes` and `reader`: (the network,)
+Forms = Callable[[Mapping[str, Network], str], Mapping[str, Any]]
+
 
 def profile(
-    request: Request, quick: bool, device: torch.device, console: Console, batches: Sequence[str] = ()
-) -> tuple[dict[str, Any], Samples]:
+    request: Request, quick: bool, device: torch.device, console: Console, batches: Sequence[str] = (),
+    forms: Forms | None = None,
+) -> tuple[dict[str, Any], Samples]:  # fmt: skip
     """The profile without its samples, and the samples; of a request without methods, whose task may be left out.
 
-    `batches`: more to time, each SIZE or SIZExLENGTH. RequestError: an unknown or impossible architecture.
+    `batches`: more to time, each SIZE or SIZExLENGTH. `forms`: of each network, to be timed in turn with it.
+    RequestError: an unknown or impossible architecture.
     """
     started, more = now(), [parse_batches(text) for text in dict.fromkeys(batches)]
     named = request.tasks or [first_task(request.students)]
@@ -42,11 +47,21 @@ def profile(
     task.unseal()  # inputs alone: nothing is trained, chosen or scored
     effort = session.QUICK if quick else session.STANDARD
     want, inputs = frozenset({task.goal.output}), task.inputs("test")
-    found = session.measure(networks, inputs, want, effort, console, task.lengths, task.searches(), batches=more)
+    others = forms(networks, task.goal.output) if forms else {}
+    found = session.measure(
+        {**networks, **others}, inputs, want, effort, console, task.lengths, task.searches(), batches=more
+    )
     sizes = {
         name: found["models"][name] | {"parameters": parameters(n), "disk_bytes": 0, "origin": n.origin}
         for name, n in networks.items()
     }
+    for name, form in others.items():
+        of = next(key for key, network in networks.items() if network is form.reader[0])
+        sizes[name] = found["models"][name] | {
+            "parameters": sizes[of]["parameters"], "flops": sizes[of]["flops"], "disk_bytes": form.disk_bytes,
+            "memory_bytes": None,  # what onnxruntime holds of its own is not told apart
+            "origin": f"those of {of}, in {form.disk_bytes / 1e6:,.1f} MB that onnxruntime runs",
+        }  # fmt: skip
     kept = {key: found[key] for key in ("speedups", "scope", "device", "threads", "inputs", "noise", "seen", "notes")}
     return kept | {
         "schema": 1, "task": task.name, "track": request.track, "reference": next(iter(networks)), "models": sizes,

@@ -26,7 +26,7 @@ def request_of(record: Record, data_dir: Path | None = None) -> Request:
 
     RequestError: a plug-in, a folder or a file of data that it needs is not there.
     """
-    if not typed.reads_files(checked_spec(record)):
+    if not typed.reads_files(checked_spec(record)) or record.data.source == "hub":
         return _request(record, _data_dir(record, data_dir))
     found = _request(record, None)
     place = str(data_dir) if data_dir else found.tasks[0]

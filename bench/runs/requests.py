@@ -10,16 +10,25 @@ from bench.runs.spec import Request
 
 
 def of_suite(request: Request, name: str) -> Request:
-    """The request with the tasks of a suite that are on its track. RequestError: no such suite, or none of them is."""
-    suite, tasks = suites.find(name), list[str]()
+    """The request with the tasks of a suite that are on its track, and its methods and students where none are named.
+
+    RequestError: no such suite, none of its tasks is on the track, or it has no methods of its own.
+    """
+    suite, tasks, tracks = suites.find(name), list[str](), dict[str, None]()
     for task in suite.tasks:
         family, _, dataset = task.partition("/")
-        track = registry.load(registry.find("task", family)).tracks.get(request.track)
+        tracks |= dict.fromkeys(there := registry.load(registry.find("task", family)).tracks)
+        track = there.get(request.track)
         if track and (not dataset or not track.datasets or dataset in track.datasets):
             tasks.append(task)
     if not tasks:
-        raise RequestError(f"nothing of the suite {name} is on the {request.track} track")
-    return dataclasses.replace(request, tasks=tasks, there=True)
+        raise RequestError(
+            f"nothing of the suite {name} is on the {request.track} track: say --track {' or '.join(tracks)}"
+        )
+    methods, students = request.methods or suite.methods, request.students or suite.students
+    if not methods:
+        raise RequestError(f"the suite {name} has no methods of its own: name them with --method")
+    return dataclasses.replace(request, tasks=tasks, methods=methods, students=students, there=True)
 
 
 def arguments(request: Request) -> list[str]:

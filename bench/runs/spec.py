@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from bench.base.console import warn
 from bench.errors import RequestError, unknown
 from bench.method import Method, Wanted
 from bench.networks import places
@@ -41,7 +42,7 @@ class Request:
     seeds: Sequence[int] = (0,)
     data_dir: Path | None = None
     settings: Sequence[str] = ()  # KEY=VALUE
-    there: bool = False  # tasks without data are told and left out, as of a suite; else they are errors
+    there: bool = False  # what has no data, or does not fit, is told and left out, as of a suite; else it is an error
     others: dict[Any, Any] = dataclasses.field(default_factory=dict)  # tasks of wanted runs that were opened, by name
 
 
@@ -72,6 +73,10 @@ class Spec:
         return f"{v['task']} {v['track']}  {v['method']}  {v['student']}  seed {v['seed']}"
 
 
+class Misfit(RequestError):
+    """A method, a task and a student that cannot be put together."""
+
+
 Wants = tuple[tuple[Wanted, Spec], ...]
 Opened = dict[tuple[Any, ...], Task]
 
@@ -94,9 +99,16 @@ def resolve(request: Request, opened: Opened | None = None) -> list[Spec]:
         place = plans.locate(request.teacher or task.track.teacher, task)
         for method in find_all("method", request.methods):
             for student in request.students or [task.track.student]:
-                specs += _specs(request, task, place, method, student, given, used)
+                try:
+                    specs += _specs(request, task, place, method, student, given, used)
+                except Misfit as error:
+                    if not request.there:
+                        raise
+                    warn(f"left out: {error}")
     if not specs and request.there:
-        raise RequestError(f"there is no data of {', '.join(request.tasks)}: name its folder with --data-dir")
+        raise RequestError(
+            f"nothing of {', '.join(request.tasks)} can be run: is there data? --data-dir names its folder"
+        )
     check_used(given, used, specs)
     return list({s.run_id: s for s in specs}.values())  # the same run asked for twice is one run
 
@@ -173,9 +185,7 @@ def _specs(
     settings = override(defaults(method, method_class, task.reads), method.name, ("",), given, used)
     misfit = why_not(asked(method_class, settings), task.kind, declared(student_class), task.reads)
     if misfit:
-        raise RequestError(
-            f"the method '{method.name}' does not fit {task.name} with the student '{student}': {misfit}"
-        )
+        raise Misfit(f"the method '{method.name}' does not fit {task.name} with the student '{student}': {misfit}")
     size = student_class.check(size or student_class.default)
     build = override(defaults(plugin, student_class), plugin.name, (), given, used)
     if untrained := sorted(

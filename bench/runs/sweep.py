@@ -42,6 +42,7 @@ def run_all(
             spec.run_id, partial(run_one, spec, results, chosen, console, remeasure, timed=timed), tell
         )
         outcomes.append(describe(spec, "failed") | found)
+        console.ended(outcomes[-1])
         status = max(status, code)
         if status and processes.count() > 1:
             break  # the other processes are gone; the same command goes on
@@ -178,10 +179,13 @@ def check_writable(folder: Path) -> None:
 
 
 def choose_device(name: str) -> torch.device:
-    """auto: the GPU where there is one. RequestError: no such device, or it is not here."""
+    """auto: the CUDA GPU where there is one; a Mac's has to be asked for. RequestError: no such device, or it is not
+    here."""
     processes.check_device(name)
     if name == "cuda" and not torch.cuda.is_available():
         raise RequestError("--device cuda: torch sees no CUDA device here; leave it out to run on the CPU")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise RequestError("--device mps: torch sees no GPU of a Mac here; leave it out to run on the CPU")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)

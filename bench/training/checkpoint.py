@@ -89,10 +89,13 @@ def load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor])
 def random_state() -> dict[str, Tensor]:
     """The states of torch's random number generators."""
     cuda = {"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {}
-    return {"cpu": torch.get_rng_state()} | cuda
+    mac = {"mps": torch.mps.get_rng_state()} if torch.backends.mps.is_available() else {}
+    return {"cpu": torch.get_rng_state()} | cuda | mac
 
 
 def set_random_state(tensors: dict[str, Tensor]) -> None:
     torch.set_rng_state(tensors["cpu"])
     if "cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["cuda"])
+    if "mps" in tensors and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(tensors["mps"])

@@ -24,7 +24,7 @@ from bench.plugins import registry
 from bench.records import notes
 from bench.records.disk import APART
 from bench.store import folders
-from bench.web import publish, sitewide
+from bench.web import publish, sitewide, tuning
 from bench.web.links import NOWHERE, Links
 from bench.web.unit import build as build_unit
 from bench.web.unit import once, part_of
@@ -58,10 +58,10 @@ def _build(results: Path, out: Path, memory: Path, stamps: Units, links: Links) 
     publish.tidy(out)
     lists, there = publish.manifests(out), names_in(out) if out.is_dir() else set()
     version = f"{code()} {links}"
-    ours, known = set().union(*lists.values()), recall(memory, version)
+    ours, (known, tried), now_tried = set().union(*lists.values()), recall(memory, version), tuning.stamps(results)
     same = {unit for unit, found in known.items() if found["stamps"] == stamps.get(unit)}
     same -= {unit for unit in same if not lists.get(part_of(unit)) == set(known[unit]["files"]) <= there}
-    if same == set(known) == set(stamps) and "site" in lists and ours <= there:
+    if same == set(known) == set(stamps) and tried == now_tried and "site" in lists and ours <= there:
         return ours
     memory.unlink(missing_ok=True)
     others, changed = there - ours, {unit: own for unit, own in stamps.items() if unit not in same}
@@ -71,12 +71,12 @@ def _build(results: Path, out: Path, memory: Path, stamps: Units, links: Links) 
         raise RequestError(f"none of the records in {results} can be shown: bench check {results}")
     homes = ((board["slug"], results / unit) for unit, found in units.items() for board in found["boards"])
     once(homes, "hold records of one board: move them")
-    wide = sitewide.files(units, links)
+    wide = sitewide.files(units, tuning.found(results), links)
     publish.write(out, "site", wide, others)
     now = {"site": set(wide)} | {part_of(unit): set(found["files"]) for unit, found in units.items()}
     publish.clear(out, lists, now)
     folders.make_folder(memory.parent)
-    replace(memory, json.dumps({"version": version, "units": units}).encode(), alone=True)
+    replace(memory, json.dumps({"version": version, "units": units, "tried": now_tried}).encode(), alone=True)
     return set().union(*now.values())
 
 
@@ -86,13 +86,14 @@ def build_one(files: frozenset[Path], *of_unit: Any) -> dict[str, Any]:
         return build_unit(*of_unit)
 
 
-def recall(memory: Path, version: str) -> dict[str, dict[str, Any]]:
-    """What the last build knew of each unit; nothing where another version of the code made it."""
+def recall(memory: Path, version: str) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """What the last build knew of each unit, and the files of tunings; nothing where another version of the code made
+    it."""
     try:
         kept = json.loads(memory.read_bytes())
-        return dict(kept["units"]) if kept["version"] == version else {}
+        return (dict(kept["units"]), dict(kept["tried"])) if kept["version"] == version else ({}, {})
     except (OSError, ValueError, KeyError, TypeError):  # there is none, or it is damaged
-        return {}
+        return {}, {}
 
 
 def stamps_of(results: Path) -> dict[str, dict[str, list[int]]]:

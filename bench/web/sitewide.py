@@ -10,21 +10,23 @@ from bench.base.groups import grouped
 from bench.board.leaderboard import ALWAYS
 from bench.board.suites import tables as suite_tables
 from bench.plugins import registry, suites
-from bench.web import answers, overall, pages, tables, transfer
+from bench.web import answers, overall, pages, tables, transfer, tuning
 from bench.web.facts import SCHEMA
 from bench.web.feed import feed
 from bench.web.formats import rounded, slug
 from bench.web.links import Links
 
 STATIC = ("style.css", "icon.svg", "page.js", "table.js", "columns.js", "chart.js", "compare.js", "choose.js")
-PAGES = ("index.html", "compare.html", "downloads.html", "papers.html", "transfer.html", "about.html")
+PAGES = ("index.html", "compare.html", "downloads.html", "papers.html", "transfer.html", "tuning.html", "about.html")
 FEWEST = 2  # measured data sets of which a suite has a page
 Board = Mapping[str, Any]
 Placed = tuple[Board, Mapping[str, Any]]  # a row of a method on its board
 
 
-def files(units: Mapping[str, Mapping[str, Any]], links: Links) -> dict[str, bytes]:
-    """All of them by name. `units`: what `unit.build` tells of each."""
+def files(
+    units: Mapping[str, Mapping[str, Any]], tried: Sequence[Mapping[str, Any]], links: Links
+) -> dict[str, bytes]:  # fmt: skip
+    """All of them by name. `units`: what `unit.build` tells of each, `tried`: what `tuning.found` does."""
     found = (board for unit in units.values() for board in unit["boards"])
     boards = sorted(found, key=lambda b: (b["task"], b["track"], b["version"], b["identity"], b["slug"]))
     place = {board["slug"]: at for at, board in enumerate(boards)}
@@ -34,7 +36,7 @@ def files(units: Mapping[str, Mapping[str, Any]], links: Links) -> dict[str, byt
     shown: dict[str, Any] = {
         "root": "", "boards": boards, "tracks": tracks, "papers": pages.by_dataset(),
         "sections": answers.sections(boards), "matrices": transfer.matrices(boards),
-        "suites": found_suites,
+        "suites": found_suites, "tunings": tuning.tables(tried, runs),
     }  # fmt: skip
     return {
         **{name: (folder / name).read_bytes() for name in STATIC},

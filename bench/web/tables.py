@@ -23,8 +23,8 @@ TRUTHS = frozenset({"provisional", "best", "best_or_tied", "noisy", "not_learned
 TEXTS = frozenset({
     "board", "key", "task", "track", "metric", "dataset", "method", "family", "student", "teacher", "reference",
     "settings", "interval", "device", "scope", "run_id", "run_ids", "commit", "command", "finished", "data_identity",
-    "licence", "record", "lr", "by_dataset", "export", "marks", "source", "gain_evidence", "expected", "system",
-    "split", "aggregation", "of_seeds", "known",
+    "licence", "tuned", "record", "lr", "by_dataset", "export", "marks", "source", "gain_evidence", "expected",
+    "system", "split", "aggregation", "of_seeds", "known",
     *(f"{method}_{key}" for method in ALWAYS for key in ("evidence", "family")),
 })  # fmt: skip
 

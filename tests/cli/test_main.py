@@ -106,7 +106,7 @@ WRONG = {
     "lines": (["run", "--task", "sts", "--method", "a\nb"], ["unknown method 'a b'"]),
     "student": ([*PLAN, "--student", "brt:3"], ["unknown student 'brt'", "did you mean bert?"]),
     "track": ([*PLAN, "--track", "lit"], ["unknown track 'lit'", "did you mean lite?"]),
-    "device": ([*PLAN, "--device", "gpu"], ["auto, cpu and cuda"]),
+    "device": ([*PLAN, "--device", "gpu"], ["auto, cpu, cuda and mps"]),
     "setting": ([*PLAN, "--set", "updtes=3"], ["unknown setting 'updtes'", "did you mean updates?"]),
     "prefixed": ([*PLAN, "--set", "kd.lrr=3"], ["unknown setting 'kd.lrr'", "kd.lr"]),
     "owner": ([*PLAN, "--set", "dk.lr=3"], ["unknown setting 'dk.lr'", "kd.lr"]),

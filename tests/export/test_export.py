@@ -187,6 +187,20 @@ def test_transformers_alone_gives_the_scores_of_the_record(trained, exported, pa
     check_scores(trained, "bert:1", pairs, exported.found["transformers", "bert:1"])
 
 
+def test_int8_is_judged_on_dev_and_its_card_says_so(trained, tmp_path):
+    told = export(trained, "pieces", "int8", tmp_path / "small")
+    full = export(trained, "pieces", "onnx", tmp_path / "full")
+    assert told["files"] == full["files"] and full["dev"] is None
+    sizes = [(tmp_path / folder / "model.onnx").stat().st_size for folder in ("small", "full")]
+    assert sizes[0] < 0.5 * sizes[1]
+    dev = told["dev"]
+    assert dev["student"] == record_of(trained, "pieces")[1].metrics.dev != dev["int8"]
+    assert dev["int8"] == pytest.approx(dev["student"], abs=0.05)
+    text = (tmp_path / "small/README.md").read_text(encoding="utf-8")
+    assert f"On dev it has {100 * dev['int8']:.2f}" in text and "model-index" not in text
+    assert "model-index" in (tmp_path / "full/README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", ONNX)
 def test_onnxruntime_runs_the_folder_and_gives_the_scores_of_the_record(trained, exported, pairs, name):
     told = exported.told["onnx", name]

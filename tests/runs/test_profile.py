@@ -77,6 +77,18 @@ def test_a_kept_profile_is_checked_like_a_record(profiled):
     )
 
 
+def test_onnxruntime_is_timed_in_turn_with_the_network(tmp_path):
+    pytest.importorskip("onnxruntime")
+    out = tmp_path / "results/profiles/forms.json"
+    asked = ("--student", "bow:8", "--teacher", "bow:16", "--task", "sts", "--quick", "--onnx", "--device", "cpu")
+    models = json.loads(bench("profile", *asked, "--out", out, "--json", cache=tmp_path / "cache").out)["models"]
+    assert list(models) == ["bow:16", "bow:8", "bow:16 onnx", "bow:16 int8", "bow:8 onnx", "bow:8 int8"]
+    assert models["bow:8 int8"]["parameters"] == models["bow:8"]["parameters"]
+    assert 0 < models["bow:8 int8"]["disk_bytes"] < 0.5 * models["bow:8 onnx"]["disk_bytes"]
+    assert all(model["latency"]["single"]["p50_ms"] > 0 for model in models.values())
+    assert check(tmp_path / "results") == (0, [])
+
+
 def test_wrong_requests(tmp_path):
     for arguments, words in (
         (("--student", "bert:nonsense"), "is no size"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_what_is_wrong_is_an_error_and_nothing_at_all_too(data: Path, tmp_path: 
     with pytest.raises(DataError, match=r"val\.jsonl"):
         resolve(request)
     (empty := tmp_path / "empty").mkdir()
-    with pytest.raises(RequestError, match=r"there is no data of superglue/boolq, .*--data-dir"):
+    with pytest.raises(RequestError, match=r"nothing of superglue/boolq, .* can be run: .*--data-dir"):
         resolve(of_suite(Request([], ["finetune"], ["bow"], track="lite", data_dir=empty), "superglue"))
 
 
@@ -49,12 +50,27 @@ def test_a_suite_on_a_track_that_it_is_not_on() -> None:
         of_suite(Request([], ["kd"], []), "superglue")
 
 
+def test_what_a_suite_names_is_run_and_what_does_not_fit_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    exam = of_suite(Request([], [], [], track="lite"), "indonlu")
+    assert exam.methods == ("finetune", "kd") and len(exam.students) == 5 and len(exam.tasks) == 12
+    named = of_suite(Request([], ["rkd"], ["bow"], track="lite"), "indonlu")
+    assert (named.methods, named.students) == (["rkd"], ["bow"])
+    with pytest.raises(RequestError, match="the suite glue has no methods of its own: name them with --method"):
+        of_suite(Request([], [], [], track="lite"), "glue")
+    part = Request(["sts"], ["kd", "tinybert"], ["bow:8"], there=True)
+    assert [spec.values["method"] for spec in resolve(part)] == ["kd"]
+    assert "left out: the method 'tinybert' does not fit sts with the student 'bow:8'" in capsys.readouterr().err
+    with pytest.raises(RequestError, match="the method 'tinybert' does not fit sts"):
+        resolve(dataclasses.replace(part, there=False))
+
+
 def test_the_command_line(data: Path) -> None:
     told = bench("run", "--suite", "superglue", "--method", "finetune", "--student", "bow", "--track", "lite",
                  "--data-dir", data, "--dry-run")  # fmt: skip
     assert "superglue/boolq lite  finetune" in told.out and "left out: superglue/rte" in told.err
     for both in (["--task", "sts", "--suite", "sts"], []):
         refused(bench("run", *both, "--method", "kd", check=None), "--task", "--suite")
+    refused(bench("run", "--task", "sts", check=None), "name a method with --method")
 
 
 def test_a_request_is_a_command() -> None:

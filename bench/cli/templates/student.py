@@ -8,11 +8,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
 from bench.data.tokens import TokenArrays
 from bench.errors import RequestError
+from bench.inputs import texts
 from bench.kind import Kind
 from bench.network import Network
 from bench.signals import Signals
@@ -50,8 +52,8 @@ class TemplateNetwork(Network):
         self.table = nn.Embedding(rows + 1, width, padding_idx=0)
         self.classifier = goal.head(width)  # none where vectors are judged
 
-    def encode(self, inputs: Sequence[str], max_length: int | None = None) -> TokenArrays:
-        return TokenArrays.of([trigrams(text, self.rows) for text in inputs])
+    def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> TokenArrays:
+        return TokenArrays.of([trigrams(text, self.rows) for text in texts(inputs).lines()])
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
         mask = batch["attention_mask"]  # (B, L)
