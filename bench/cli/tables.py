@@ -162,7 +162,7 @@ def _network(name: str, m: Answer, speedups: Answer | None) -> Iterator[str | No
     single, speedup = m["latency"]["single"], (speedups or {}).get("single")
     yield name
     yield f"{m['parameters']['total']:,}"
-    yield f"{m['flops']['mean'] / 1e6:,.1f}"
+    yield _known(m["flops"].get("mean"), lambda number: f"{number / 1e6:,.1f}")
     yield _known(m["memory_bytes"], lambda size: f"{size / 1e6:.0f}")
     yield f"{single['p50_ms']:.3g} [{single['p50_low_ms']:.3g}, {single['p50_high_ms']:.3g}]"
     yield f"{m['throughput']['offline_per_s']:,.0f}"

@@ -21,6 +21,7 @@ from bench.base.console import Console
 from bench.errors import BenchError, RequestError
 from bench.export import heads, onnx
 from bench.network import Encoded, Network
+from bench.networks.onnx_sessions import Sessions
 from bench.networks.transformer import TransformerClassifier
 from bench.networks.words import WordNetwork
 from bench.signals import Signals
@@ -37,7 +38,7 @@ class Runtime(Network):
         super().__init__()
         self.reader = (network,)  # in a tuple: its weights are none of this one's
         self.names, self.output, self.offers = tuple(names), output, frozenset({output})
-        self.width, self.sessions = network.width, dict[int, Any]()
+        self.width, self.session = network.width, Sessions(graph)
         self.register_buffer("graph", torch.frombuffer(bytearray(graph), dtype=torch.uint8))
 
     @property
@@ -48,33 +49,16 @@ class Runtime(Network):
     def device(self) -> torch.device:
         return torch.device("cpu")
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"sessions": {}}
-
     def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> Encoded:
         return self.reader[0].encode(inputs, max_length)
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
         given = {name: heads.of(batch, name).numpy() for name in self.names}
-        found, reader = torch.from_numpy(self.session.run(None, given)[0]), self.reader[0]
+        found, reader = torch.from_numpy(self.session().run(None, given)[0]), self.reader[0]
         if not isinstance(reader, TransformerClassifier):
             return Signals({self.output: found}, mask=batch["attention_mask"])
         places = Signals(logits=reader.goal.select(found, batch), mask=batch["attention_mask"])
         return reader.goal.complete(places, None, batch)
-
-    @property
-    def session(self) -> Any:
-        """One for each number of threads, which is torch's."""
-        threads = torch.get_num_threads()
-        if threads not in self.sessions:
-            import onnxruntime
-
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = threads
-            self.sessions[threads] = onnxruntime.InferenceSession(
-                self.graph.numpy().tobytes(), options, providers=["CPUExecutionProvider"]
-            )
-        return self.sessions[threads]
 
 
 def forms(networks: Mapping[str, Network], output: str, console: Console) -> dict[str, Runtime]:

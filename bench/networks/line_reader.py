@@ -30,13 +30,14 @@ from bench.data.images import ImageArrays, Images
 from bench.errors import RequestError
 from bench.kind import Kind
 from bench.network import Network
+from bench.networks.onnx_sessions import Sessions
 from bench.signals import Signals
 
 LEAST = 1e-12  # a probability is no smaller, so that its logarithm is finite
 
 
 class Model:
-    """The file, opened once for each number of threads, as that is fixed when it is opened."""
+    """What the file holds."""
 
     def __init__(self, path: Path) -> None:
         """ImportError; whatever onnxruntime and onnx raise at a file that is no model of lines."""
@@ -44,29 +45,18 @@ class Model:
         from onnx import numpy_helper
 
         data = path.read_bytes()
-        self.path, self.digest, self.sessions = path, hashlib.sha256(data).hexdigest(), dict[int, Any]()
+        self.session, self.digest = Sessions(path), hashlib.sha256(data).hexdigest()
         held = (numpy_helper.to_array(w).copy() for w in onnx.load_from_string(data).graph.initializer)
         self.weights = [w for w in held if w.dtype == np.float32]
-        (given,) = self.session.get_inputs()
+        (given,) = self.session().get_inputs()
         self.name, (_, channels, self.height, _) = given.name, given.shape
         if channels != 3 or not isinstance(self.height, int):
             raise ValueError(f"it reads {given.shape}")
-        self.characters = self.session.get_modelmeta().custom_metadata_map["character"].split("\n")
-
-    @property
-    def session(self) -> Any:
-        import onnxruntime
-
-        if (threads := torch.get_num_threads()) not in self.sessions:
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = threads
-            kept = {"providers": ["CPUExecutionProvider"], "sess_options": options}
-            self.sessions[threads] = onnxruntime.InferenceSession(self.path, **kept)
-        return self.sessions[threads]
+        self.characters = self.session().get_modelmeta().custom_metadata_map["character"].split("\n")
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
         """(B, 3, height, W) -> probabilities (B, L, V)."""
-        found: np.ndarray = self.session.run(None, {self.name: pictures})[0]
+        found: np.ndarray = self.session().run(None, {self.name: pictures})[0]
         return found
 
 

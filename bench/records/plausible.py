@@ -30,7 +30,8 @@ def of_run(record: Record, settings: Mapping[str, Any]) -> Iterator[str]:
     whole = "batch_size" in settings and settings["batch_size"] is None  # as of a graph: one pass is of all inputs
     for where, size in (("efficiency", record.efficiency), ("teacher.efficiency", record.teacher.efficiency)):
         shared = record.efficiency.inputs if whole else 1
-        yield from (f"{where}.{why}" for why in of_size(size, fastest * shared))
+        counted = bool(size.flops) or size is record.efficiency  # a teacher's may be none of torch's
+        yield from (f"{where}.{why}" for why in of_size(size, fastest * shared, counted))
         if not (size is record.efficiency and frozen(record.student.name)) and (
             3.9 * size.parameters.total > size.disk_bytes * (2 if where[0] == "t" else 1)
         ):
@@ -71,16 +72,22 @@ def rate_limit(device: str, cores: Any) -> float:
     return PER_CORE * (cores if isinstance(cores, int) else 1024) if device.startswith("CPU") else PER_GPU
 
 
-def of_size(size: Size, fastest: float) -> Iterator[str]:
-    p = size.parameters
-    if p.total < 1 or p.embedding > p.total:
-        yield "parameters: of no network"
-    if "mean" not in size.flops or min(size.flops.values()) < 0 or size.flops["mean"] < p.active / 2:
+def of_operations(size: Size, fastest: float) -> Iterator[str]:
+    if "mean" not in size.flops or min(size.flops.values()) < 0 or size.flops["mean"] < size.parameters.active / 2:
         yield "flops: fewer than its parameters need"
     elif size.flops["mean"] * max(size.throughput.values(), default=0.0) > fastest:
         yield "throughput: more operations a second than the device can do"
-    elif size.flops["mean"] > 1e6 * max(p.active, 1) * max(1.0, size.tokens.get("mean", 1.0)):
+    elif size.flops["mean"] > 1e6 * max(size.parameters.active, 1) * max(1.0, size.tokens.get("mean", 1.0)):
         yield "flops: more than its parameters and inputs explain"
+
+
+def of_size(size: Size, fastest: float, counted: bool = True) -> Iterator[str]:
+    """`counted`: its operations are."""
+    p = size.parameters
+    if p.total < 1 or p.embedding > p.total:
+        yield "parameters: of no network"
+    if counted:
+        yield from of_operations(size, fastest)
     if size.memory_bytes is not None and not 3.9 * p.total <= size.memory_bytes < 1e13:
         yield "memory_bytes: of no network with so many parameters"
     if not 0 < size.tokens.get("mean", 0.0) < 1e7 or not 0 <= size.tokens.get("padding", 0.0) < 1:

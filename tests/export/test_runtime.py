@@ -52,7 +52,7 @@ def test_threads_are_those_of_torch() -> None:
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            assert form.session.get_session_options().intra_op_num_threads == threads
+            assert form.session().get_session_options().intra_op_num_threads == threads
     finally:
         torch.set_num_threads(before)
 
