@@ -123,6 +123,10 @@ class Kind(ABC):
         """What a record stores of one data set: `prediction` and `gold`."""
         return {"prediction": outputs, "gold": gold}
 
+    def blank(self, inputs: int) -> Outputs | None:
+        """Outputs of so many inputs that say nothing, as a network may give them; None: gold is made from outputs."""
+        return np.ones((inputs, self.outputs or 1), np.float32)
+
     def doubt(self, found: Sequence[dict[str, Any]]) -> str:
         """Why a teacher with such predictions on dev does not fit the task's data; empty: nothing speaks against it."""
         return ""

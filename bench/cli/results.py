@@ -80,22 +80,41 @@ def clock(data_dir: Path | None) -> Any:
     return partial(timings, data_dir=data_dir, console=Console())
 
 
-@app.command(epilog="Examples:  bench check    bench check results --json")
+CHECKED = typer.Option("--data-dir", help="Compare gold answers with the data in this folder too.")
+
+
+def from_data(data_dir: Path) -> Any:
+    from bench.runs.gold import gold
+
+    return partial(gold, data_dir=data_dir)
+
+
+@app.command(epilog="Examples:  bench check    bench check results --json    bench check --data-dir data")
 def check(
     results: Annotated[Path, typer.Argument(help="Folder of records.")] = Path("results"),
+    data_dir: Annotated[Path | None, CHECKED] = None,
     files: Files = None,
     as_json: Json = False,
 ) -> None:
-    """Check every record: form, place, hashes, and every number computed again from what is stored beside it."""
+    """Check every record: form, place, hashes, and every number computed again from what is stored beside it; with
+    --data-dir gold answers too.
+    """
+    from bench.records.check import Compared
     from bench.records.check import check as examine
 
-    count, problems = examine(results, files or ())
+    data = Compared(from_data(data_dir)) if data_dir else None
+    count, problems = examine(results, files or (), data)
+    told = {"boards": data.boards, "left_out": data.left_out} if data else None
     if as_json:
         found = [{"path": p.path, "problem": p.problem} for p in problems]
-        print(json.dumps({"records": count, "ok": not problems, "problems": found}, indent=1))
+        print(json.dumps({"records": count, "ok": not problems, "problems": found, "data": told}, indent=1))
     else:
         for p in problems:
             print(printable(f"{p.path}: {p.problem}"))
+        if data:
+            for task, why in data.left_out.items():
+                print(printable(f"not compared with the data: {task}: {why}"))
+            print(f"gold answers of {data.boards} data sets compared with the data")
         print(f"{count} records, {len(problems)} problems")
     sys.exit(1 if problems else 0)
 

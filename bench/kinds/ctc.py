@@ -68,6 +68,9 @@ class Ctc(Kind):
             raise BenchError(DIVERGED)
         return super().checked(outputs, inputs)
 
+    def blank(self, inputs: int) -> Outputs:
+        return Ragged.of([[]] * inputs, np.int64)
+
     def predictions(self, outputs: Outputs, gold: Any) -> dict[str, Any]:
         """Ragged words of both."""
         return {"prediction": self.words(outputs), "gold": self.words(gold)}

@@ -67,6 +67,9 @@ class Generate(Kind):
             raise BenchError(DIVERGED)
         return super().checked(outputs, inputs)
 
+    def blank(self, inputs: int) -> Outputs:
+        return Ragged.of([[]] * inputs, np.int64)
+
     def predictions(self, outputs: Outputs, gold: Any) -> dict[str, Any]:
         """Ragged words of both, as spaces part them."""
         return {"prediction": words(outputs), "gold": words(gold)}

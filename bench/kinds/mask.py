@@ -78,6 +78,9 @@ class Mask(Kind):
         found = np.stack([column.float().cpu().numpy() for column in columns], -1)
         return [row[:count] for row, count in zip(found, signals.words.sum(1).tolist(), strict=True)]
 
+    def blank(self, inputs: int) -> None:
+        """What was hidden is told by its number in the network's vocabulary."""
+
     def predictions(self, outputs: Outputs, gold: Any) -> dict[str, Any]:
         """The likeliest piece and the log-probability of the true one (M, 2), beside the true one, by its number in
         the network's vocabulary."""

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from bench.data.windows import OUTSIDE, Windows, windows
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.kind import Kind
+from bench.kind import Kind, Outputs
+from bench.scoring.scores import Ragged
 from bench.signals import Signals
 
 BEST, LONGEST = 20, 30  # answers that are kept, and starts and ends that are looked at; tokens of an answer
@@ -87,6 +88,10 @@ class Span(Kind):
         found = [answers(logits[:, m], starts[m], ends[m]) for m in range(len(owner))]
         null = logits[:, :, NULL].sum(0)
         return [merged([found[m] for m in rows], null[rows].min()) for rows in grouped(owner)]
+
+    def blank(self, inputs: int) -> Outputs:
+        """No answer to each."""
+        return Ragged.of([[(OUTSIDE, OUTSIDE, 0.0)]] * inputs, np.float32)
 
 
 def grouped(owner: np.ndarray) -> list[np.ndarray]:

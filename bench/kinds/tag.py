@@ -61,6 +61,9 @@ class Tag(Kind):
             raise BenchError(DIVERGED)
         return super().checked(outputs, inputs)
 
+    def blank(self, inputs: int) -> Outputs:
+        return Ragged.of([[]] * inputs, np.float32)
+
     def predictions(self, outputs: Outputs, gold: Any) -> dict[str, Any]:
         """Names of classes, Ragged; a word that was not read is outside of everything."""
         names = np.array(self.classes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from bench.records.schemas import Profile, Record, Taught
 from bench.records.specs import TRACK_ORDER, checked_spec
 from bench.records.strict import arrays_beside, read_strictly, samples_beside
 from bench.scoring.scores import REFERENCE, Array, Predictions, Ragged
+from bench.sources import NoData
 
 SCORED_AGAIN = 1e-6  # of a dev score: the same weights in another batch order
 ROW = 65_536  # bytes of an example's predictions: ranked lists of 1,000, of student, teacher and references
@@ -49,15 +50,25 @@ class Folder:
     taught: dict[str, Taught] = field(default_factory=dict)  # records of teachers, by key
 
 
-def check(results: Path, files: Sequence[Path] = ()) -> tuple[int, list[Problem]]:
-    """(records seen, problems). `files`: plug-ins given by path that records may name; no other file is run.
+@dataclass
+class Compared:
+    """What was compared with the data themselves."""
+
+    gold: Callable[[Record], Predictions | None]  # see bench.runs.gold
+    boards: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)  # tasks, and why
+
+
+def check(results: Path, files: Sequence[Path] = (), data: Compared | None = None) -> tuple[int, list[Problem]]:
+    """(records seen, problems). `files`: plug-ins given by path that records may name; no other file is run. `data`:
+    what is to be compared with the data themselves, and in the end what was.
 
     RequestError: there is no such folder."""
     with registry.trusting(files):
-        return _check(results)
+        return _check(results, data)
 
 
-def _check(results: Path) -> tuple[int, list[Problem]]:
+def _check(results: Path, data: Compared | None) -> tuple[int, list[Problem]]:
     if not results.is_dir():
         raise RequestError(f"there is no folder of results at {results}")
     found, folder = sorted(walk(results)), Folder(results)
@@ -66,8 +77,26 @@ def _check(results: Path) -> tuple[int, list[Problem]]:
         reasons = list(stray(path, results)) or (examined(path, folder) if path.suffix in (".json", ".md") else [])
         problems += [Problem(str(path), why) for why in reasons]
     problems += [Problem(str(path), why) for path, why in together.compared(folder.runs, folder.taught)]
+    problems += [Problem(str(path), why) for path, why in of_data(folder.runs, data)] if data else []
     others = [results / name for name in disk.APART]
     return sum(p.suffix == ".json" and p.parent not in others for p in found), problems
+
+
+def of_data(runs: Sequence[together.Seen], data: Compared) -> together.Problems:
+    """Of each data identity one record is held against the data, as the others hold the same (`together`)."""
+    for one in {(run.spec.task, run.spec.track, run.record.data.identity): run for run in runs}.values():
+        try:
+            found = data.gold(one.record)
+        except NoData as error:
+            data.left_out[one.spec.task] = str(error)
+        except BenchError as error:
+            yield one.path, f"the data: {error}"
+        else:
+            data.boards += found is not None
+            if found is None:
+                data.left_out[one.spec.task] = "its gold answers depend on the network"
+            elif together.answers(found) != one.answers:
+                yield one.path, "its gold answers are not those of the data"
 
 
 def walk(folder: Path) -> Iterator[Path]:

@@ -45,11 +45,15 @@ class Seen:
 
     @classmethod
     def of(cls, path: Path, record: Record, spec: CheckedSpec, found: Predictions, sound: bool = True) -> Seen:
-        fixed = {name: {k: a for k, a in arrays.items() if k in ("gold", "units")} for name, arrays in found.items()}
         references = {n for arrays in found.values() for n in arrays if n.startswith(REFERENCE)}
         others = {n: digest({d: {n: arrays[n]} for d, arrays in found.items() if n in arrays}) for n in references}
         own = "" if one_answer(found) else sketch(found, "prediction")
-        return cls(path, record, spec, digest(fixed), others, own, sketch(found, TEACHER), outputs_of(found), sound)
+        return cls(path, record, spec, answers(found), others, own, sketch(found, TEACHER), outputs_of(found), sound)
+
+
+def answers(found: Predictions) -> str:
+    """Digest of gold and units."""
+    return digest({name: {k: a for k, a in arrays.items() if k in ("gold", "units")} for name, arrays in found.items()})
 
 
 def outputs_of(found: Predictions) -> int:
