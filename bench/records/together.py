@@ -150,7 +150,8 @@ def libraries(seen: Seen) -> str:
 
 
 def keeps_shape(seen: Seen) -> bool:
-    """Whether the run's student is as its family builds it: no method that is known to prune, and none unknown."""
+    """Whether the run's student is as its family builds it: no method that is known to prune or to add, and none
+    unknown."""
     plugin = registry.found("method").get(seen.spec.method)
     return plugin is not None and "finish" not in vars(registry.load(plugin))
 

@@ -23,7 +23,7 @@ from bench.base.seeds import derived_seed
 from bench.errors import BenchError, RequestError
 from bench.inputs import Examples, flat
 from bench.measuring import cache, machine, session
-from bench.method import Method, Run
+from bench.method import Method, Run, finished, finishes
 from bench.network import Network
 from bench.networks.places import Place
 from bench.networks.transformer import load_model
@@ -166,7 +166,11 @@ def restore(spec: Spec, device: torch.device, console: Console) -> tuple[Network
         raise RequestError(folders.gone(spec.run_id))
     teacher = make_teacher(spec, device, console)
     tensors, state = kept
-    student = build_student(spec, teacher, blueprint=state.get("blueprint"))
+    blueprint = state.get("blueprint")
+    student = build_student(spec, teacher, blueprint=blueprint)
+    if not blueprint and finishes(registry.load(spec.method)):
+        method = build_method(spec, student, make_teachers(spec, device, console), Evaluation(spec.task, "dev"))
+        student = finished(method, student, teacher.network).to(device)
     checkpoint.put_back(student, tensors)
     return student, teacher
 

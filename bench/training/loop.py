@@ -20,7 +20,7 @@ from bench.base.console import Console
 from bench.base.seeds import derived_seed
 from bench.errors import BenchError, RequestError
 from bench.measuring.energy import meter
-from bench.method import Losses, Method, Role, Stage, Step, named_losses, stages_of
+from bench.method import Losses, Method, Role, Stage, Step, finished, finishes, named_losses, stages_of
 from bench.network import Network
 from bench.networks import sharing
 from bench.signals import Signals
@@ -88,7 +88,7 @@ class Trainer:
                 kept = None
                 self._load(self.best)
                 self.progress.stage, self.progress.step, self.progress.best = index + 1, 0, None
-        self.networks["student"] = self.method.finish(self.student)
+        self.networks["student"] = self._ended(self.student)
         return self.progress
 
     def _run(self, stage: Stage, networks: Mapping[str, Network], kept: dict[str, Tensor]) -> None:
@@ -216,7 +216,8 @@ class Trainer:
             self._keep()
             self.console(f"  {stage.name} {p.step}/{stage.updates}  {shown(losses)}")
             return
-        score = processes.from_main(lambda: self.evaluate(self.student))
+        student = copy.deepcopy(self.student) if finishes(type(self.method)) else self.student
+        score = processes.from_main(lambda: self.evaluate(self._ended(student)))
         if not p.curve or (p.curve[-1]["stage"], p.curve[-1]["step"]) != (stage.name, p.step):
             p.curve.append({"stage": stage.name, "step": p.step, "losses": losses})
         dev = score if math.isfinite(score) else None  # undefined: worse than any number
@@ -226,6 +227,11 @@ class Trainer:
             self._keep()
         said = "undefined" if dev is None else f"{dev:.4f}"
         self.console(f"  {stage.name} {p.step}/{stage.updates}  dev {said}  {shown(losses)}")
+
+    def _ended(self, student: Network) -> Network:
+        """What the method makes of it in the end."""
+        own = finishes(type(self.method))
+        return finished(self.method, student, self.teachers["teacher"].network) if own else student
 
     def _modules(self) -> dict[str, nn.Module]:
         return {**self.networks, "method": self.method}
