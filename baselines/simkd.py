@@ -14,7 +14,8 @@ Chen et al., CVPR 2022, arXiv:2203.14001; official code DefangChen/SimKD (`-c 0 
 form for vectors is ours, for texts and for teachers whose vector is not the mean of their last map (ShuffleNet V2,
 MobileNet V2, wide ResNets); the paper has images alone, and the code reads maps of all. So is the use for values and
 labels. The best state on dev is kept, dev read with P and the teacher's layer; the code keeps the best on test. A
-record's `notes` say how many parameters stay. Needs from the teacher: its maps or embedding, and a last layer that reads that.
+record's `notes` say how many parameters stay. Needs from the teacher: its maps or embedding, and a last layer that
+reads them.
 """
 
 from __future__ import annotations

@@ -297,6 +297,9 @@ def load_classifier(path: Path, goal: Kind, new_head: bool = False) -> Transform
             path, use_safetensors=True, local_files_only=True, trust_remote_code=False, dtype=torch.float32, **size
         )
     except Exception as error:  # as above
+        if "Unrecognized configuration class" in str(error):
+            kind = goal.auto.removeprefix("AutoModel")
+            raise RequestError(f"transformers has no model {kind} of the architecture that {path} has") from error
         raise RequestError(f"cannot load a classifier from {path}: {reason(error)}") from error
     if goal.outputs and model.config.num_labels != goal.outputs:
         raise RequestError(f"{path} gives {model.config.num_labels} outputs and the task has {goal.outputs}")
