@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench.base import processes
+from bench.base import processes, stopping
 from bench.base.console import Console
 from bench.base.provenance import now
 from bench.base.seeds import derived_seed
@@ -64,9 +64,11 @@ def carry_out(
     """
     started = now()
     folder = folders.make_folder(folders.root() / "runs" / spec.run_id)
-    d = distil(spec, folder, device, console)
-    path = processes.from_main(lambda: leave_record(spec, d, results, console, started, cores, timed))
-    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    kept = folder / "checkpoint.safetensors"
+    with stopping.saying(lambda: checkpoint.goes_on(kept)):
+        d = distil(spec, folder, device, console)
+        path = processes.from_main(lambda: leave_record(spec, d, results, console, started, cores, timed))
+        kept.unlink(missing_ok=True)
     return path
 
 
