@@ -45,6 +45,7 @@ def opened(path: Path) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # what does not fit is told in a sentence, and no table
     try:
         model = SentenceTransformer(
             str(path),
