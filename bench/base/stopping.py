@@ -27,6 +27,7 @@ asked = Asked()
 def as_interrupt() -> None:
     """From now on SIGTERM is what Ctrl-C is. A process that this one forks ends by it, as ever."""
     own = os.getpid()
+    asked.status, asked.said = 130, ""
 
     def stop(number: int, _: Any) -> None:
         if os.getpid() != own:

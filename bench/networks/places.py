@@ -80,7 +80,7 @@ def locate(reference: str, task: Task) -> Place:
         raise RequestError(f"no model '{name}': not a folder, not a Hub id (owner/name), not a short name ({known})")
     repo, _, revision = target.partition("@")
     place = Place(reference, "", pooling, repo=repo, revision=revision, commit=hub_commit(target))
-    return replace(place, identity=f"{repo}@{place.commit}#{pooling}{reading(config_of(place))}")
+    return replace(place, identity=f"{repo}@{place.commit}#{pooling}{reading_of_hub(place)}")
 
 
 def reading(folder: Path) -> str:
@@ -91,6 +91,18 @@ def reading(folder: Path) -> str:
     """
     config = config_in(folder)
     return " own masks" if "vocab_size" in config and config.get("model_type", "bert") not in PLAIN else ""
+
+
+def reading_of_hub(place: Place) -> str:
+    """The same of a Hub model, from its config.json alone; of one that has none at its root, nothing."""
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        return reading(config_of(place))
+    except RequestError as error:
+        if isinstance(error.__cause__, EntryNotFoundError):
+            return ""
+        raise
 
 
 def config_in(folder: Path) -> dict[str, Any]:

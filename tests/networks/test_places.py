@@ -82,3 +82,23 @@ def test_what_was_taught_or_copied_with_other_masks_is_not_taken_for_what_is_tau
         key = plans.Plan(str(folder), task, place).key
         before = plans.Plan(str(folder), task, replace(place, identity=f"{places.content_key(folder)}#")).key
         assert (key == before) == (not added)
+
+
+def test_of_a_hub_model_its_configuration_alone_is_fetched_for_that(tmp_path, monkeypatch):
+    """One that has none at its root, as old folders of sentence-transformers, is read as ever."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    (task,) = open_tasks(Request([TOY], ["kd"], ["bert:1"]))
+    monkeypatch.setattr(places, "hub_commit", lambda reference: "abc")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2", "vocab_size": 9}))
+    monkeypatch.setattr(places, "config_of", lambda place: tmp_path)
+    assert places.locate("owner/name@main", task).identity == "owner/name@abc# own masks"
+
+    def absent(place, cause=LocalEntryNotFoundError):
+        raise RequestError("cannot load") from cause("no such file")
+
+    monkeypatch.setattr(places, "config_of", absent)
+    assert places.locate("owner/name", task).identity == "owner/name@abc#"
+    monkeypatch.setattr(places, "config_of", lambda place: absent(place, OSError))
+    with pytest.raises(RequestError, match="cannot load"):
+        places.locate("owner/name", task)
