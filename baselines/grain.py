@@ -139,7 +139,7 @@ class Grain(Method):
             for layer, mask in zip(self.layers, self.kept, strict=True):
                 mute(layer, *mask.split(self.sizes))
 
-    def finish(self, student: Network) -> Network:
+    def finish(self, student: Network, teacher: Network) -> Network:
         cut(student, self._split(self.kept))
         return student
 

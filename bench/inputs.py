@@ -38,13 +38,15 @@ class Pool(Sequence[Any], ABC):
 
 
 class Texts(Pool):
-    """Texts in columns: one of single texts, two of pairs. `limits` (N,): tokens that each input is cut to, where a
-    pool holds inputs of unlike roles, such as queries and documents."""
+    """Texts in columns: one of single texts, two of pairs. Of queries and documents in one pool, `limits` (N,): tokens
+    that each is cut to, and `queries` (N,) bool: which they are, for models that read the two otherwise."""
 
     split = False  # whether a text is a list of words
 
-    def __init__(self, *columns: Sequence[Any], limits: np.ndarray | None = None) -> None:
-        self.columns, self.limits = columns, limits
+    def __init__(
+        self, *columns: Sequence[Any], limits: np.ndarray | None = None, queries: np.ndarray | None = None
+    ) -> None:
+        self.columns, self.limits, self.queries = columns, limits, queries
 
     def __len__(self) -> int:
         return len(self.columns[0])
@@ -53,19 +55,23 @@ class Texts(Pool):
         """An input; of a slice, a pool."""
         found = tuple(column[row] for column in self.columns)
         if isinstance(row, slice):
-            return type(self)(*found, limits=None if self.limits is None else self.limits[row])
+            return self.of(found, row)
         return found if len(found) > 1 else found[0]
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and [*self] == [*other]
 
     def take(self, rows: Sequence[int] | np.ndarray) -> Texts:
-        limits = None if self.limits is None else self.limits[np.asarray(rows, np.int64)]
-        return type(self)(*([column[i] for i in rows] for column in self.columns), limits=limits)
+        return self.of([[column[i] for i in rows] for column in self.columns], np.asarray(rows, np.int64))
+
+    def of(self, columns: Iterable[Sequence[Any]], rows: Any = slice(None)) -> Texts:
+        """Other texts in the place of these rows."""
+        limits, queries = (None if each is None else each[rows] for each in (self.limits, self.queries))
+        return type(self)(*columns, limits=limits, queries=queries)
 
     def apart(self) -> list[Texts]:
         """Each column by itself."""
-        return [type(self)(column, limits=self.limits) for column in self.columns]
+        return [self.of([column]) for column in self.columns]
 
     def within(self, limit: int) -> list[tuple[int, np.ndarray, Texts]]:
         """(limit, rows, their texts) of the inputs that a reader, who has a limit too, cuts alike."""
@@ -76,13 +82,10 @@ class Texts(Pool):
         return [(each, rows, bare.take(rows)) for each, rows in parts]
 
     def __add__(self, other: Texts) -> Texts:
-        """Both, one behind the other. ValueError: one of them alone has limits."""
-        both = [limits for limits in (self.limits, other.limits) if limits is not None]
-        if len(both) == 1:
-            raise ValueError("inputs with limits and inputs without them are not one pool")
-        limits = np.concatenate(both) if both else None
+        """Both, one behind the other. ValueError: one of them alone has limits, or roles."""
         columns = ([*ours, *theirs] for ours, theirs in zip(self.columns, other.columns, strict=True))
-        return type(self)(*columns, limits=limits)
+        limits, queries = joined(self.limits, other.limits), joined(self.queries, other.queries)
+        return type(self)(*columns, limits=limits, queries=queries)
 
     def sizes(self) -> np.ndarray:
         """Characters of all columns."""
@@ -90,8 +93,11 @@ class Texts(Pool):
 
     @cached_property
     def digest(self) -> str:  # type: ignore[override]
+        said = [each.tolist() for each in (self.limits, self.queries) if each is not None]
+        if len(said) == 2 and len(set(zip(*said, strict=True))) == len(set(said[0])):
+            said.pop()  # the limits tell them apart
         found = self.content()
-        return found if self.limits is None else digest_texts([found, repr(self.limits.tolist())])
+        return digest_texts([found, *map(repr, said)]) if said else found
 
     def content(self) -> str:
         """The digest of the texts alone."""
@@ -124,6 +130,14 @@ class Words(Texts):
     def of_length(self, tokens: int) -> Words:
         words = [word for sentence in self.columns[0] for word in sentence]
         return Words([tuple(words * (1 + tokens // max(1, len(words))))])
+
+
+def joined(one: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:
+    """ValueError: there is one of them alone."""
+    both = [each for each in (one, other) if each is not None]
+    if len(both) == 1:
+        raise ValueError("inputs with limits or roles and inputs without them are not one pool")
+    return np.concatenate(both) if both else None
 
 
 def pool(inputs: Sequence[Any]) -> Pool:

@@ -233,9 +233,25 @@ class Method(nn.Module):
     def after_update(self, progress: float) -> None:
         """Called after each update with the share of the stage that is done."""
 
-    def finish(self, student: Network) -> Network:
-        """What is kept, scored, timed and exported, after the last stage."""
+    def finish(self, student: Network, teacher: Network) -> Network:
+        """What is kept, scored, timed and exported, after the last stage: smaller than what was trained, or with parts
+        that stay. Where a stage keeps the best on dev, that is read of what becomes of a copy of the student. Of a
+        student without a blueprint, what it makes has the same shapes before training and after it, as a kept one is
+        built again so."""
         return student
+
+
+def finished(method: Method, student: Network, teacher: Network) -> Network:
+    """What the method ends with, in place or not. RequestError: it is no network."""
+    found = method.finish(student, teacher)
+    if not isinstance(found, Network):
+        raise RequestError(f"{place(method.finish)}: finish() returns {kind_of(found)}, and has to return a network")
+    return found
+
+
+def finishes(method: type[Method]) -> bool:
+    """Whether it ends with another network than it trains."""
+    return method.finish is not Method.finish
 
 
 def listed(names: Iterable[str]) -> str:

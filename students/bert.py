@@ -175,7 +175,8 @@ def _from_teacher(teacher: Any, config: Any, init: str, chosen: Sequence[int], g
     width = teacher.width if same else config.hidden_size
     if chosen:
         copy_layers(source, backbone, chosen)
-    network = TransformerNetwork(backbone, head, teacher.tokenizer, teacher.max_length, width, teacher.prompt)
+    own = teacher.tokenizer, teacher.max_length, width, teacher.prompt, teacher.roles
+    network = TransformerNetwork(backbone, head, *own)
     network.origin = init if init == "random" else f"teacher layers ({init})"
     return network
 

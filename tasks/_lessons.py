@@ -44,8 +44,8 @@ def examples(found: Iterable[Lessons]) -> Examples:
 
 def read_apart(queries: Sequence[str], documents: Sequence[str]) -> Texts:
     """Queries, then documents, each cut to its own length."""
-    limits = np.repeat([QUERY, DOCUMENT], [len(queries), len(documents)])
-    return Texts([*queries, *documents], limits=limits)
+    limits, asked = (np.repeat(of, [len(queries), len(documents)]) for of in ([QUERY, DOCUMENT], [True, False]))
+    return Texts([*queries, *documents], limits=limits, queries=asked)
 
 
 class Library:

@@ -23,6 +23,10 @@ document score` a line, or a TREC run file, of training queries. Groups are then
 softmax of the scores, so `finetune` distils them. `bench export RUN --format trec` writes such a file of the run's
 teacher, and the rankings of student, teacher and BM25 on test as trec_eval reads them.
 
+Prompts that a teacher declares stand before queries and documents as sentence-transformers puts them there
+(`encode_query`, `encode_document`), and count among the tokens that are read. Students cut from it read them too;
+others, such as `bow`, read the plain texts.
+
 A teacher may read query and document together (a cross-encoder) or compare their tokens (ColBERT). It scores the
 candidates of each training group, and its row on test ranks the first 100 of BM25 for a query, and no more: such models
 rerank, and recall is that of BM25's first 100. `#cross` after an encoder's name teaches one on the task; dev is then
@@ -288,6 +292,7 @@ class Retrieval(Task):
             names = ", ".join(name for name, part in self.parts.items() if part.form.level == level)
             yield f"{names}: relevant to {', '.join(BINARY)} from grade {level} on; ndcg@10 takes the grades"
         yield f"queries are cut to {QUERY} tokens, documents to {DOCUMENT}; documents of test may be read in training"
+        yield "prompts that a teacher declares are read by it and by students cut from it, and by no others"
         yield f"BM25: {ANALYSER}"
         yield (
             f"a teacher that reads query and document together ranks BM25's first {RERANKED['test']} alone, "

@@ -16,7 +16,7 @@ from bench.board.suites import of_board, tables
 from bench.board.verdicts import Verdicts, judge
 from bench.errors import RequestError, unknown
 from bench.plugins import suites
-from bench.records import disk
+from bench.records import disk, typed
 from bench.records.schemas import Record
 
 MAKE = "bench run --suite"
@@ -69,9 +69,10 @@ def boards(results: Path, task: str, track: str = "") -> list[dict[str, Any]]:
 
     RequestError: there is no such record, with what there is.
     """
-    folders = [f"{own}/{task}" for own in tracks_in(results) if track in ("", own)]
+    names = typed.tasks(task)  # a file is a task, too
+    folders = [f"{own}/{name}" for own in tracks_in(results) if track in ("", own) for name in names]
     found = [record for folder in folders for record in disk.read_all(results, folder)]
-    chosen = [board for board in leaderboard.rows(found) if board.task == task]
+    chosen = [board for board in leaderboard.rows(found) if board.task in names]
     if not chosen:
         leaderboard.chosen(results, task, track)  # says what there is
     records = {record.run_id: record for record in found}

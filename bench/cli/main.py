@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from bench import __version__
-from bench.base import processes, waiting
+from bench.base import processes, stopping, waiting
 from bench.base.console import Console, warn
 from bench.cli import authoring, boards, hub, keeping, names, showing, site, sweeping, transfer, tuning
 from bench.cli import results as about_results
@@ -59,16 +59,21 @@ app.add_typer(store_app, name="store")
 app.add_typer(keeping.app, name="results")
 
 
+AGAIN = "the same command starts again, and leaves what is finished as it is"
+
+
 def main() -> None:
     """Entry point: errors become one sentence and an exit status."""
     waiting.patiently()
+    if not processes.launched():  # a launcher ends its processes so
+        stopping.as_interrupt()
     try:
         if app(standalone_mode=False) == 130:  # what typer makes of Ctrl-C
             raise KeyboardInterrupt
     except BenchError as error:
         fail(str(error), error.exit_status)
     except (typer.Abort, KeyboardInterrupt):
-        fail("interrupted; the same command goes on from the last checkpoint", 130)
+        fail(f"interrupted; {stopping.asked.said or AGAIN}", stopping.asked.status)
     except OSError as error:  # a full disk, a terminal that is gone
         fail(str(error), 1)
     except SystemExit as end:

@@ -28,15 +28,16 @@ Run = Callable[[Mapping[str, Tensor]], np.ndarray]  # a batch -> logits
 
 
 def write(kind: str, network: TransformerClassifier, folder: Path) -> tuple[Any, Run]:
-    """Put the student into the folder; (its tokenizer, its model) as they are read back. RequestError: it is pruned, of
-    which the library has no architecture."""
+    """Put the student into the folder; (its tokenizer, its model) as they are read back. RequestError: it is pruned, or
+    has parts that a method left it, of which the library has no architecture."""
     return {"hf": hf, "onnx": graph}[kind](network, folder)
 
 
 def hf(network: TransformerClassifier, folder: Path) -> tuple[Any, Run]:
-    if network.plan:
+    if not of_the_library(network.model):
         raise RequestError(
-            "transformers has no heads of unequal sizes and no factorised word vectors: use --format onnx"
+            "transformers has no heads of unequal sizes, no factorised word vectors and no other last layer than its "
+            "own: use --format onnx"
         )
     named(network.model.config, network.goal)
     network.model.save_pretrained(folder)
@@ -45,6 +46,14 @@ def hf(network: TransformerClassifier, folder: Path) -> tuple[Any, Run]:
 
     read = getattr(transformers, network.goal.auto).from_pretrained(folder, local_files_only=True).eval()
     return tokenizer_in(folder, network), lambda batch: logits(network.goal, read, batch)
+
+
+def of_the_library(model: Any) -> bool:
+    """Whether its configuration says all of its shapes."""
+    with torch.device("meta"):
+        plain = type(model)(model.config)
+    shapes, theirs = ({n: p.shape for n, p in m.named_parameters()} for m in (model, plain))
+    return bool(shapes == theirs)
 
 
 def graph(network: TransformerClassifier, folder: Path) -> tuple[Any, Run]:

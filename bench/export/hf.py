@@ -22,6 +22,7 @@ POOLER: dict[str, Any] = {  # bench.networks.transformer.Pooler, in the words of
     "module_output_name": "sentence_embedding",
 }
 
+ROLES = ("query", "document")  # the library's names of prompts, by which its own methods find them
 PROMPT = "default"  # what an exported folder calls the prompt before every text
 
 
@@ -38,8 +39,9 @@ def write(network: Network, output: str, folder: Path) -> None:
 
 def around_modules(network: TransformerNetwork) -> dict[str, Any]:
     """What the library does outside of its modules: the prompt before a text, the dimensions that are left."""
-    named: dict[str, Any] = {"prompts": {PROMPT: network.prompt}, "default_prompt_name": PROMPT}
-    named = named if network.prompt else {}
+    prompts = dict(zip(ROLES, network.roles, strict=False)) | ({PROMPT: network.prompt} if network.prompt else {})
+    named: dict[str, Any] = {"prompts": prompts} if prompts else {}
+    named |= {"default_prompt_name": PROMPT} if network.prompt else {}
     widths = [module.width for module in network.head if isinstance(module, Cut)]
     return named | ({"truncate_dim": widths[0]} if widths else {})
 

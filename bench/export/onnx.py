@@ -78,6 +78,8 @@ def write(network: Network, output: str, folder: Path) -> None:
     }  # fmt: skip
     if prompt := getattr(network, "prompt", ""):  # the reader's to put before each text
         config["prompt"] = prompt
+    if roles := getattr(network, "roles", ()):  # likewise, where queries and documents are read
+        config["prompts"] = dict(zip(("query", "document"), roles, strict=True))
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
 

@@ -49,7 +49,8 @@ def tapped(backbone: nn.Module, noting: bool = True) -> Iterator[list[Tap]]:
     """
     register()
     known = ("sdpa", "eager") if noting else ("sdpa",)
-    before = [(c, c._attn_implementation) for c in configs_of(backbone) if c._attn_implementation in known]
+    configs = configs_of(backbone) if looks_up(backbone) else []
+    before = [(c, c._attn_implementation) for c in configs if c._attn_implementation in known]
     taps: list[Tap] = []
     token = _taps.set(taps if noting else None)
     for config, _ in before:
@@ -60,6 +61,13 @@ def tapped(backbone: nn.Module, noting: bool = True) -> Iterator[list[Tap]]:
         for config, name in before:
             config._attn_implementation = name
         _taps.reset(token)
+
+
+def looks_up(model: nn.Module) -> bool:
+    """Whether a model of the library looks its attention up by name. What has its own, as Falcon's, reads the name to
+    know what its masks are."""
+    asked = getattr(type(model), "_can_set_attn_implementation", None)
+    return asked is None or bool(asked())
 
 
 def configs_of(model: nn.Module) -> list[Any]:

@@ -42,11 +42,12 @@ class ConvNetwork(ImageNetwork):
     stem: nn.Module
     stages: nn.ModuleList
     classifier: nn.Module | None  # None: the kind of task reads the embedding itself
+    adapter: nn.Module | None  # what a method left in the place of the neck: of the last map, whose mean is taken
 
     def complete(self, channels: tuple[int, ...], width: int = 0) -> None:
         """Put the head on. `channels` of each map; `width` of the embedding, where it is not the last of them."""
         self.width = width or channels[-1]
-        self.classifier = self.goal.head(self.width)
+        self.classifier, self.adapter = self.goal.head(self.width), None
         self.shape = Shape(hidden=channels)
 
     def enter(self, stage: int, x: Tensor) -> Tensor:
@@ -61,8 +62,15 @@ class ConvNetwork(ImageNetwork):
         maps = [self.stem(batch["pixels"])]
         for number, stage in enumerate(self.stages):
             maps.append(stage(self.enter(number, maps[-1])))
-        body = Signals(embedding=self.neck(maps[-1]), maps=tuple(maps) if "maps" in want else None)
+        embedding = self.neck(maps[-1]) if self.adapter is None else self.adapter(maps[-1]).mean((2, 3))
+        body = Signals(embedding=embedding, maps=tuple(maps) if "maps" in want else None)
         return self.goal.complete(body, self.classifier, batch)
+
+    def adapt(self, adapter: nn.Module, classifier: nn.Linear) -> None:
+        """Stem and stages with another end, in place: the adapter's map, its mean, and this last layer of it."""
+        for name in {n for n, _ in self.named_children()} - {"stem", "stages"}:
+            delattr(self, name)
+        self.adapter, self.classifier, self.width = adapter, classifier, classifier.in_features
 
 
 class End(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,12 @@ from bench.task import Task
 
 # weights as safetensors alone, the tokenizer, and what ColBERT says of itself
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "artifact.metadata")
+# Model types in which every token attends to all: students and classifiers of the others, whose attention is causal or
+# local, were once trained as if theirs were so too, and what was taught then is another model.
+PLAIN = (
+    "albert", "bert", "camembert", "convbert", "deberta", "deberta-v2", "distilbert", "electra", "mpnet", "nomic_bert",
+    "roberta", "xlm-roberta", "xlm-roberta-xl",
+)  # fmt: skip
 TOGETHER = "cross"  # after a model's name, `#cross`: it is taught to read two texts together
 DOWNLOAD: dict[str, Any] = {"allow_patterns": list(MODEL_FILES), "ignore_patterns": ["onnx/*"]}
 
@@ -70,22 +76,49 @@ def locate(reference: str, task: Task) -> Place:
     folder = Path(target).expanduser()
     if folder.is_dir():
         check(folder)
-        return Place(reference, f"{content_key(folder)}#{pooling}", pooling, folder.resolve())
+        return Place(reference, f"{content_key(folder)}#{pooling}{reading(folder)}", pooling, folder.resolve())
     if target.startswith((".", "/", "~")) or target.count("/") != 1:
         known = ", ".join(sorted(task.teachers)) or "none"
         raise RequestError(f"no model '{name}': not a folder, not a Hub id (owner/name), not a short name ({known})")
     repo, _, revision = target.partition("@")
-    commit = hub_commit(target)
-    return Place(reference, f"{repo}@{commit}#{pooling}", pooling, repo=repo, revision=revision, commit=commit)
+    place = Place(reference, "", pooling, repo=repo, revision=revision, commit=hub_commit(target))
+    return replace(place, identity=f"{repo}@{place.commit}#{pooling}{reading_of_hub(place)}")
+
+
+def reading(folder: Path) -> str:
+    """What the identity of a model adds to its files: how attention is masked in training, where that once was wrong.
+
+    So nothing that was taught, or copied from it, before is taken for what is taught now. Signals in the store have
+    keys of their own, in which whole configurations stand since.
+    """
+    config = config_in(folder)
+    return " own masks" if "vocab_size" in config and config.get("model_type", "bert") not in PLAIN else ""
+
+
+def reading_of_hub(place: Place) -> str:
+    """The same of a Hub model, from its config.json alone; of one that has none at its root, nothing."""
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        return reading(config_of(place))
+    except RequestError as error:
+        if isinstance(error.__cause__, EntryNotFoundError):
+            return ""
+        raise
+
+
+def config_in(folder: Path) -> dict[str, Any]:
+    """The configuration of a folder's model, where it has one that can be read."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def has_head(place: Place, goal: Kind) -> bool:
     """Whether a model has the head of this kind; an encoder has to be fine-tuned first."""
-    path = place.folder or config_of(place)
-    try:
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
+    config = config_in(place.folder or config_of(place))
     head = goal.auto.removeprefix("AutoModel")
     return bool(head) and any(str(name).endswith(head) for name in config.get("architectures") or ())
 

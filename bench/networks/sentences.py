@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -44,6 +45,7 @@ def opened(path: Path) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # what does not fit is told in a sentence, and no table
     try:
         model = SentenceTransformer(
             str(path),
@@ -89,11 +91,25 @@ def prompt_of(model: Any) -> str:
     return (model.prompts or {}).get(model.default_prompt_name) or ""
 
 
-def with_prompt(inputs: Texts, prompt: str) -> Texts:
-    """Single texts with the prompt before each."""
-    if not prompt:
-        return inputs
-    return type(inputs)(*([prompt + text for text in column] for column in inputs.columns), limits=inputs.limits)
+def roles_of(model: Any) -> tuple[str, str]:
+    """What `encode_query` and `encode_document` put before a text, asked of the library's own methods."""
+    found: list[str] = []
+
+    def noted(prompt: str | None = None, prompt_name: str | None = None, **_: Any) -> None:
+        found.append(prompt or (model.prompts or {}).get(prompt_name or model.default_prompt_name) or "")
+
+    asked: Any = SimpleNamespace(prompts=model.prompts or {}, encode=noted)
+    type(model).encode_query(asked, "a text")
+    type(model).encode_document(asked, "a text")
+    return found[0], found[1]
+
+
+def with_prompt(inputs: Texts, prompt: str, roles: Sequence[str] = ()) -> Texts:
+    """Single texts with the prompt before each; in a pool of queries and documents with that of its role."""
+    if roles and inputs.queries is not None:
+        before = [roles[0] if query else roles[1] for query in inputs.queries.tolist()]
+        return inputs.of([[one + text for one, text in zip(before, inputs.columns[0], strict=True)]])
+    return inputs.of([prompt + text for text in column] for column in inputs.columns) if prompt else inputs
 
 
 def tokens_of(prompt: str, tokenizer: Any) -> int:
@@ -110,10 +126,8 @@ def limit_of(declared: int | None, model: nn.Module, most: int | None = None) ->
 
 
 def check_declared(model: Any, similarity: str, path: Path) -> None:
-    """RequestError: the model wants prompts before its texts, or is trained for another similarity, so that scores here
-    would not be its own. A dot product of vectors that it normalises is their cosine."""
-    if prompts := {name: text for name, text in model.prompts.items() if text}:
-        raise RequestError(f"{path} declares prompts ({', '.join(prompts)}), which are not put before its texts here")
+    """RequestError: the model is trained for another similarity, so that scores here would not be its own. A dot
+    product of vectors that it normalises is their cosine."""
     if model.similarity_fn_name != similarity and type(list(model)[-1]).__name__ != "Normalize":
         raise RequestError(
             f"{path} declares the similarity {model.similarity_fn_name}, and this task compares by {similarity}"
@@ -129,9 +143,10 @@ def make_pooling(mode: str, width: int) -> nn.Module:
     return Pooling(width, pooling_mode=mode)
 
 
-def told(model: Any, texts: Sequence[str], path: Path) -> Tensor:
-    """What the library itself makes of each text alone, (N, D). RequestError: it cannot."""
+def told(model: Any, texts: Sequence[str], path: Path, method: str = "encode") -> Tensor:
+    """What the library itself makes of each text alone, (N, D), by a method of its own. RequestError: it cannot."""
     try:
-        return torch.cat([model.encode([text], convert_to_tensor=True, show_progress_bar=False) for text in texts])
+        encode = getattr(model, method)
+        return torch.cat([encode([text], convert_to_tensor=True, show_progress_bar=False) for text in texts])
     except Exception as error:  # of architectures that the library loads and cannot run
         raise RequestError(f"sentence-transformers cannot encode a text with {path}: {reason(error)}") from error

@@ -39,16 +39,20 @@ class TransformerNetwork(Network):
     """Backbone (a transformers model) and head (sentence-transformers modules: pooling, dense, normalisation)."""
 
     plan: Mapping[str, Any] = {}  # of what was taken from it (`bench.networks.pruned`); empty: it is whole
+    roles: Sequence[str] = ()  # what stands before queries and before documents; empty: `prompt`, as before all texts
 
     def __init__(
-        self, backbone: Any, head: Sequence[nn.Module], tokenizer: Any, max_length: int, width: int, prompt: str = ""
-    ) -> None:
-        """`prompt` stands before every text."""
+        self, backbone: Any, head: Sequence[nn.Module], tokenizer: Any, max_length: int, width: int, prompt: str = "",
+        roles: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """`prompt` stands before every text; in pools of queries and documents the one of its role does."""
         super().__init__()
         self.backbone, self.head = backbone, nn.ModuleList(head)
         self.tokenizer, self.max_length, self.width = tokenizer, max_length, width
         self.shape = shape_of(backbone.config)
         self.prompt, self.before = prompt, tokens_of(prompt, tokenizer)
+        if roles:  # others keep their keys in the store
+            self.roles = list(roles)
 
     @cached_property
     def offers(self) -> frozenset[str]:  # type: ignore[override]
@@ -64,7 +68,8 @@ class TransformerNetwork(Network):
     def lender(self) -> Network:
         if not self.instead:
             return self
-        return TransformerNetwork(self.backbone, [*self.head], self.tokenizer, self.max_length, self.width)
+        own = self.backbone, [*self.head], self.tokenizer, self.max_length, self.width
+        return TransformerNetwork(*own, self.prompt, self.roles)
 
     def blueprint(self) -> dict[str, Any]:
         return dict(self.plan)
@@ -75,7 +80,7 @@ class TransformerNetwork(Network):
         return self.__dict__.copy()
 
     def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> TokenArrays:
-        given = with_prompt(texts(inputs), self.prompt)
+        given = with_prompt(texts(inputs), self.prompt, self.roles)
         return tokenise(self.tokenizer, given, min(max_length or self.max_length, self.max_length))
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
@@ -244,7 +249,10 @@ def load(path: Path, pooling: str = "", goal: Kind | None = None) -> Transformer
         width = backbone.config.hidden_size
     head = [make_pooling(pooling, width)] if pooling else sentences.head_of(model, path)
     limit = model.max_seq_length = limit_of(model.max_seq_length, backbone)
-    network = TransformerNetwork(backbone, head, model.tokenizer, limit, width, sentences.prompt_of(model))
+    prompt, roles = sentences.prompt_of(model), sentences.roles_of(model) if goal and goal.compares else ()
+    if roles == (prompt, prompt):
+        roles = ()
+    network = TransformerNetwork(backbone, head, model.tokenizer, limit, width, prompt, roles)
     check_embedding(network, None if pooling else model, path)
     if products:
         network.instead, network.offers = {"embedding": products}, network.offers | {products}
@@ -276,6 +284,19 @@ def check_embedding(network: TransformerNetwork, model: Any, path: Path) -> None
     found = check_batches(path, network, lambda rows: network(encoded.batch(np.array(rows)), want).embedding)
     if model is not None and not near(sentences.told(model, TEXTS, path), torch.stack(found)):
         raise RequestError(f"sentence-transformers makes another embedding of a text with {path} than its modules do")
+    if model is not None and network.roles:
+        check_roles(network, model, path)
+
+
+def check_roles(network: TransformerNetwork, model: Any, path: Path) -> None:
+    """RequestError: a query's or a document's embedding is another one here, as where pooling leaves prompts out."""
+    for query, method in ((True, "encode_query"), (False, "encode_document")):
+        pool = Texts(TEXTS, queries=np.full(len(TEXTS), query))
+        rows = [network.encode(pool[n : n + 1]).batch(np.array([0])) for n in range(len(TEXTS))]
+        with torch.no_grad():
+            found = torch.cat([network(row, frozenset({"embedding"})).embedding for row in rows])
+        if not near(sentences.told(model, TEXTS, path, method), found):
+            raise RequestError(f"sentence-transformers' {method} makes another embedding with {path} than is made here")
 
 
 def load_classifier(path: Path, goal: Kind, new_head: bool = False) -> TransformerClassifier:
@@ -296,6 +317,9 @@ def load_classifier(path: Path, goal: Kind, new_head: bool = False) -> Transform
             path, use_safetensors=True, local_files_only=True, trust_remote_code=False, dtype=torch.float32, **size
         )
     except Exception as error:  # as above
+        if "Unrecognized configuration class" in str(error):
+            kind = goal.auto.removeprefix("AutoModel")
+            raise RequestError(f"transformers has no model {kind} of the architecture that {path} has") from error
         raise RequestError(f"cannot load a classifier from {path}: {reason(error)}") from error
     if goal.outputs and model.config.num_labels != goal.outputs:
         raise RequestError(f"{path} gives {model.config.num_labels} outputs and the task has {goal.outputs}")

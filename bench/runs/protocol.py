@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench.base import processes
+from bench.base import processes, stopping
 from bench.base.console import Console
 from bench.base.provenance import now
 from bench.base.seeds import derived_seed
 from bench.errors import BenchError, RequestError
 from bench.inputs import Examples, flat
 from bench.measuring import cache, machine, session
-from bench.method import Method, Run
+from bench.method import Method, Run, finished, finishes
 from bench.network import Network
 from bench.networks.places import Place
 from bench.networks.transformer import load_model
@@ -64,9 +64,11 @@ def carry_out(
     """
     started = now()
     folder = folders.make_folder(folders.root() / "runs" / spec.run_id)
-    d = distil(spec, folder, device, console)
-    path = processes.from_main(lambda: leave_record(spec, d, results, console, started, cores, timed))
-    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    kept = folder / "checkpoint.safetensors"
+    with stopping.saying(lambda: checkpoint.goes_on(kept)):
+        d = distil(spec, folder, device, console)
+        path = processes.from_main(lambda: leave_record(spec, d, results, console, started, cores, timed))
+        kept.unlink(missing_ok=True)
     return path
 
 
@@ -166,7 +168,11 @@ def restore(spec: Spec, device: torch.device, console: Console) -> tuple[Network
         raise RequestError(folders.gone(spec.run_id))
     teacher = make_teacher(spec, device, console)
     tensors, state = kept
-    student = build_student(spec, teacher, blueprint=state.get("blueprint"))
+    blueprint = state.get("blueprint")
+    student = build_student(spec, teacher, blueprint=blueprint)
+    if not blueprint and finishes(registry.load(spec.method)):
+        method = build_method(spec, student, make_teachers(spec, device, console), Evaluation(spec.task, "dev"))
+        student = finished(method, student, teacher.network).to(device)
     checkpoint.put_back(student, tensors)
     return student, teacher
 

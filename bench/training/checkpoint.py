@@ -49,6 +49,16 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         raise BenchError(f"the checkpoint {path} is damaged: delete it to start this run again") from error
 
 
+def goes_on(path: Path) -> str:
+    """What the command that left a checkpoint here, or none, does when it is given again."""
+    try:
+        with safe_open(path, framework="pt") as handle:
+            updates = json.loads(handle.metadata()["state"])["updates"]
+    except Exception:  # it is not there, or nothing that can be gone on with
+        return "the same command starts this run again"
+    return f"the same command goes on from update {updates}"
+
+
 def trained(module: nn.Module) -> dict[str, Tensor]:
     """All that training changes: what is frozen is what the module was built with."""
     frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}

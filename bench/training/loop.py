@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.base import processes
+from bench.base import processes, stopping
 from bench.base.console import Console
 from bench.base.seeds import derived_seed
 from bench.errors import BenchError, RequestError
 from bench.measuring.energy import meter
-from bench.method import Losses, Method, Role, Stage, Step, named_losses, stages_of
+from bench.method import Losses, Method, Role, Stage, Step, finished, finishes, named_losses, stages_of
 from bench.network import Network
 from bench.networks import sharing
 from bench.signals import Signals
@@ -70,6 +70,7 @@ class Trainer:
         self.meter = meter(device)
         self.best: dict[str, Tensor] = {}
         self.average: Average | None = None  # of the student's weights in this stage
+        self.sums: dict[str, Tensor] = {}  # of losses since they were last read
         self.saved = time.monotonic()
 
     @property
@@ -77,7 +78,12 @@ class Trainer:
         return self.networks["student"]
 
     def fit(self) -> Progress:
-        """Run, or go on with, all stages."""
+        """Run, or go on with, all stages. KeyboardInterrupt, which says what the same command will do: a signal, after
+        an update whose state is kept."""
+        with stopping.saying(lambda: checkpoint.goes_on(self.path)):
+            return self._fit()
+
+    def _fit(self) -> Progress:
         kept = processes.from_main(lambda: checkpoint.load(self.path))
         if kept:
             self._restore(*kept)
@@ -88,7 +94,7 @@ class Trainer:
                 kept = None
                 self._load(self.best)
                 self.progress.stage, self.progress.step, self.progress.best = index + 1, 0, None
-        self.networks["student"] = self.method.finish(self.student)
+        self.networks["student"] = self._ended(self.student)
         return self.progress
 
     def _run(self, stage: Stage, networks: Mapping[str, Network], kept: dict[str, Tensor]) -> None:
@@ -104,6 +110,7 @@ class Trainer:
             for name, mover in movers.items():
                 mover.load(checkpoint.without_prefix(f"optimiser {name}", kept))
             checkpoint.set_random_state(checkpoint.without_prefix("random", kept))
+            self.sums = {n: t.to(self.device) for n, t in checkpoint.without_prefix("sums", kept).items()}
             kept.clear()  # all of it is where it belongs
         else:
             torch.manual_seed(derived_seed(self.seed, "stage", self.progress.stage))
@@ -128,29 +135,32 @@ class Trainer:
         p = self.progress
         evaluate_at = {round(stage.updates * (k + 1) / self.track.evaluations) for k in range(self.track.evaluations)}
         read_every = max(1, stage.updates // READ_LOSSES)
-        sums: dict[str, Tensor] = {}
         order = feed.order(p.step)
         started, joules = time.perf_counter(), self._joules()
         for module in (*networks.values(), self.method):
             module.train()
-        for rows in order:
-            losses = self._update(stage, feed, networks, movers, rows)
-            p.step += 1
-            p.updates += 1
-            self.console.progress(stage.name, p.step, stage.updates)
-            self.method.after_update(p.step / stage.updates)
-            if self.average:
-                self.average.update()
-            for name, loss in losses.items():
-                sums[name] = sums.get(name, 0) + loss.detach()
-            if p.step % read_every == 0 or p.step in evaluate_at:
-                means = self._read(stage, sums)
-                p.seconds += time.perf_counter() - started
-                p.joules += processes.total(self._joules() - joules)
-                if p.step in evaluate_at:
-                    self._judge(stage, means)
-                self._save(movers, force=p.step in evaluate_at)
-                started, joules = time.perf_counter(), self._joules()
+        with stopping.between_steps() if self.processes == 1 else nullcontext(lambda: False) as stopped:
+            for rows in order:
+                losses = self._update(stage, feed, networks, movers, rows)
+                p.step += 1
+                p.updates += 1
+                self.console.progress(stage.name, p.step, stage.updates)
+                self.method.after_update(p.step / stage.updates)
+                if self.average:
+                    self.average.update()
+                for name, loss in losses.items():
+                    self.sums[name] = self.sums.get(name, 0) + loss.detach()
+                reads = p.step % read_every == 0 or p.step in evaluate_at
+                if reads or stopped():
+                    means = self._read(stage, self.sums) if reads else {}
+                    p.seconds += time.perf_counter() - started
+                    p.joules += processes.total(self._joules() - joules)
+                    if p.step in evaluate_at:
+                        self._judge(stage, means)
+                    self._save(movers, force=p.step in evaluate_at or stopped())
+                    started, joules = time.perf_counter(), self._joules()
+                if stopped():
+                    raise KeyboardInterrupt
 
     def _joules(self) -> float:
         return self.meter.joules() if self.meter else 0.0
@@ -216,7 +226,8 @@ class Trainer:
             self._keep()
             self.console(f"  {stage.name} {p.step}/{stage.updates}  {shown(losses)}")
             return
-        score = processes.from_main(lambda: self.evaluate(self.student))
+        student = copy.deepcopy(self.student) if finishes(type(self.method)) else self.student
+        score = processes.from_main(lambda: self.evaluate(self._ended(student)))
         if not p.curve or (p.curve[-1]["stage"], p.curve[-1]["step"]) != (stage.name, p.step):
             p.curve.append({"stage": stage.name, "step": p.step, "losses": losses})
         dev = score if math.isfinite(score) else None  # undefined: worse than any number
@@ -226,6 +237,11 @@ class Trainer:
             self._keep()
         said = "undefined" if dev is None else f"{dev:.4f}"
         self.console(f"  {stage.name} {p.step}/{stage.updates}  dev {said}  {shown(losses)}")
+
+    def _ended(self, student: Network) -> Network:
+        """What the method makes of it in the end."""
+        own = finishes(type(self.method))
+        return finished(self.method, student, self.teachers["teacher"].network) if own else student
 
     def _modules(self) -> dict[str, nn.Module]:
         return {**self.networks, "method": self.method}
@@ -250,6 +266,7 @@ class Trainer:
         if not processes.main() or (not force and time.monotonic() - self.saved < SAVE_SECONDS):
             return
         tensors = self._state() | checkpoint.with_prefix("best", self.best)
+        tensors |= checkpoint.with_prefix("sums", self.sums)
         if self.average:
             tensors |= checkpoint.with_prefix("average", self.average.mean)
         for name, mover in movers.items():

@@ -36,7 +36,7 @@ def curve(found, name):
     [
         ("finetune", []), ("kd", []), ("kd", ["kd.form=logits"]), ("rkd", []), ("crd", ["crd.negatives=256"]),
         ("fitnets", []), ("fitnets", ["fitnets.stages=2"]), ("dml", []), ("annealing", []),
-        ("continuation", ["continuation.psi=cifar", "continuation.reduction=mean"]),
+        ("continuation", ["continuation.psi=cifar", "continuation.reduction=mean"]), ("simkd", []),
     ],
 )  # fmt: skip
 def test_digits_are_learnt(method, settings):

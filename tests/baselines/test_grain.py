@@ -254,7 +254,7 @@ def test_what_is_cut_out_changes_no_output():
     method.after_update(0.9)
     kept = method._split(method.kept)
     wanted, pruned = outputs(masked(before, kept)), outputs(before)
-    small = method.finish(before)
+    small = method.finish(before, before)
     pairs = list(zip(outputs(small), wanted, pruned, strict=True))
     assert max(float((ours - other).abs().max()) for ours, *others in pairs for other in others) < 1e-5
     again = network(seed=1)

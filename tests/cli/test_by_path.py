@@ -62,6 +62,8 @@ def test_a_changed_file_has_no_run_until_it_is_run(folder: Path) -> None:
     found = json.loads(bench(*asked, "--json", cwd=folder).out)
     assert not [mark for mark in found["marks"]["./mine.py"] if mark.startswith("older")]
     assert "run it" in told
+    boards = [json.loads(bench("board", "--task", name, "--json", cwd=folder).out) for name in ("./lines.py", "lines")]
+    assert boards[0] == boards[1] and boards[0]["boards"]
 
 
 def test_every_number_is_computed_again(folder: Path) -> None:

@@ -16,6 +16,7 @@ from bench.kinds.classify import Classify
 from bench.kinds.mask import Mask
 from bench.kinds.span import Span
 from bench.kinds.tag import Tag
+from bench.networks.pruned import factorise
 from bench.networks.transformer import TransformerClassifier
 from bench.records import disk
 from bench.sources import package_file
@@ -114,6 +115,6 @@ def test_the_command_exports_a_tagger_and_refuses_another_sort(tmp_path):
 
 def test_a_pruned_student_has_no_folder_of_the_library(tmp_path):
     network = student("tag")
-    network.plan = {"anything": 1}
+    factorise(network, 4)
     with pytest.raises(RequestError, match="use --format onnx"):
         heads.write("hf", network, tmp_path)

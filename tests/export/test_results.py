@@ -99,3 +99,14 @@ def test_the_card_says_which_files_are_there(record: Record):
     context |= {"method_title": "", "method_citation": "", "command": "bench run", "hub": places("sts")}
     assert "`results/` holds what STS12 of MTEB read" in card.render(record, [], **context, mteb=["STS12"])
     assert "MTEB" not in card.render(record, [], **context)
+
+
+def test_the_card_of_a_run_that_was_not_timed_says_so(record: Record):
+    context = {"kind": "hf", "pipeline": "sentence-similarity", "base_models": [], "backbone": False, "max_length": 9}
+    context |= {"method_title": "", "method_citation": "", "command": "bench run"}
+    assert "| speed-up over the teacher |" in card.render(record, [], **context)
+    record.efficiency = record.efficiency.model_copy(
+        update={"speedup": None, "speedups": {}, "latency": {}, "throughput": {}, "samples": None, "measured": None}
+    )
+    page = card.render(record, [], **context)
+    assert "\nIt was not timed.\n" in page and "Inside the clock" not in page

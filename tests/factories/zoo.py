@@ -58,6 +58,27 @@ ZOO = {
         "GPT2", {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": HEADS, "n_positions": 128, "bos_token_id": 2,
                  "eos_token_id": 2}, bare=True,
     ),
+    "falcon": Kept(
+        "Falcon",
+        {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, **ENDS},
+        bare=True,
+    ),
+    "bloom": Kept("Bloom", {"hidden_size": WIDTH, "n_layer": LAYERS, "n_head": HEADS, **ENDS}, bare=True),
+    "xlnet": Kept(
+        "XLNet", {"d_model": WIDTH, "n_layer": LAYERS, "n_head": HEADS, "d_inner": 32, "pad_token_id": 1}
+    ),
+    "opt": Kept(
+        "OPT",
+        {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "ffn_dim": 32, **ENDS,
+         "max_position_embeddings": 128, "word_embed_proj_dim": WIDTH},
+        bare=True,
+    ),
+    "gemma3": Kept(
+        "Gemma3Text",
+        {**SIZE, **ENDS, "num_key_value_heads": 2, "head_dim": 4, "max_position_embeddings": 128, "sliding_window": 6,
+         "layer_types": ["sliding_attention", "full_attention"] * 2},
+        bare=True,
+    ),
     "nomic": Kept("NomicBert", {**SIZE, "max_position_embeddings": 128}),
     "longformer": Kept(
         "Longformer", {**SIZE, **ENDS, "max_position_embeddings": 128, "attention_window": [4] * LAYERS}

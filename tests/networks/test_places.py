@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,9 @@ from bench.errors import RequestError
 from bench.kinds.classify import Classify
 from bench.networks import places
 from bench.networks.transformer import load, load_classifier
+from bench.runs.spec import Request, open_tasks
+from bench.teachers import plans
+from tests.worlds.tools import TOY
 
 CODE = "open({marker!r}, 'w').close()\n"
 
@@ -60,3 +64,41 @@ def model(teacher, tmp_path, change):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | change))
     return folder
+
+
+def test_what_was_taught_or_copied_with_other_masks_is_not_taken_for_what_is_taught_now(teacher, tmp_path, monkeypatch):
+    """Teachers whose attention is causal or local have identities, and keys of what was taught, of their own; those of
+    models in which every token attends to all stay as they were."""
+    monkeypatch.chdir(tmp_path)
+    (task,) = open_tasks(Request([TOY], ["kd"], ["bert:1"]))
+    for kind, added in (("bert", ""), ("xlm-roberta", ""), ("qwen3", " own masks"), ("gpt2", " own masks"),
+                        ("modernbert", " own masks")):  # fmt: skip
+        folder = tmp_path / kind
+        shutil.copytree(teacher.with_name(teacher.name + "-plain"), folder)
+        config = json.loads((folder / "config.json").read_text()) | {"model_type": kind}
+        (folder / "config.json").write_text(json.dumps(config))
+        place = places.locate(str(folder), task)
+        assert place.identity == f"{places.content_key(folder)}#{added}"
+        key = plans.Plan(str(folder), task, place).key
+        before = plans.Plan(str(folder), task, replace(place, identity=f"{places.content_key(folder)}#")).key
+        assert (key == before) == (not added)
+
+
+def test_of_a_hub_model_its_configuration_alone_is_fetched_for_that(tmp_path, monkeypatch):
+    """One that has none at its root, as old folders of sentence-transformers, is read as ever."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    (task,) = open_tasks(Request([TOY], ["kd"], ["bert:1"]))
+    monkeypatch.setattr(places, "hub_commit", lambda reference: "abc")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2", "vocab_size": 9}))
+    monkeypatch.setattr(places, "config_of", lambda place: tmp_path)
+    assert places.locate("owner/name@main", task).identity == "owner/name@abc# own masks"
+
+    def absent(place, cause=LocalEntryNotFoundError):
+        raise RequestError("cannot load") from cause("no such file")
+
+    monkeypatch.setattr(places, "config_of", absent)
+    assert places.locate("owner/name", task).identity == "owner/name@abc#"
+    monkeypatch.setattr(places, "config_of", lambda place: absent(place, OSError))
+    with pytest.raises(RequestError, match="cannot load"):
+        places.locate("owner/name", task)

@@ -15,7 +15,7 @@ import torch
 
 from bench.errors import BenchError, RequestError
 from bench.inputs import Batch
-from bench.networks.inference import decoded, outputs
+from bench.networks.inference import decoded
 from bench.networks.transformer import load_model
 from bench.plugins.registry import find, load
 from bench.records.check import check
@@ -360,37 +360,9 @@ def test_cacm_keeps_what_is_text():
 METHODS = ("kd", "finetune", "rkd", "disco", "margin_mse")
 
 
-def test_scores_are_those_of_the_evaluator_of_sentence_transformers(tmp_path):
-    """The packaged MiniLM over a small collection, through our loading and through the library's own."""
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
-
-    pairs = [(f"q{n}", f"d{m}", 1) for n in range(20) for m in (n, (n + 7) % 30)]
-    task = opened(write_beir(tmp_path / "scifact", queries=20, test=pairs).parent)
-    place = plans.locate("all-MiniLM-L6-v2", task)
-    network = load_model(place, task.goal).eval()
-    found = outputs(network, network.encode(task.inputs("test")), frozenset({"embedding"}))["embedding"]
-    ours = task.score(task.predict(found, "test"))["scifact"]
-    (part,), queries = task.parts.values(), task.queries("test")["scifact"]
-    asked = dict(zip(queries.names, queries.texts, strict=True))
-    corpus = dict(zip(part.collection.names, part.documents, strict=True))
-    relevant = {q: {d for query, d, _ in pairs if query == q} for q in asked}
-    judge = InformationRetrievalEvaluator(
-        asked, corpus, relevant, mrr_at_k=[10], ndcg_at_k=[10], map_at_k=[1000], precision_recall_at_k=[1, 100],
-        accuracy_at_k=[1], write_csv=False,
-    )  # fmt: skip
-    theirs = {
-        k.removeprefix("cosine_"): v for k, v in judge(SentenceTransformer(str(place.path), device="cpu")).items()
-    }
-    assert 0.2 < ours["ndcg@10"] < 1
-    for name in ("ndcg@10", "mrr@10", "map@1000", "recall@100"):
-        assert ours[name] == pytest.approx(theirs[name], abs=1e-4), name
-
-
 @pytest.mark.parametrize(
     ("declared", "says"),
     [
-        ({"prompts": {"query": "query: "}}, r"declares prompts \(query\)"),
         ({"similarity_fn_name": "euclidean"}, "declares the similarity euclidean, and this task compares by cosine"),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from bench.base.console import Console
 from bench.errors import RequestError
@@ -39,7 +40,11 @@ TEXTS = ["Rain", "A man plays the guitar", "Two dogs run through a field", "to"]
 EMBEDDING = frozenset({"embedding"})
 ATTENTION = frozenset({"attention_scores", "queries", "keys", "values"})
 GOALS = {"classify": Classify(3, ("a", "b", "c")), "tag": Tag(3, ("O", "B-D", "I-D"))}
-WITHOUT = {"mpnet", "deberta", "longformer"}  # whose attention is their own
+WITHOUT = {"mpnet", "deberta", "longformer", "falcon", "bloom", "xlnet"}  # whose attention is their own
+UNFIT = {  # (name, kind) of which the library has no such model, or one that reads padding
+    ("t5", "classify"): "holds no weights of decoder", ("xlnet", "classify"): "depends on the padding behind it",
+    ("gemma3", "tag"): "has no model ForTokenClassification", ("opt", "tag"): "has no model ForTokenClassification",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +112,8 @@ def test_the_layers_that_a_student_starts_from_are_the_chosen_ones(zoo, name):
 def test_logits_are_those_of_a_text_alone_and_a_copy_starts_at_them(zoo, name, kind):
     goal, inputs = GOALS[kind], TEXTS if kind == "classify" else Words([tuple(text.split()) for text in TEXTS])
     torch.manual_seed(0)
-    if (name, kind) == ("t5", "classify"):
-        with pytest.raises(RequestError, match="holds no weights of decoder"):
+    if (name, kind) in UNFIT:
+        with pytest.raises(RequestError, match=UNFIT[name, kind]):
             load_classifier(zoo / name, goal, new_head=True)
         return
     teacher = load_classifier(zoo / name, goal, new_head=True)
@@ -213,15 +218,42 @@ def test_a_model_that_padding_changes_is_refused(name, tmp_path):
         load(save(name, tmp_path))
 
 
-def test_modules_that_read_more_than_token_vectors_are_refused(zoo, tmp_path):
+def saved(zoo: Path, folder: Path, *names: str) -> Any:
+    """A model of sentence-transformers with these modules behind the transformer."""
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer, WeightedLayerPooling
+    from sentence_transformers.sentence_transformer import modules as known
 
-    backbone = Transformer(str(zoo / "bert"), config_kwargs={"output_hidden_states": True})
-    modules = [backbone, WeightedLayerPooling(WIDTH, num_hidden_layers=LAYERS, layer_start=1), Pooling(WIDTH)]
-    SentenceTransformer(modules=modules, device="cpu").save(str(tmp_path), create_model_card=False)
-    with pytest.raises(RequestError, match="has the module WeightedLayerPooling, and only Pooling, Dense"):
+    torch.manual_seed(0)
+    made = {
+        "Pooling": lambda: known.Pooling(WIDTH), "Normalize": known.Normalize, "Dense": lambda: known.Dense(WIDTH, 6),
+        "LayerNorm": lambda: known.LayerNorm(6), "CNN": lambda: known.CNN(WIDTH, 16),
+        "WeightedLayerPooling": lambda: known.WeightedLayerPooling(WIDTH, num_hidden_layers=LAYERS, layer_start=1),
+        "Static": lambda: known.StaticEmbedding(AutoTokenizer.from_pretrained(zoo / "bert"), embedding_dim=8),
+    }  # fmt: skip
+    backbone = known.Transformer(str(zoo / "bert"), config_kwargs={"output_hidden_states": "Weighted" in names[0]})
+    modules = [] if names == ("Static",) else [backbone]
+    model = SentenceTransformer(modules=[*modules, *(made[name]() for name in names)], device="cpu")
+    model.save(str(folder), create_model_card=False)
+    return model
+
+
+@pytest.mark.parametrize(("names", "says"), [
+    (("WeightedLayerPooling", "Pooling"), "has the module WeightedLayerPooling, and only Pooling, Dense"),
+    (("CNN", "Pooling"), "has the module CNN, and only"), (("Static",), "is not a text encoder with a transformers"),
+])  # fmt: skip
+def test_modules_that_read_more_than_token_vectors_are_refused(zoo, tmp_path, names, says):
+    saved(zoo, tmp_path, *names)
+    with pytest.raises(RequestError, match=says):
         load(tmp_path)
+
+
+def test_modules_behind_the_pooling_are_the_teachers_and_the_students(zoo, tmp_path):
+    own = saved(zoo, tmp_path, "Pooling", "Dense", "LayerNorm", "Normalize")
+    teacher = load(tmp_path)
+    expected = torch.tensor(own.encode(TEXTS))
+    for network in (teacher, student(teacher, LAYERS)):
+        torch.testing.assert_close(said(network, TEXTS, EMBEDDING).embedding, expected, atol=1e-5, rtol=1e-5)
+    assert teacher.width == 6 and expected.shape == (4, 6)
 
 
 def rows(signal: Any) -> tuple[torch.Tensor, ...]:

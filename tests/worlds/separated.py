@@ -65,5 +65,5 @@ class Separated(Method):
         with torch.no_grad():
             self.run.student.table.weight.mul_(self.kept)
 
-    def finish(self, student: Network) -> Network:
+    def finish(self, student: Network, teacher: Network) -> Network:
         return student.narrowed(self.kept)

@@ -17,6 +17,7 @@ from bench.errors import RequestError
 from bench.inputs import texts
 from bench.kind import Kind
 from bench.network import Network
+from bench.optimiser import Optimiser
 from bench.signals import Signals
 from bench.student import Student
 from bench.task import Task
@@ -45,6 +46,7 @@ class Template(Student):
 
 class TemplateNetwork(Network):
     offers = Template.offers
+    optimiser = Optimiser(lr=1e-3)  # under every method; left out: AdamW at 5e-5, at which tables learn little
 
     def __init__(self, width: int, rows: int, goal: Kind) -> None:
         super().__init__()
