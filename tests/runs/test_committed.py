@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.records import disk
+from bench.records import disk, together
+from bench.records.arrays import unpack
 from bench.records.schemas import Record
 from bench.runs import replay
+from bench.runs.gold import gold
 from tests.factories.data import real_data
 from tests.factories.runs import ROOT
 
@@ -25,6 +27,9 @@ FOLDERS = {
     "superglue": "superglue",
     "mlm": "biomed",
     "as2": "as2",
+    "retrieval": "retrieval",
+    "scene_text": "oracle",
+    "indonlu": "indonlu",
 }  # where a family's data lie
 
 
@@ -43,3 +48,20 @@ def test_a_committed_run_is_resolved_again(path: Path) -> None:
     record: Record = disk.read(path)
     folder = real_data(FOLDERS[record.spec["task"].partition("/")[0]])
     assert replay.spec_of(record, folder).run_id == record.run_id
+
+
+def boards() -> Iterator[Path]:
+    """A record of each data identity."""
+    seen: set[str] = set()
+    for path in sorted((ROOT / "results").glob("lite/**/*.json")):
+        if (identity := disk.read(path).data.identity) not in seen:
+            seen.add(identity)
+            yield path
+
+
+@pytest.mark.parametrize("path", boards(), ids=lambda path: path.stem)
+def test_gold_answers_of_a_committed_board_are_those_of_the_data(path: Path) -> None:
+    record = disk.read(path)
+    found = gold(record, real_data(FOLDERS[record.spec["task"].partition("/")[0]]))
+    assert found is not None
+    assert together.answers(found) == together.answers(unpack(path.with_suffix(".npz")))
