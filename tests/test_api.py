@@ -99,7 +99,7 @@ def test_what_failed_is_told_and_the_others_are_there(
         ({"task": "sts", "method": "kd", "seeds": []}, "seeds"),
         ({"task": "sts", "method": "kd", "seeds": -1}, "seeds"),
         ({"task": "sts", "method": "kd", "settings": {"lrr": 1}}, "unknown setting 'lrr'"),
-        ({"task": "sts", "method": "kd", "device": "gpu"}, "auto, cpu and cuda"),
+        ({"task": "sts", "method": "kd", "device": "gpu"}, "auto, cpu, cuda and mps"),
     ],
 )  # fmt: skip
 def test_wrong_requests_raise(arguments: dict, words: str, tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ FORMS: dict[str, Form] = {
         "export": {"run_id": "", "seed": "", "dev": "", "name": "", "command": "", "refused": ""},
     },
     "check": {"records": "how many", "ok": "", "problems": [{"path": "", "problem": ""}],
-              "data": {"boards": "whose gold answers were compared", "left_out": "{task: why}"}},
+              "data?": {"boards": "whose gold answers were compared", "left_out": "{task: why}"}},
     "verify": {
         "run_id": "", "verdict": "same, within interval, different", "metric": "", "value": "in the record",
         "ci95": "in the record", "again": "now", "metrics": "{data set: {metric: {record, again}}}",

@@ -104,10 +104,10 @@ def check(
 
     data = Compared(from_data(data_dir)) if data_dir else None
     count, problems = examine(results, files or (), data)
-    told = {"boards": data.boards, "left_out": data.left_out} if data else None
+    told = {"data": {"boards": data.boards, "left_out": data.left_out}} if data else {}
     if as_json:
         found = [{"path": p.path, "problem": p.problem} for p in problems]
-        print(json.dumps({"records": count, "ok": not problems, "problems": found, "data": told}, indent=1))
+        print(json.dumps({"records": count, "ok": not problems, "problems": found} | told, indent=1))
     else:
         for p in problems:
             print(printable(f"{p.path}: {p.problem}"))

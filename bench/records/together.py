@@ -57,8 +57,10 @@ def answers(found: Predictions) -> str:
 
 
 def outputs_of(found: Predictions) -> int:
-    array = next(iter(found.values()))["prediction"]
-    return 0 if isinstance(array, Ragged) else int(np.prod(array.shape[1:]))
+    """Of a list of any length, or of several rows for an input, 0."""
+    arrays = next(iter(found.values()))
+    array = arrays["prediction"]
+    return 0 if isinstance(array, Ragged) or "units" in arrays else int(np.prod(array.shape[1:]))
 
 
 def digest(found: Mapping[str, Mapping[str, Array]]) -> str:

@@ -36,7 +36,7 @@ def test_commands_of_a_page_are_accepted(page: Path, folder: Path) -> None:
     commands = [line.split() for line in re.findall(r"^    bench (.+)$", text, re.MULTILINE)]
     assert len(commands) >= 3
     for words in commands:
-        if words[0] == "run":
+        if words[0] == "run" and not any(word.startswith("hf:") for word in words):  # these ask the Hub
             bench(*words, "--dry-run", cwd=folder)
         elif words[0] == "new":
             (folder / f"{words[2]}.py").unlink(missing_ok=True)

@@ -22,7 +22,7 @@ RUN = ("run", "--task", TOY, "--method", "finetune")
         (("--results", ""), "a folder without a name was given"),
         (("--results", "file"), "cannot create the folder file"),
         (("--store-quota", "9" * 400), "is no size of a disk"),
-        (("--device", "gpu"), "--device gpu: there are auto, cpu and cuda"),
+        (("--device", "gpu"), "--device gpu: there are auto, cpu, cuda and mps"),
         (("--no-measure", "--remeasure"), "contradict each other"),
         (("--results", "\udce9"), "is not UTF-8, and a record cannot hold it"),
     ],
@@ -35,7 +35,7 @@ def test_an_option_that_is_found_out_before_training(tmp_path: Path, more: tuple
 
 def test_a_device_that_teach_does_not_know(tmp_path: Path) -> None:
     asked = ("teach", "--task", TOY, "--device", "gpu", "--results", tmp_path)
-    refused(bench(*asked, cache=tmp_path / "cache", check=None), "--device gpu: there are auto, cpu and cuda")
+    refused(bench(*asked, cache=tmp_path / "cache", check=None), "--device gpu: there are auto, cpu, cuda and mps")
 
 
 def test_a_grid_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ finally:
 
 def test_list_as_json(typed: Typed) -> None:
     parts = json.loads(typed("list", "--json").out)
-    assert list(parts) == ["tasks", "methods", "students", "teachers", "metrics"]
+    assert list(parts) == ["tasks", "suites", "methods", "students", "teachers", "metrics"]
     for rows in parts.values():
         assert rows and all(row["name"] for row in rows)
     assert {"finetune", "kd", "disco"} <= {row["name"] for row in parts["methods"]}

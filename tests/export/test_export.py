@@ -218,7 +218,7 @@ def test_the_command_prints_one_document_and_refuses_a_full_folder(trained, tmp_
     arguments += ["--results", trained.results]
     done = bench(*arguments, "--json", cwd=tmp_path)
     told = json.loads(done.out)
-    assert list(told) == ["run_id", "format", "out", "files", "largest_difference"]
+    assert list(told) == ["run_id", "format", "out", "files", "largest_difference", "dev"]
     assert told["run_id"] == trained.ids["bow:16"] and (told["format"], told["out"]) == ("hf", "out")
     found = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file())
     assert told["files"] == found and "largest difference" in done.err

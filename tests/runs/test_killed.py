@@ -24,6 +24,7 @@ from bench.records.schemas import Record
 from bench.runs import protocol, sweep, teach
 from bench.runs.teach import CHECKPOINT
 from bench.store import folders
+from bench.task import Track
 from bench.training import checkpoint
 from bench.training.loop import Progress
 from bench.web import build as site
@@ -138,7 +139,7 @@ def test_a_teacher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         state_dict=lambda: {"w": torch.ones(2)}, load_state_dict=lambda tensors: None,
     )  # fmt: skip
     dev = SimpleNamespace(outputs=lambda n: n, score=lambda o: 0.5, diagnosis=lambda n: {})
-    task = SimpleNamespace(name="sts", track=None, track_name="mini", main_metric="spearman")
+    task = SimpleNamespace(name="sts", track=Track(1, 1), track_name="mini", main_metric="spearman")
     folder = folders.root() / "teachers" / "key"
     plan = teach.Plan("model", task, None)  # type: ignore[arg-type]
     for name, value in {
@@ -186,8 +187,8 @@ def test_a_site_from_which_runs_were_withdrawn(monkeypatch: pytest.MonkeyPatch, 
         runs = [{"run_id": run} for run in ids]
         return {"stamps": dict(stamps), "boards": [], "runs": runs, "files": sorted(made)}
 
-    def wide(units: Any, links: Any) -> dict[str, bytes]:
-        return {"index.html": "\n".join(sorted(units)).encode(), "feed.xml": str(len(units)).encode()}
+    def wide(*found: Any) -> dict[str, bytes]:
+        return {"index.html": "\n".join(sorted(found[0])).encode(), "feed.xml": str(len(found[0])).encode()}
 
     monkeypatch.setattr(site, "build_unit", unit)
     monkeypatch.setattr(site.sitewide, "files", wide)
