@@ -23,9 +23,17 @@ def differences(specs: Sequence[CheckedSpec]) -> list[tuple[str, ...]]:
         for kind, view in own.items():
             peers.setdefault(kind, []).append(view)
     split = {kind: told_apart(found) for kind, found in peers.items()}
-    return [
-        tuple(words[view.get(key)] for kind, view in own.items() for key, words in split[kind].items()) for own in views
-    ]
+    return [named(own, split) for own in views]
+
+
+def named(own: Mapping[Kind, View], split: Mapping[Kind, Mapping[str, Mapping[str | None, str]]]) -> tuple[str, ...]:
+    """A spec's values, and behind them in one the keys that it does not set."""
+    told = [(key, view.get(key), words) for kind, view in own.items() for key, words in split[kind].items()]
+    unset = [key for key, value, _ in told if value is None]
+    return (
+        *(words[value] for _, value, words in told if value is not None),
+        *[f"{', '.join(unset)} not set"] * bool(unset),
+    )
 
 
 def told_apart(views: Sequence[View]) -> dict[str, dict[str | None, str]]:
