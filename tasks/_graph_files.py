@@ -112,10 +112,14 @@ def matrix(path: Path) -> csr_matrix:
 
 def whole(values: Any, place: str) -> np.ndarray:
     """Whole numbers as int64 (N,). DataError: they are not."""
-    found = np.asarray(values)
-    if found.ndim != 1 or (found != found.astype(np.int64)).any():
+    try:
+        found = np.asarray(values)
+        exact = found.astype(np.int64)
+    except (OverflowError, TypeError, ValueError):  # beyond int64, or no numbers
+        raise DataError(f"{place}: no list of whole numbers") from None
+    if found.ndim != 1 or (found != exact).any():
         raise DataError(f"{place}: no list of whole numbers")
-    return found.astype(np.int64)
+    return exact
 
 
 def there_and_back(relations: Mapping[str, Relation], target: str) -> tuple[tuple[str, ...], ...]:
