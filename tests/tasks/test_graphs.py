@@ -188,6 +188,7 @@ def test_what_magnn_preprocessed(tmp_path: Path) -> None:
         ("labels.npy", np.array([0, "x", None] * 2, object), "objects, which are pickles, are not read"),
         ("labels.npy", np.array([0, 1, 2, 9, 0, 1]), "9 is no label; there are 0 to 3"),
         ("labels.npy", np.array([0.5] * 6), "no list of whole numbers"),
+        ("labels.npy", np.array([2**64 - 1] * 6, np.uint64), "no list of whole numbers"),
         ("node_types.npy", np.repeat([0, 7], [6, 7]), "a node is of type 7"),
         ("features_2.npy", np.ones((5, 50)), "features of 5 nodes of type 2, and there are 2"),
     ],
