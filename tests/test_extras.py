@@ -30,6 +30,10 @@ SOUND = (
     "from bench.data.audio import other; print(other(Path('a.flac')))"
 )
 SCENE = "from pathlib import Path; from bench.tasks._scene_files import database; list(database(Path('.')))"
+LINES = (
+    "from bench.networks.line_reader import Model; from bench.sources import package_file; "
+    "print(len(Model(package_file('rapidocr', 'models/PP-OCRv6_rec_small.onnx')).characters))"
+)
 # extra -> what is typed, and what of its answer shows that it worked
 TYPED: dict[str, tuple[tuple[str, ...], str]] = {
     "hub": ((*PLAN, "hf:me/nothing"), "cannot load me/nothing from the Hub"),
@@ -39,6 +43,7 @@ TYPED: dict[str, tuple[tuple[str, ...], str]] = {
     "graphs": ((*PLAN, "graphs/films"), "  seed 0"),
     "audio": (("-c", SOUND), "16000"),
     "scene": (("-c", SCENE), "no data.mdb in"),
+    "ocr": (("-c", LINES), "18708"),
     "translation": (("-c", "from bench.scoring.bleu import library; print(library().BLEU)"), "sacrebleu.metrics"),
     "tune": (("-m", "bench", "tune", *PAIR, "--trials", "2", *SMALL), "spearman on dev"),
     "ray": (("-m", "bench", "run", *PAIR, *SMALL, "--engine", "ray", "--jobs", "1"), "kd bow:8"),

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.base import stopping
 from bench.base.console import Console
 from bench.cluster import ray_cluster, worker
 from bench.cluster.ray_cluster import Cluster, Share, Work
@@ -27,6 +28,9 @@ from bench.store import folders
 from bench.teachers import plans
 
 Found = tuple[dict[str, Any], int]  # as sweep.attempt gives it
+
+
+GOES_ON = "the same command goes on from the last checkpoint of each run"
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def carry_out(
     prefixes: dict[str, str],
 ) -> dict[str, Found]:  # fmt: skip
     """What came of each run, by id."""
-    with ray_cluster.join() as cluster:
+    with stopping.saying(lambda: GOES_ON), ray_cluster.join() as cluster:
         share = cluster.share(device, jobs)
         console(f"Ray: {cluster.describe()}; {share.describe()}")
         told = worker.order(requests, results, share.device, share.threads)
