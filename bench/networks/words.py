@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 
 from bench.data.tokens import Lists, TokenArrays, first_pieces, tokens
+from bench.data.vectors import WordVectors
 from bench.errors import RequestError, unknown
 from bench.inputs import Texts, texts
 from bench.kind import Kind
@@ -34,27 +36,39 @@ class WordSettings(Student.Settings):
 
     tokens: str = "words"  # words of the training text | teacher: its word pieces. Our choice
     vocabulary: int = 30_000  # most frequent words kept, when tokens=words. Our choice, near BERT's 30,522 pieces
-    embeddings: str = "random"  # random | teacher: start from its table of word pieces. Our choice
+    # random | teacher: start from its table of word pieces | FILE: from word vectors, a word and its numbers a line
+    # (fastText's .vec); words that it lacks start at random, and all are trained. Our choice
+    embeddings: str = "random"
     dropout: float = 0.1  # on word vectors, in training. Our choice
     max_length: int = 256  # tokens read of an input; a guard against a stray document. Our choice
 
     def __post_init__(self) -> None:
         for name, known in (("tokens", ("words", "teacher")), ("embeddings", ("random", "teacher"))):
-            if getattr(self, name) not in known:
+            if getattr(self, name) not in known and not (name == "embeddings" and self.vectors):
                 raise unknown(name, str(getattr(self, name)), known)
         if self.embeddings == "teacher" and self.tokens != "teacher":
             raise RequestError("embeddings=teacher has vectors for the teacher's tokens only: set tokens=teacher too")
+        if self.vectors and self.tokens != "words":
+            raise RequestError(f"{self.vectors} has vectors of words, not of word pieces: leave tokens=words")
         for name in ("vocabulary", "max_length", "word_width"):  # the last: of families whose size is something else
             if getattr(self, name, 1) < 1:
                 raise RequestError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
             raise RequestError(f"dropout must be at least 0 and below 1, not {self.dropout}")
 
+    @property
+    def vectors(self) -> str:
+        """The file of word vectors to start from; empty: none."""
+        return self.embeddings if Path(self.embeddings).suffix else ""
+
 
 class WordStudent(Student):
     """A family of readers of words. Words of the training text, or pieces of the teacher, change the table alone."""
 
     settings: WordSettings
+
+    def initial(self, task: Task) -> str:
+        return WordVectors(self.settings.vectors).digest if self.settings.vectors else ""
 
     def outlines(self, size: str, known: Known) -> Iterator[Outline]:
         own, settings = self.settings, replace(self.settings, tokens="words", embeddings="random")
@@ -160,6 +174,20 @@ def teacher_vectors(teacher: Network | None, size: int, width: int) -> Tensor:
     return table.weight.detach()[:size]  # models may pad their table beyond the vocabulary
 
 
+def file_vectors(path: str, words: Mapping[str, int], width: int) -> dict[int, np.ndarray]:
+    """{id: vector (W,)} of the words that the file knows. RequestError: none, or its vectors are not as wide."""
+    vectors = WordVectors(path)
+    if vectors.width != width:
+        raise RequestError(
+            f"{path} has word vectors of width {vectors.width} and this student's are {width} wide: make them "
+            f"{vectors.width} wide or use embeddings=random"
+        )
+    found = {words[word]: vector for word, vector in vectors.of(words).items()}
+    if not found:
+        raise RequestError(f"{path} has a vector of none of the {len(words)} words of the training text")
+    return found
+
+
 class Body(nn.Module):
     """What differs between the families: word vectors (B, L, W), mask (B, L) bool -> embedding (B, D).
 
@@ -219,9 +247,7 @@ class WordNetwork(Network):
         self.width = body.width * (body.sides if self.goal.outputs and paired(task) and not self.joint else 1)
         self.classify = self._head()
         self.offers = frozenset({"embedding", self.goal.output} | (STATES if body.state_width else set()))
-        if settings.embeddings == "teacher":
-            self.origin = "teacher word embeddings"
-        self._start(teacher)
+        self._start(settings, teacher)
 
     def _head(self) -> nn.Module | None:
         """Of a masked language model over the vocabulary, its own weights. RequestError: it is not the teacher's."""
@@ -232,11 +258,16 @@ class WordNetwork(Network):
         return nn.Linear(self.body.state_width, self.tokens.size)
 
     @torch.no_grad()
-    def _start(self, teacher: Network | None) -> None:
-        if self.origin == "random":
-            self.body.start(self.table.weight)
-        else:
+    def _start(self, settings: WordSettings, teacher: Network | None) -> None:
+        if settings.embeddings == "teacher":
+            self.origin = "teacher word embeddings"
             self.table.weight.copy_(teacher_vectors(teacher, *self.table.weight.shape))
+            return
+        self.body.start(self.table.weight)
+        if settings.vectors:
+            found = file_vectors(settings.vectors, self.tokens.tokenizer.get_vocab(), self.body.word_width)
+            self.table.weight[list(found)] = torch.from_numpy(np.stack([*found.values()]))
+            self.origin = f"word vectors of {len(found)} of {self.tokens.size} words"
 
     def encode(self, inputs: Sequence[Any], max_length: int | None = None) -> TokenArrays | PairArrays:
         limit, given = min(max_length or self.max_length, self.max_length), texts(inputs)

@@ -98,9 +98,20 @@ def test_pairs_come_with_a_tab(tmp_path):
         list(method(pairs, corpus=corpus(tmp_path)).stages())
 
 
-def test_sentences_cut_into_words_have_no_corpus(tmp_path):
-    with pytest.raises(RequestError, match="cut into words"):
-        list(method(Words([("a", "b")]), corpus=corpus(tmp_path)).stages())
+def test_white_space_cuts_a_line_where_sentences_are_cut_into_words(tmp_path):
+    first = next(iter(method(Words([("a", "b")]), corpus=corpus(tmp_path, 2, "x  y{}")).stages()))
+    assert set(first.data.inputs) == {("a", "b"), ("x", "y0"), ("x", "y1")} and isinstance(first.data.inputs, Words)
+
+
+def test_the_corpus_may_be_a_multiple_of_the_tasks_texts(tmp_path):
+    place = corpus(tmp_path, 100)
+    one, five = (next(iter(method(OWN, corpus=place, times=times).stages())).data for times in (1, 2.5))
+    assert [len(one), len(five)] == [60, 105] and set(OWN) < set(one.inputs) and set(OWN) < set(five.inputs)
+    assert len(set(five.inputs)) == 105
+    with pytest.raises(DataError, match=r"has 100 texts, and sparse.times=5 asks for 150"):
+        method(OWN, corpus=place, times=5)
+    with pytest.raises(RequestError, match=r"give one with sparse\.corpus"):
+        method(OWN, times=5)
 
 
 def planned(*settings: str):

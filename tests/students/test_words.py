@@ -269,6 +269,52 @@ def test_a_teacher_without_a_padding_token_is_an_error():
         build(Bow, teacher=teacher, tokens="teacher")
 
 
+VECTORS = "3 4\nthe 1 2 3 4 \nunseen 9 9 9 9\ncat 5 6 7 8\nthe 0 0 0 0\n"  # fastText ends a line with a space
+
+
+def vectors_in(folder, text: str = VECTORS) -> str:
+    path = folder / "some.vec"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("text", [VECTORS, VECTORS.partition("\n")[2]], ids=["fasttext", "glove"])
+def test_a_table_starts_from_a_file_of_word_vectors(tmp_path, text):
+    network = build(BiLSTM, embeddings=vectors_in(tmp_path, text), word_width=4)
+    words = network.tokens.tokenizer.get_vocab()
+    assert network.table.weight[words["the"]].tolist() == [1, 2, 3, 4]  # the first of two
+    assert network.table.weight[words["cat"]].tolist() == [5, 6, 7, 8]
+    assert network.table.weight[words["dog"]].abs().max() <= 0.25 and network.table.weight.requires_grad
+    assert network.origin == f"word vectors of 2 of {len(words)} words"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (VECTORS.replace("3 4\n", "3 5\n"), "width 5 and this student's are 4"),
+        (VECTORS.replace("5 6 7 8", "5 6 seven 8"), "'cat' has a cell that is no number"),
+        (VECTORS.replace("5 6 7 8", "5 6 7"), "'cat' has to be 4 finite"),
+        (VECTORS.replace("5 6 7 8", "5 6 nan 8"), "'cat' has to be 4 finite"),
+        ("1 4\nunseen 9 9 9 9\n", "none of the"),
+        ("3 4\n", "has no word vectors"),
+        ("words alone\nof a text\n", "cell that is no number|width 1"),
+        ("", "holds no text"),
+    ],
+)
+def test_a_file_that_holds_no_vectors_for_it_is_an_error(tmp_path, text, says):
+    with pytest.raises(RequestError, match=says):
+        build(BiLSTM, embeddings=vectors_in(tmp_path, text), word_width=4)
+
+
+def test_a_run_is_known_by_the_vectors_that_it_starts_from(tmp_path):
+    student = BiLSTM(BiLSTM.Settings(embeddings=vectors_in(tmp_path)))
+    before = student.initial(None)
+    vectors_in(tmp_path, VECTORS.replace("5", "6"))
+    assert student.initial(None) not in (before, "") and BiLSTM(BiLSTM.Settings()).initial(None) == ""
+    with pytest.raises(RequestError, match="no text at"):
+        BiLSTM(BiLSTM.Settings(embeddings="nowhere.vec")).initial(None)
+
+
 # Requests
 
 
@@ -278,6 +324,7 @@ def test_a_teacher_without_a_padding_token_is_an_error():
         ({"tokens": "teachr"}, "did you mean teacher"),
         ({"embeddings": "glove"}, "unknown embeddings"),
         ({"embeddings": "teacher"}, "set tokens=teacher"),
+        ({"embeddings": "a.vec", "tokens": "teacher"}, "not of word pieces"),
         ({"vocabulary": 0}, "vocabulary must be"),
         ({"max_length": 0}, "max_length must be"),
         ({"word_width": 0}, "word_width must be"),
