@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from bench.errors import RequestError, unknown
 from bench.inputs import Texts, texts
 from bench.kind import Kind
 from bench.network import Network
+from bench.networks.word_tables import file_vectors, teacher_vectors
 from bench.optimiser import Optimiser
 from bench.signals import Signals
 from bench.student import Known, Outline, Student
@@ -159,33 +160,6 @@ def teacher_tokens(teacher: Network | None) -> Tokens:
     tokenizer.no_truncation()
     tokenizer.encode_special_tokens = True
     return Tokens(tokenizer, lent.pad_token_id, lent.unk_token_id, lent)
-
-
-def teacher_vectors(teacher: Network | None, size: int, width: int) -> Tensor:
-    """(size, width) the teacher's word-piece vectors, as they are before positions and normalisation."""
-    table = getattr(teacher, "word_embeddings", None)
-    if not isinstance(table, nn.Embedding) or table.num_embeddings < size:
-        raise RequestError("this teacher has no table of vectors for its tokens: use embeddings=random")
-    if table.embedding_dim != width:
-        raise RequestError(
-            f"embeddings=teacher copies word vectors of width {table.embedding_dim} and this student's are {width} "
-            f"wide: make them {table.embedding_dim} wide or use embeddings=random"
-        )
-    return table.weight.detach()[:size]  # models may pad their table beyond the vocabulary
-
-
-def file_vectors(path: str, words: Mapping[str, int], width: int) -> dict[int, np.ndarray]:
-    """{id: vector (W,)} of the words that the file knows. RequestError: none, or its vectors are not as wide."""
-    vectors = WordVectors(path)
-    if vectors.width != width:
-        raise RequestError(
-            f"{path} has word vectors of width {vectors.width} and this student's are {width} wide: make them "
-            f"{vectors.width} wide or use embeddings=random"
-        )
-    found = {words[word]: vector for word, vector in vectors.of(words).items()}
-    if not found:
-        raise RequestError(f"{path} has a vector of none of the {len(words)} words of the training text")
-    return found
 
 
 class Body(nn.Module):
