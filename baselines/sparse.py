@@ -33,6 +33,7 @@ from bench.losses import tail
 from bench.method import Losses, Method, Run, Stage
 from bench.signals import Signals
 from bench.sources import DataError
+from bench.task import later
 
 WARMUP = 0.06  # of stage 1: 60,000 of 1,000,000 updates
 DRAWN = 4  # seed of the texts of stage 1: one for all runs
@@ -50,7 +51,7 @@ class Sparse(Method):
         corpus: str = ""  # file or folder of unlabelled text; empty: the task's texts alone
         # texts of the corpus beside all of the task's, in multiples of these, which Nityasya et al. 2022
         # (arXiv:2201.00558) compare; none: of both together as many as stage 1 reads
-        times: PositiveFloat | None = None
+        times: PositiveFloat | None = later(None)
         tune: bool = True  # the paper's KD+FT; false: its KD, one stage
         share: Annotated[float, Field(gt=0, lt=1)] = 0.75  # of the updates in stage 1, where there are two; our choice
         kd_batch: PositiveInt | None = None  # of stage 1; none: the track's; paper 2,048
