@@ -19,6 +19,7 @@ from bench.networks import places
 from bench.plugins import contract, registry
 from bench.plugins.compatible import why_not
 from bench.records.disk import run_id_of
+from bench.runs.misfits import Misfit, in_groups
 from bench.runs.opened import open_table
 from bench.sources import choose, lacking
 from bench.store import folders
@@ -73,10 +74,6 @@ class Spec:
         return f"{v['task']} {v['track']}  {v['method']}  {v['student']}  seed {v['seed']}"
 
 
-class Misfit(RequestError):
-    """A method, a task and a student that cannot be put together."""
-
-
 Wants = tuple[tuple[Wanted, Spec], ...]
 Opened = dict[tuple[Any, ...], Task]
 
@@ -90,6 +87,7 @@ def resolve(request: Request, opened: Opened | None = None) -> list[Spec]:
         raise unknown("track", request.track, TRACKS)
     given = parse_settings(request.settings)
     specs: list[Spec] = []
+    misfits: list[Misfit] = []
     used: set[tuple[str, str]] = set()  # (key, owner)
     for task in open_tasks(request):
         task.track = override(task.track, "track", (), given, used, skip=FIXED)
@@ -104,7 +102,9 @@ def resolve(request: Request, opened: Opened | None = None) -> list[Spec]:
                 except Misfit as error:
                     if not request.there:
                         raise
-                    warn(f"left out: {error}")
+                    misfits.append(error)
+    for sentence in in_groups(misfits):
+        warn(f"left out: {sentence}")
     if not specs and request.there:
         raise RequestError(
             f"nothing of {', '.join(request.tasks)} can be run: is there data? --data-dir names its folder"
@@ -185,7 +185,7 @@ def _specs(
     settings = override(defaults(method, method_class, task.reads), method.name, ("",), given, used)
     misfit = why_not(asked(method_class, settings), task.kind, declared(student_class), task.reads)
     if misfit:
-        raise Misfit(f"the method '{method.name}' does not fit {task.name} with the student '{student}': {misfit}")
+        raise Misfit(method.name, task.name, student, misfit)
     size = student_class.check(size or student_class.default)
     build = override(defaults(plugin, student_class), plugin.name, (), given, used)
     if untrained := sorted(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import RequestError
+from bench.runs.misfits import Misfit, in_groups
 from bench.runs.requests import arguments, of_suite
 from bench.runs.spec import Request, resolve
 from bench.sources import DataError
@@ -59,9 +60,19 @@ def test_what_a_suite_names_is_run_and_what_does_not_fit_is_told(capsys: pytest.
         of_suite(Request([], [], [], track="lite"), "glue")
     part = Request(["sts"], ["kd", "tinybert"], ["bow:8"], there=True)
     assert [spec.values["method"] for spec in resolve(part)] == ["kd"]
-    assert "left out: the method 'tinybert' does not fit sts with the student 'bow:8'" in capsys.readouterr().err
+    assert "left out: tinybert with bow:8 on sts: " in capsys.readouterr().err
     with pytest.raises(RequestError, match="the method 'tinybert' does not fit sts"):
         resolve(dataclasses.replace(part, there=False))
+
+
+def test_one_reason_is_told_once() -> None:
+    asked = [(m, t, s) for m in ("finetune", "kd") for t in ("a", "b") for s in ("cnn", "bow")]
+    misfits = [Misfit(*one, "no states") for one in asked] + [Misfit("kd", "c", "cnn", "no states")]
+    assert list(in_groups(misfits)) == [
+        "finetune, kd with cnn on a, b: no states",
+        "finetune, kd with bow on a, b: no states",
+        "kd with cnn on c: no states",
+    ]
 
 
 def test_the_command_line(data: Path) -> None:

@@ -1,0 +1,27 @@
+"""What cannot be put together in one run, told once for all runs of a command that have the same reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from bench.errors import RequestError
+
+
+class Misfit(RequestError):
+    """A method, a task and a student that cannot be put together, and why."""
+
+    def __init__(self, method: str, task: str, student: str, why: str) -> None:
+        super().__init__(f"the method '{method}' does not fit {task} with the student '{student}': {why}")
+        self.method, self.task, self.student, self.why = method, task, student, why
+
+
+def in_groups(misfits: Iterable[Misfit]) -> Iterator[str]:
+    """What does not fit for one reason in one sentence: each method with each student on each task that it names."""
+    methods: dict[tuple[str, str, str], list[str]] = {}
+    for one in misfits:
+        methods.setdefault((one.why, one.student, one.task), []).append(one.method)
+    tasks: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for (why, student, task), found in methods.items():
+        tasks.setdefault((why, student, tuple(found)), []).append(task)
+    for (why, student, names), found in tasks.items():
+        yield f"{', '.join(names)} with {student} on {', '.join(found)}: {why}"
