@@ -7,7 +7,8 @@ yoonkim/CNN_sentence. Deviations: f is tanh (the example of the paper's equation
 experiments, because here the result is the embedding itself and needs both signs; and dropout is on the word vectors
 and not, at 0.5, on the result, because no layer follows that could make up for it. As in the official code zeros
 surround the input, so that it may be shorter than a filter; but a window of nothing but padding never counts, so that
-the length of the batch changes nothing.
+the length of the batch changes nothing. Words are tagged by the filters' values around them, without the maximum, as
+Collobert et al. 2011 ("Natural language processing (almost) from scratch", JMLR 12) tag by windows.
 """
 
 from __future__ import annotations
@@ -26,25 +27,38 @@ WINDOWS = (3, 4, 5)  # words a filter sees: Kim (2014), section 3.1
 
 
 class MaxCNN(Body):
-    """words (B, L, W) -> filters (B, L + h - 1, F) for each window h -> their maxima over time (B, 3F)."""
+    """words (B, L, W) -> filters (B, L + h - 1, F) for each window h -> their maxima over time (B, 3F); states
+    (B, L, 3F) are those of the windows around each token."""
 
     def __init__(self, word_width: int, filters: int) -> None:
         super().__init__()
         self.word_width, self.width = word_width, len(WINDOWS) * filters
+        self.state_width = self.width
         self.filters = nn.ModuleList(nn.Conv1d(word_width, filters, h, padding=h - 1) for h in WINDOWS)
 
     def forward(self, words: Tensor, mask: Tensor) -> Tensor:
+        return self.maxima(self.windows(words), mask)
+
+    def both(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        found, length = self.windows(words), mask.shape[1]
+        # of a window of h words the token has h // 2 before it
+        middle = [of[:, (h - 1) // 2 :][:, :length] for h, of in zip(WINDOWS, found, strict=True)]
+        return self.maxima(found, mask), torch.tanh(torch.cat(middle, 2))
+
+    def windows(self, words: Tensor) -> list[Tensor]:
+        """(B, L + h - 1, F) of each h: window i ends at token i; those past the last token still hold some of it."""
         columns = words.transpose(1, 2)
-        maxima = []
-        for h, conv in zip(WINDOWS, self.filters, strict=True):
-            # Window i ends at token i, and those past the last token still hold some of it: h - 1 more than tokens.
-            real = functional.pad(mask, (h - 1, 0), value=True)
-            maxima.append(max_over_time(conv(columns).transpose(1, 2), real))
-        return torch.tanh(torch.cat(maxima, 1))  # tanh is monotone: after the maximum it is the same and cheaper
+        return [conv(columns).transpose(1, 2) for conv in self.filters]
+
+    def maxima(self, windows: list[Tensor], mask: Tensor) -> Tensor:
+        """(B, 3F) over those windows that hold a token."""
+        real = (functional.pad(mask, (h - 1, 0), value=True) for h in WINDOWS)
+        best = [max_over_time(of, there) for of, there in zip(windows, real, strict=True)]
+        return torch.tanh(torch.cat(best, 1))  # tanh is monotone: after the maximum it is the same and cheaper
 
 
 class CNN(WordStudent):
-    offers = frozenset({"embedding"})
+    offers = frozenset({"embedding", "states"})
     sizes = "FILTERS (1 to 9999)"
     exports = ("onnx",)
     default = "100"  # filters of each width: Kim (2014), section 3.1

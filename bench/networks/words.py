@@ -188,6 +188,11 @@ class Body(nn.Module):
     def forward(self, words: Tensor, mask: Tensor) -> Tensor:
         return self.pool(self.states(words, mask), mask)
 
+    def both(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Embedding and states."""
+        states = self.states(words, mask)
+        return self.pool(states, mask), states
+
     def compare(self, one: Tensor, other: Tensor) -> Tensor:
         """The embeddings of a pair of texts, (B, D) each -> (B, sides D); Tang et al. 2019, arXiv:1903.12136, after
         Conneau et al. 2017."""
@@ -266,8 +271,8 @@ class WordNetwork(Network):
         words, real = self.dropout(self.table(ids)) * mask[..., None], mask.bool()
         if not (want | {self.goal.feature}) & STATES:
             return Signals(embedding=self.body(words, real), mask=mask)
-        states = self.body.states(words, real)
-        return Signals(embedding=self.body.pool(states, real), states=states, pieces=states, mask=mask)
+        embedding, states = self.body.both(words, real)
+        return Signals(embedding=embedding, states=states, pieces=states, mask=mask)
 
 
 class PairArrays:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import pytest
 
 from bench.errors import RequestError
+from bench.plugins import registry
+from bench.plugins.compatible import why_not
 from bench.runs.misfits import Misfit, in_groups
 from bench.runs.requests import arguments, of_suite
 from bench.runs.spec import Request, resolve
-from bench.sources import DataError
+from bench.sources import DataError, Source
+from bench.tasks.indonlu import IndoNLU
 from tests.factories.commands import bench, refused
 
 BOOLQ = '{"question": "q%d", "passage": "p", "label": %s}\n'
@@ -63,6 +67,15 @@ def test_what_a_suite_names_is_run_and_what_does_not_fit_is_told(capsys: pytest.
     assert "left out: tinybert with bow:8 on sts: " in capsys.readouterr().err
     with pytest.raises(RequestError, match="the method 'tinybert' does not fit sts"):
         resolve(dataclasses.replace(part, there=False))
+
+
+def test_every_student_of_the_exam_fits_all_of_its_data_sets() -> None:
+    exam = of_suite(Request([], [], [], track="lite"), "indonlu")
+    kinds = {IndoNLU(Source("hub"), "lite", dataset).kind for dataset in IndoNLU.datasets}
+    for method, student, kind in itertools.product(exam.methods, exam.students, kinds):
+        plugins = registry.find("method", method), registry.find("student", student.partition(":")[0])
+        assert not why_not(plugins[0].declares, kind, plugins[1].declares), (method, student, kind)
+    assert kinds == {"classify", "aspects", "tag"}
 
 
 def test_one_reason_is_told_once() -> None:

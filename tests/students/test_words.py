@@ -108,6 +108,10 @@ def test_cnn_takes_each_filters_largest_window():
     # h=4, sums of windows: 0.1, 0.6, 0.4, 0.7, 0.6, 0.1, 0.3                  -> 0.7 + 0.1
     # h=5, the last word of the window, or 0 behind the input: 0.1, 0.5 ...    -> 0.5 - 0.5
     torch.testing.assert_close(body(words, mask), torch.tanh(torch.tensor([[0.3, 0.8, 0.0]])))
+    embedding, states = body.both(words, mask)
+    torch.testing.assert_close(embedding, body(words, mask))
+    around = [[-0.5, 0.7, -0.7], [0.3, 0.5, -0.2], [0.2, 0.8, -0.5], [-0.2, 0.7, -0.5]]  # v_{i-1} - v_{i+1}, ...
+    torch.testing.assert_close(states[:, :4], torch.tensor([around]).tanh())
 
 
 @torch.no_grad()
@@ -363,7 +367,7 @@ def test_default_sizes(family, width):
 @pytest.mark.parametrize("name", ["bow", "bilstm", "cnn"])
 def test_the_plugin_declares_itself_without_an_import(name):
     plugin = registry.find("student", name)
-    assert plugin.declares["offers"] == {"embedding"} | ({"states"} if name != "cnn" else set())
+    assert plugin.declares["offers"] == {"embedding", "states"}
     assert registry.load(plugin).check(plugin.declares["default"]) == plugin.declares["default"]
 
 
