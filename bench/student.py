@@ -62,7 +62,7 @@ class Student(ABC):
     default: ClassVar[str] = ""  # the size when none is given
     exports: ClassVar[tuple[str, ...]] = ()  # formats of `bench export` that its networks fit, the first the plainest
     axes: ClassVar[Mapping[str, Sequence[str]]] = {}  # settings made of several, `a:b`: the axes that these are
-    heads: ClassVar[tuple[str, ...]] = ()  # the same of kinds that have a head, where it is one of the library
+    heads: ClassVar[tuple[str, ...]] = ()  # the same of kinds that have a head
     version: ClassVar[int] = 1
 
     @dataclass(frozen=True)

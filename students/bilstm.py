@@ -60,6 +60,7 @@ class BiLSTM(WordStudent):
     offers = frozenset({"embedding", "states"})
     sizes = "LAYERSxHIDDEN (1x1 to 9x9999)"
     exports = ("onnx",)
+    heads = ("onnx",)
     default = "1x256"  # hidden units of each direction; our choice
 
     @dataclass(frozen=True)

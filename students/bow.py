@@ -36,6 +36,7 @@ class Bow(WordStudent):
     offers = frozenset({"embedding", "states"})
     sizes = "WIDTH (1 to 9999)"
     exports = ("hf", "onnx")
+    heads = ("onnx",)
     default = "300"  # the width of word2vec and GloVe vectors
 
     @dataclass(frozen=True)

@@ -61,6 +61,7 @@ class CNN(WordStudent):
     offers = frozenset({"embedding", "states"})
     sizes = "FILTERS (1 to 9999)"
     exports = ("onnx",)
+    heads = ("onnx",)
     default = "100"  # filters of each width: Kim (2014), section 3.1
 
     @dataclass(frozen=True)

@@ -17,11 +17,12 @@ import torch
 
 from bench.base.console import Console
 from bench.errors import BenchError, RequestError, unknown
-from bench.export import card, heads, hf, mteb, onnx, runtime, trec
+from bench.export import card, heads, hf, mteb, onnx, runtime, trec, word_heads
 from bench.inputs import Texts, texts
 from bench.network import Network
 from bench.networks.inference import outputs
 from bench.networks.transformer import TransformerClassifier
+from bench.networks.words import WordNetwork
 from bench.plugins import registry
 from bench.records import disk, exportable, finding
 from bench.runs import replay
@@ -117,7 +118,7 @@ def rebuild(spec: Spec) -> Network:
             network = restore(spec, torch.device("cpu"), Console(quiet=True))[0].eval()
     except RuntimeError as error:
         raise BenchError(f"{weights_of(spec)} does not fit the student {spec.values['student']}") from error
-    if not headless and not isinstance(network, TransformerClassifier):
+    if not headless and not isinstance(network, TransformerClassifier | WordNetwork):
         raise RequestError(exportable.encoders_alone(spec.task.name, spec.task.kind))
     return network
 
@@ -130,6 +131,10 @@ def write(kind: str, network: Network, spec: Spec, folder: Path) -> float:
     try:
         if isinstance(network, TransformerClassifier):
             difference = heads.difference(network, *heads.write(kind, network, folder), some(spec))
+        elif isinstance(network, WordNetwork) and output == "logits":
+            if kind == "hf":
+                raise RequestError("transformers has no architecture of this student: use --format onnx")
+            difference = word_heads.difference(network, word_heads.write(network, folder), some(spec))
         else:
             form.write(network, output, folder)
             difference = largest_difference(network, output, form.read(folder), samples(spec))

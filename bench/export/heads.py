@@ -21,6 +21,7 @@ from bench.export import onnx
 from bench.inputs import Texts, texts
 from bench.kind import Kind
 from bench.networks.fingerprints import rules_of
+from bench.networks.onnx_sessions import Sessions
 from bench.networks.transformer import READ, TransformerClassifier, tokenise
 
 INPUTS = tuple(name for name in READ if name != "inputs_embeds")
@@ -58,8 +59,6 @@ def of_the_library(model: Any) -> bool:
 
 def graph(network: TransformerClassifier, folder: Path) -> tuple[Any, Run]:
     """model.onnx from token ids to logits; the tokenizer as transformers and tokenizers both read it."""
-    import onnxruntime
-
     folder.mkdir(parents=True, exist_ok=True)
     program, names = onnx.traced(Graph(network).eval(), inputs_of(network), "logits")
     program.save(folder / "model.onnx", external_data=False)
@@ -68,15 +67,9 @@ def graph(network: TransformerClassifier, folder: Path) -> tuple[Any, Run]:
     fast.enable_truncation(network.max_length)
     fast.enable_padding(pad_id=network.tokenizer.pad_token_id or 0, pad_token=network.tokenizer.pad_token or "")
     fast.save(str(folder / "tokenizer.json"))
-    config = {
-        "inputs": {name: {"type": "int64", "shape": ["batch", "length"]} for name in names},
-        "outputs": {"logits": {"type": "float32", "axes": network.goal.axes}}, "classes": list(network.goal.classes),
-        "max_length": network.max_length, "opset": onnx.OPSET,
-    }  # fmt: skip
+    config = onnx.config_of_head(network.goal, names, network.max_length)
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
+    session = Sessions(folder / "model.onnx")()
     return tokenizer_in(folder, network), lambda batch: session.run(None, {n: of(batch, n).numpy() for n in names})[0]
 
 

@@ -6,8 +6,9 @@ import inspect
 import json
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ from torch import Tensor, nn
 
 from bench.errors import BenchError, RequestError
 from bench.export import offers
+from bench.kind import Kind
 from bench.network import Network
+from bench.networks.onnx_sessions import Sessions
 from bench.networks.transformer import TransformerNetwork
 from bench.networks.words import WordNetwork
 
@@ -54,11 +57,15 @@ class WordGraph(Graph):
         self.pad, self.unk = network.tokens.pad, network.tokens.unk
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        ids, mask = F.pad(input_ids, (0, 1), value=self.pad), F.pad(attention_mask, (0, 1))  # one token at least
-        empty = mask.sum(1, keepdim=True) == 0
-        ids = torch.cat([torch.where(empty, self.unk, ids[:, :1]), ids[:, 1:]], 1)
-        mask = torch.cat([torch.where(empty, 1, mask[:, :1]), mask[:, 1:]], 1)
-        return super().forward(ids, mask)
+        return super().forward(*filled(input_ids, attention_mask, self.pad, self.unk))
+
+
+def filled(ids: Tensor, mask: Tensor, pad: int, unk: int) -> tuple[Tensor, Tensor]:
+    """(B, L) -> (B, L + 1): what has no token reads as one unknown word."""
+    ids, mask = F.pad(ids, (0, 1), value=pad), F.pad(mask, (0, 1))
+    empty = mask.sum(1, keepdim=True) == 0
+    ids = torch.cat([torch.where(empty, unk, ids[:, :1]), ids[:, 1:]], 1)
+    return ids, torch.cat([torch.where(empty, 1, mask[:, :1]), mask[:, 1:]], 1)
 
 
 def write(network: Network, output: str, folder: Path) -> None:
@@ -110,14 +117,16 @@ def exported(graph: nn.Module, output: str) -> Any:
     return traced(graph, INPUTS, NAMES.get(output, output))[0]
 
 
-def traced(graph: nn.Module, inputs: Sequence[str], output: str) -> tuple[Any, Sequence[str]]:
+def traced(
+    graph: nn.Module, inputs: Sequence[str], output: str, lengths: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Any, Sequence[str]]:
     """The graph as an ONNX program with free batch and length, without the exporter's notes of where code lay; and the
-    names of its inputs. BenchError: the network has an operation that ONNX does not."""
-    ids, mask = torch.zeros(3, 7, dtype=torch.int64), torch.ones(3, 7, dtype=torch.int64)
-    mask[1, 4:] = 0
-    given = (ids, mask, ids.clone())[: len(inputs)]  # no tensor twice: the exporter would take them for one
-    shape = {0: "batch", 1: "length"}
-    shapes: Any = (shape,) * len(inputs)
+    names of its inputs. `lengths`: those whose length is another. BenchError: the network has an operation that ONNX
+    does not."""
+    given = tuple(example(name, 5 if name in lengths else 7) for name in inputs)
+    shapes: Any = tuple({0: "batch", 1: lengths.get(name, "length")} for name in inputs)
+    # An export before this one in the same process leaves an unrolled LSTM there, which would fix the length.
+    getattr(torch.ops.aten.lstm.input, "_dispatch_cache", {}).clear()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # the exporter warns of its own inner workings
     try:
         with warnings.catch_warnings(action="ignore"), torch.no_grad():
@@ -134,6 +143,27 @@ def traced(graph: nn.Module, inputs: Sequence[str], output: str) -> tuple[Any, S
     return program, inputs
 
 
+def example(name: str, length: int) -> Tensor:
+    """(3, L) ids or segments of 0, or a mask of inputs of unequal length."""
+    if "mask" not in name:
+        return torch.zeros(3, length, dtype=torch.int64)
+    mask = torch.ones(3, length, dtype=torch.int64)
+    mask[1, 4:] = 0
+    return mask
+
+
+def config_of_head(
+    goal: Kind, names: Sequence[str], max_length: int, lengths: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    """What config.json says of a graph with a head. Where words are judged it gives logits at each token, and a word's
+    are those of its first."""
+    return {
+        "inputs": {name: {"type": "int64", "shape": ["batch", lengths.get(name, "length")]} for name in names},
+        "outputs": {"logits": {"type": "float32", "axes": goal.axes.replace("W", "L")}}, "classes": list(goal.classes),
+        "max_length": max_length, "opset": OPSET,
+    }  # fmt: skip
+
+
 def variadic(graph: nn.Module) -> bool:
     """Whether it takes any number of tensors, whose shapes then come as one."""
     kinds = [p.kind for p in inspect.signature(graph.forward).parameters.values()]
@@ -142,11 +172,7 @@ def variadic(graph: nn.Module) -> bool:
 
 def read(folder: Path) -> Callable[[Sequence[str]], np.ndarray]:
     """What the folder computes for texts: (N, D), by onnxruntime and tokenizers alone."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
+    session = Sessions(folder / "model.onnx")()
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     prompt = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("prompt", "")
 

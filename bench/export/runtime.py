@@ -19,7 +19,7 @@ from torch import Tensor
 
 from bench.base.console import Console
 from bench.errors import BenchError, RequestError
-from bench.export import heads, onnx
+from bench.export import heads, onnx, word_heads
 from bench.network import Encoded, Network
 from bench.networks.onnx_sessions import Sessions
 from bench.networks.transformer import TransformerClassifier
@@ -36,7 +36,7 @@ class Runtime(Network):
 
     def __init__(self, network: Network, graph: bytes, names: Sequence[str], output: str) -> None:
         super().__init__()
-        self.reader = (network,)  # in a tuple: its weights are none of this one's
+        self.reader: Any = (network,)  # in a tuple: its weights are none of this one's
         self.names, self.output, self.offers = tuple(names), output, frozenset({output})
         self.width, self.session = network.width, Sessions(graph)
         self.register_buffer("graph", torch.frombuffer(bytearray(graph), dtype=torch.uint8))
@@ -54,11 +54,11 @@ class Runtime(Network):
 
     def forward(self, batch: dict[str, Tensor], want: frozenset[str]) -> Signals:
         given = {name: heads.of(batch, name).numpy() for name in self.names}
-        found, reader = torch.from_numpy(self.session().run(None, given)[0]), self.reader[0]
-        if not isinstance(reader, TransformerClassifier):
+        found, goal = torch.from_numpy(self.session().run(None, given)[0]), self.reader[0].goal
+        if self.output != "logits":
             return Signals({self.output: found}, mask=batch["attention_mask"])
-        places = Signals(logits=reader.goal.select(found, batch), mask=batch["attention_mask"])
-        return reader.goal.complete(places, None, batch)
+        places = Signals(logits=goal.select(found, batch), mask=batch["attention_mask"])
+        return goal.complete(places, None, batch)
 
 
 def forms(networks: Mapping[str, Network], output: str, console: Console) -> dict[str, Runtime]:
@@ -92,7 +92,11 @@ def of(network: Network, output: str) -> dict[str, Runtime]:
 def quantised(folder: Path, network: Network, output: str) -> Runtime:
     """The graph of an exported folder made into its int8 form, in its place."""
     path = folder / "model.onnx"
-    names: Sequence[str] = heads.inputs_of(network) if isinstance(network, TransformerClassifier) else onnx.INPUTS
+    names: Sequence[str] = onnx.INPUTS
+    if isinstance(network, TransformerClassifier):
+        names = heads.inputs_of(network)
+    elif isinstance(network, WordNetwork) and output == "logits":
+        names = word_heads.names_of(network)
     quantise(path, made := folder / "int8.onnx")
     made.replace(path)
     return Runtime(network, path.read_bytes(), names, output)
@@ -102,6 +106,9 @@ def write(network: Network, output: str, path: Path) -> Sequence[str]:
     """The graph in one file; the names of its inputs."""
     if isinstance(network, TransformerClassifier):
         program, names = onnx.traced(heads.Graph(network).eval(), heads.inputs_of(network), "logits")
+    elif isinstance(network, WordNetwork) and output == "logits":
+        onnx.tokenizer_of(network)
+        program, names = word_heads.program(network), word_heads.names_of(network)
     else:
         onnx.tokenizer_of(network)  # who refuses what no folder can hold
         graph = onnx.WordGraph(network, output) if isinstance(network, WordNetwork) else onnx.Graph(network, output)

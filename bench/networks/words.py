@@ -223,7 +223,8 @@ class WordNetwork(Network):
         self.dropout = nn.Dropout(settings.dropout)
         self.body = body
         self.joint = body.joint and paired(task)
-        self.width = body.width * (body.sides if self.goal.outputs and paired(task) and not self.joint else 1)
+        self.pairs = bool(self.goal.outputs) and paired(task) and not self.joint  # two texts, each read on its own
+        self.width = body.width * (body.sides if self.pairs else 1)
         self.classify = self._head()
         self.offers = frozenset({"embedding", self.goal.output} | (STATES if body.state_width else set()))
         self._start(settings, teacher)

@@ -43,4 +43,7 @@ def formats(spec: CheckedSpec) -> tuple[str, ...]:
 
 def encoders_alone(task: str, kind: str) -> str:
     """Why students of a kind that asks for a head are not exported."""
-    return f"bench export writes sentence encoders and bert students with a head; {task} has another '{kind}' student"
+    return (
+        "bench export writes sentence encoders, and with a head bert students and readers of words; "
+        f"{task} has another '{kind}' student"
+    )

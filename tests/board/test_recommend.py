@@ -415,8 +415,8 @@ def test_no_export_is_named_that_would_be_refused(monkeypatch: pytest.MonkeyPatc
     assert (words[:2], words[3:], refused) == (["bench", "export"], ["--format", "hf", "--out", "DIR"], "")
     assert told("cnn:8")[0][4] == "onnx" if not offers.onnx_missing() else "onnx" in told("cnn:8")[1]
     assert told(task="glue/sst2")[0][4] == "hf"
-    assert "glue/sst2 has another 'classify' student" in told("cnn:8", task="glue/sst2")[1]
-    assert "'regress' student" in told("cnn:8", task="glue/stsb")[1]
+    assert "glue/sst2 has another 'classify' student" in told("dan:8x4", task="glue/sst2")[1]
+    assert "'regress' student" in told("dan:8x4", task="glue/stsb")[1]
     assert (
         "method of this run is given by path"
         in told(versions={"teacher": "x", "task": 1, "student": 1, "method": "0" * 16})[1]

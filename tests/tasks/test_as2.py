@@ -257,8 +257,8 @@ def test_methods_of_classification_and_cerberus_run_and_are_compared(tmp_path):
     export = ("export", own.run_id, "--format", "hf", "--out", tmp_path / "out", "--results", results)
     refused = bench(*export, "--data-dir", folder, cache=cache, check=2).err.splitlines()[-1]
     assert refused == (
-        "bench: bench export writes sentence encoders and bert students with a head; as2/wikiqa has another 'classify' "
-        "student"
+        "bench: bench export writes sentence encoders, and with a head bert students and readers of words; as2/wikiqa "
+        "has another 'classify' student"
     )
 
 
