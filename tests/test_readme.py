@@ -60,17 +60,22 @@ IMAGE = ("kd", "takd", "ta_ensemble", "annealing", "continuation", "crd", "deit"
 
 
 def classification(found):
-    """A line for each student that has a finetune row: its score, and the other methods' differences to it."""
+    """A line for each finetune row: its score, and the differences of the other methods with this student to it; where
+    a student has finetune rows of several lengths, of methods that were trained as long."""
     for board in leaderboard.rows(found):
         if board.task.startswith(("glue/", "text/", "images/")):
             verdicts = judge(board, found, ROOT / "results")
             methods = IMAGE if board.task.startswith("images/") else TEXT
-            places = {(row.method, row.student): place for place, row in enumerate(board.rows)}
-            for student in sorted({row.student for row in board.rows if row.method == "finetune"}):
-                base = places["finetune", student]
+            bases = [(row.student, row.updates, at) for at, row in enumerate(board.rows) if row.method == "finetune"]
+            several = {student for student, *_ in bases if [s for s, *_ in bases].count(student) > 1}
+            for student, updates, base in sorted(bases):
+                apart = student in several
+                alike = [at for at, r in enumerate(board.rows) if r.student == student]
+                places = {board.rows[at].method: at for at in alike if not apart or board.rows[at].updates == updates}
                 own = next(r for r in board.rows if not r.method and r.teacher == board.rows[base].teacher)
-                cells = [f"{board.task}, `{student}`", hundred(own), hundred(board.rows[base])]
-                cells += [told(verdicts, places.get((method, student)), base) for method in methods]
+                name = f"{board.task}, `{student}`" + (f", {updates:.0f} updates" if apart else "")
+                cells = [name, hundred(own), hundred(board.rows[base])]
+                cells += [told(verdicts, places.get(method), base) for method in methods]
                 yield "| " + " | ".join(cells) + " |"
 
 
