@@ -71,7 +71,8 @@ def classification(found):
             for student, updates, base in sorted(bases):
                 apart = student in several
                 alike = [at for at, r in enumerate(board.rows) if r.student == student]
-                places = {board.rows[at].method: at for at in alike if not apart or board.rows[at].updates == updates}
+                same = [at for at in alike if board.rows[at].updates == updates]  # the last of a method counts
+                places = {board.rows[at].method: at for at in (same if apart else [*alike, *same])}
                 own = next(r for r in board.rows if not r.method and r.teacher == board.rows[base].teacher)
                 name = f"{board.task}, `{student}`" + (f", {updates:.0f} updates" if apart else "")
                 cells = [name, hundred(own), hundred(board.rows[base])]
