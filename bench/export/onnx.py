@@ -145,7 +145,7 @@ def traced(
 
 def example(name: str, length: int) -> Tensor:
     """(3, L) ids or segments of 0, or a mask of inputs of unequal length."""
-    if "mask" not in name:
+    if not name.endswith("_mask"):
         return torch.zeros(3, length, dtype=torch.int64)
     mask = torch.ones(3, length, dtype=torch.int64)
     mask[1, 4:] = 0

@@ -10,16 +10,21 @@ from bench.errors import RequestError
 class Misfit(RequestError):
     """A method, a task and a student that cannot be put together, and why."""
 
-    def __init__(self, method: str, task: str, student: str, why: str) -> None:
-        super().__init__(f"the method '{method}' does not fit {task} with the student '{student}': {why}")
-        self.method, self.task, self.student, self.why = method, task, student, why
+    parts: tuple[str, str, str, str] = ("", "", "", "")  # method, task, student, why
+
+    @classmethod
+    def of(cls, method: str, task: str, student: str, why: str) -> Misfit:
+        """Of a sentence alone, as any error, it can be made again elsewhere."""
+        error = cls(f"the method '{method}' does not fit {task} with the student '{student}': {why}")
+        error.parts = method, task, student, why
+        return error
 
 
 def in_groups(misfits: Iterable[Misfit]) -> Iterator[str]:
     """What does not fit for one reason in one sentence: each method with each student on each task that it names."""
     methods: dict[tuple[str, str, str], list[str]] = {}
-    for one in misfits:
-        methods.setdefault((one.why, one.student, one.task), []).append(one.method)
+    for method, task, student, why in (one.parts for one in misfits):
+        methods.setdefault((why, student, task), []).append(method)
     tasks: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for (why, student, task), found in methods.items():
         tasks.setdefault((why, student, tuple(found)), []).append(task)

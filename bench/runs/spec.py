@@ -185,7 +185,7 @@ def _specs(
     settings = override(defaults(method, method_class, task.reads), method.name, ("",), given, used)
     misfit = why_not(asked(method_class, settings), task.kind, declared(student_class), task.reads)
     if misfit:
-        raise Misfit(method.name, task.name, student, misfit)
+        raise Misfit.of(method.name, task.name, student, misfit)
     size = student_class.check(size or student_class.default)
     build = override(defaults(plugin, student_class), plugin.name, (), given, used)
     if untrained := sorted(

@@ -110,7 +110,7 @@ def test_the_command_exports_a_tagger_and_refuses_another_sort(tmp_path):
     assert "AutoModelForTokenClassification" in card
     assert "sentence-transformers" not in card
     refused = bench("export", runs["bilstm:1x8"], "--out", tmp_path / "no", *common, cache=cache, check=2)
-    assert "biomed/ncbi has another 'tag' student" in refused.err
+    assert "transformers has no architecture of this student: use --format onnx" in refused.err
 
 
 def test_a_pruned_student_has_no_folder_of_the_library(tmp_path):

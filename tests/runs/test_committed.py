@@ -22,6 +22,7 @@ FOLDERS = {
     "images": "image",
     "sts": "sts",
     "speech": "oracle",
+    "translation": "oracle",
     "biomed": "biomed",
     "itr": "itr",
     "superglue": "superglue",

@@ -80,7 +80,7 @@ def test_every_student_of_the_exam_fits_all_of_its_data_sets() -> None:
 
 def test_one_reason_is_told_once() -> None:
     asked = [(m, t, s) for m in ("finetune", "kd") for t in ("a", "b") for s in ("cnn", "bow")]
-    misfits = [Misfit(*one, "no states") for one in asked] + [Misfit("kd", "c", "cnn", "no states")]
+    misfits = [Misfit.of(*one, "no states") for one in asked] + [Misfit.of("kd", "c", "cnn", "no states")]
     assert list(in_groups(misfits)) == [
         "finetune, kd with cnn on a, b: no states",
         "finetune, kd with bow on a, b: no states",
