@@ -63,8 +63,10 @@ class Sparse(Method):
         super().__init__(settings, run)
         if settings.times and not settings.corpus:
             raise RequestError("sparse.times counts texts of a corpus: give one with sparse.corpus=PATH")
-        self.more = round((settings.times or 0) * len(run.task.examples("distil").inputs))
-        if self.more and self.more > (there := len(Lines(settings.corpus))):
+        if settings.times is None:
+            return
+        self.more = max(1, round(settings.times * len(run.task.examples("distil").inputs)))
+        if self.more > (there := len(Lines(settings.corpus))):
             raise DataError(
                 f"{settings.corpus} has {there} texts, and sparse.times={settings.times:g} asks for {self.more}"
             )
@@ -89,7 +91,7 @@ class Sparse(Method):
         """The task's texts and those of the corpus, or `most` of both together, or all and `times` as many."""
         own, lines = texts(self.run.task.examples("distil").inputs), Lines(self.settings.corpus)
         rng, there = np.random.default_rng(DRAWN), len(own) + len(lines)
-        if self.more:
+        if self.settings.times is not None:
             ours, theirs = np.arange(len(own)), np.sort(rng.choice(len(lines), self.more, replace=False))
         else:
             rows = np.sort(rng.choice(there, min(most, there), replace=False))

@@ -108,6 +108,7 @@ def test_the_corpus_may_be_a_multiple_of_the_tasks_texts(tmp_path):
     one, five = (next(iter(method(OWN, corpus=place, times=times).stages())).data for times in (1, 2.5))
     assert [len(one), len(five)] == [60, 105] and set(OWN) < set(one.inputs) and set(OWN) < set(five.inputs)
     assert len(set(five.inputs)) == 105
+    assert len(next(iter(method(OWN, corpus=place, times=0.001).stages())).data) == 31, "one at least"
     with pytest.raises(DataError, match=r"has 100 texts, and sparse.times=5 asks for 150"):
         method(OWN, corpus=place, times=5)
     with pytest.raises(RequestError, match=r"give one with sparse\.corpus"):
