@@ -84,11 +84,13 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 def signed_sums(weights: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
     """Sums under random signs: weights (R, U) -> (R, draws) float32. A block of signs at a time, one bit each."""
     sums = np.zeros((len(weights), draws), np.float32)
+    ones = np.empty((min(UNITS, weights.shape[1]), draws), np.float32)  # of all blocks: a new one each is slow
     for start in range(0, weights.shape[1], UNITS):
         block = weights[:, start : start + UNITS].astype(np.float32)
         width = block.shape[1]
         bits = np.unpackbits(np.frombuffer(rng.bytes(width * -(-draws // 8)), np.uint8).reshape(width, -1), axis=1)
-        part = block @ bits[:, :draws].astype(np.float32)
+        ones[:width] = bits[:, :draws]
+        part = block @ ones[:width]
         part *= 2  # in place: the block's sums are as large as all sums
         part -= block.sum(1, keepdims=True)
         sums += part

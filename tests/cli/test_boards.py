@@ -82,6 +82,6 @@ def test_wrong_requests_are_one_sentence(results: Path, arguments: list[str], wo
 
 @pytest.mark.quiet
 def test_it_answers_within_a_second() -> None:
-    """Of the repository's records, about 300."""
+    """Of the repository's records, about 500."""
     for arguments in ([], ["--task", "sts"], ["--suite", "glue"]):
-        assert min(seconds_of("board", *arguments) for _ in range(2)) < 1, arguments
+        assert min(seconds_of("board", *arguments) for _ in range(3)) < 1, arguments
