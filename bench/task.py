@@ -121,6 +121,7 @@ class Task(ABC):
     main_metric: str
     main_metrics: ClassVar[Mapping[str, str]] = {}  # of the data sets that have another main metric
     version: ClassVar[int] = 1  # raise it when the same data would give other numbers
+    versions: ClassVar[Mapping[str, int]] = {}  # by data set, where one's own was raised: the others' runs stay
     suites: ClassVar[Mapping[str, Any]] = {}  # tables of its data sets with averages: bench/plugins/suites.py
     teachers: ClassVar[Mapping[str, str]] = {}  # short names of teachers, see bench.networks.places.locate
     tracks: ClassVar[Mapping[str, Track]]

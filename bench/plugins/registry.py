@@ -47,10 +47,11 @@ class Plugin:
         method); empty for installed ones."""
         return "" if self.module else digest_of(*filter(None, (self.path, self.kind_file)))
 
-    @property
-    def version(self) -> Any:
-        """As records have it: the digest of a file given by path, else the number that the class declares."""
-        return self.digest or self.declares.get("version", 1)
+    def version(self, name: str = "") -> Any:
+        """As records have it: the digest of a file given by path, else the number that the class declares, of a task's
+        data set (`glue/mrpc`) its own where it has one."""
+        dataset = name.partition("/")[2]
+        return self.digest or self.declares.get("versions", {}).get(dataset, self.declares.get("version", 1))
 
 
 def digest_of(*files: Path) -> str:

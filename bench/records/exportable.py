@@ -30,9 +30,9 @@ def headed(kind: str) -> bool:
 
 def installed(what: str, spec: CheckedSpec) -> bool:
     """Whether the task, method or student that is here is that of the run."""
-    name = getattr(spec, what).partition("/" if what == "task" else ":")[0]
-    plugin = registry.found(what).get(name)
-    return plugin is not None and plugin.version == spec.versions.get(what)
+    name = getattr(spec, what)
+    plugin = registry.found(what).get(name.partition("/" if what == "task" else ":")[0])
+    return plugin is not None and plugin.version(name) == spec.versions.get(what)
 
 
 def formats(spec: CheckedSpec) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ def named(spec: CheckedSpec) -> Iterator[str]:
             yield from given_by_path(kind, family)
         elif plugin is None:
             yield str(unknown(kind, family, registry.known(kind))).partition(":")[0]
-        elif not isinstance(version, int) or not 1 <= version <= plugin.declares.get("version", 1):
+        elif not isinstance(version, int) or not 1 <= version <= plugin.version(name):
             yield f"spec.versions.{kind}: {version!r:.40} is no version of {family}"
     if odd := names.oddness(spec.teacher):
         yield f"spec.teacher: {odd}"
@@ -79,8 +79,9 @@ def fits(record: Record, spec: CheckedSpec) -> Iterator[str]:
 
 def installed(kind: str, spec: CheckedSpec) -> registry.Plugin | None:
     """The plug-in that is here, where it is of the record's version."""
-    plugin = registry.known(kind).get(getattr(spec, kind).partition("/" if kind == "task" else ":")[0])
-    return plugin if plugin and plugin.version == spec.versions.get(kind) else None
+    name = getattr(spec, kind)
+    plugin = registry.known(kind).get(name.partition("/" if kind == "task" else ":")[0])
+    return plugin if plugin and plugin.version(name) == spec.versions.get(kind) else None
 
 
 def of_task(spec: CheckedSpec, cls: Any) -> Iterator[str]:

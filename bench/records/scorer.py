@@ -20,7 +20,7 @@ def of(spec: CheckedSpec, said: Said) -> Score:
     """From the metrics that its records say. RequestError: the task is not here, and has a metric of its own."""
     family = spec.task.partition("/")[0]
     plugin = registry.known("task").get(family)
-    if not typed.by_path(spec, "task") or (plugin and plugin.version == spec.versions["task"]):
+    if not typed.by_path(spec, "task") or (plugin and plugin.version(spec.task) == spec.versions["task"]):
         score: Score = registry.load(plugin or registry.installed("task", family)).score
         return score
     if unknown := sorted({metric for metrics in said.values() for metric in metrics} - set(METRICS)):

@@ -165,7 +165,7 @@ def open_tasks(request: Request) -> list[Task]:
         for chosen in [dataset] if dataset else there or [""]:
             task = cls(source, request.track, chosen)
             task.name = plugin.name + (f"/{chosen}" if chosen else "")
-            task.version = plugin.digest or cls.version  # of this instance alone
+            task.version = plugin.digest or cls.versions.get(chosen, cls.version)  # of this instance alone
             tasks.append(task)
     return tasks
 

@@ -17,7 +17,7 @@ from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from bench.errors import BenchError, RequestError
 from bench.plugins.registry import find, load
-from bench.runs.spec import Request, open_tasks
+from bench.runs.spec import Request, open_tasks, resolve
 from bench.sources import DataError, Source
 from bench.task import TestSealed
 from tests.factories.data import real_data, shared_tool
@@ -325,6 +325,24 @@ def test_a_byte_order_mark_and_line_ends_of_windows(tmp_path):
     before = directory(tmp_path, "mrpc").identity()
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
     assert directory(tmp_path, "mrpc").identity() == before
+
+
+def test_mrpcs_own_version_is_another_run_and_teacher(tmp_path, monkeypatch):
+    """Its metric chooses checkpoints, the teacher's too: SST-2's runs stay what they were."""
+
+    def resolved():
+        request = Request(["glue/mrpc", "glue/sst2"], ["kd"], ["bow"], track="lite", data_dir=tmp_path)
+        return {spec.values["task"]: spec for spec in resolve(request)}
+
+    for dataset in ("mrpc", "sst2"):
+        official(tmp_path, dataset)
+    now = resolved()
+    monkeypatch.setattr(Glue, "versions", {})
+    before = resolved()
+    assert [spec.values["versions"]["task"] for spec in now.values()] == [2, 1]
+    assert now["glue/sst2"].run_id == before["glue/sst2"].run_id
+    for key in ("task", "teacher"):
+        assert now["glue/mrpc"].values["versions"][key] != before["glue/mrpc"].values["versions"][key]
 
 
 # The Hub
