@@ -129,6 +129,14 @@ class As2(LabelledTask):
     """A question and a sentence in, whether the one answers the other out; a question's sentences are ranked."""
 
     title = "Answer selection"
+    purposes = {
+        "wikiqa": "Which sentence of an article answers a question?",
+        "wikiqa-clean": "Which sentence of an article answers a question? (clean)",
+        "wikiqa-raw": "Which sentence of an article answers a question? (raw)",
+        "trecqa": "Which sentence of the news answers a question?",
+        "trecqa-raw": "Which sentence of the news answers a question? (raw)",
+        "asnq": "Which sentence of an article answers a search?",
+    }
     kind = "classify"
     datasets = ("wikiqa", "wikiqa-clean", "wikiqa-raw", "trecqa", "trecqa-raw", "asnq")
     main_metric = "map"

@@ -102,6 +102,22 @@ class Graphs(LabelledTask):
     """Node classification."""
 
     title = "Heterogeneous graphs"
+    purposes = {
+        "acm-han": "What is a paper about? (ACM of HAN)",
+        "acm-heco-20": "What is a paper about? (ACM of HeCo, 20 labels a class)",
+        "acm-heco-40": "What is a paper about? (ACM of HeCo, 40 labels a class)",
+        "acm-heco-60": "What is a paper about? (ACM of HeCo, 60 labels a class)",
+        "acm-hgb": "What is a paper about? (ACM of HGB)",
+        "dblp-hgb": "In which field does an author write? (DBLP of HGB)",
+        "dblp-magnn": "In which field does an author write? (DBLP of MAGNN)",
+        "dblp-raw": "In which field does an author write? (DBLP, raw files)",
+        "freebase-hgb": "Of what kind is a book? (Freebase of HGB)",
+        "imdb-hgb": "Of which genres is a film? (IMDB of HGB)",
+        "imdb-hgb-links": "Of which genres is a film? (IMDB of HGB, links alone)",
+        "imdb-magnn": "Of which genre is a film? (IMDB of MAGNN)",
+        "imdb-raw": "Of which genre is a film? (IMDB, raw files)",
+        "films": "Of which genre is a film?",
+    }
     kind = "classify"
     kinds = {"imdb-hgb": "multilabel", "imdb-hgb-links": "multilabel"}
     reads = "graph"

@@ -148,6 +148,16 @@ class IndoNLU(LabelledTask):
     """Indonesian classification, aspects and tags."""
 
     title = "IndoNLU"
+    purposes = {
+        "emot": "Which feeling does an Indonesian tweet show?", "smsa": "Is an Indonesian comment good or bad?",
+        "wrete": "Does one Indonesian sentence follow from another?",
+        "casa": "What does an Indonesian review say of each part of a car?",
+        "hoasa": "What does an Indonesian review say of each part of a hotel?",
+        "posp": "Parts of speech in Indonesian news", "bapos": "Parts of speech in Indonesian (BaPOS)",
+        "terma": "Terms that an Indonesian hotel review judges", "keps": "Key phrases of Indonesian tweets about banks",
+        "nergrit": "Persons, places and organisations named in Indonesian",
+        "nerp": "Names of five kinds in Indonesian news", "facqa": "The words of an Indonesian passage that answer",
+    }  # fmt: skip
     kind = "classify"
     kinds = {
         "casa": "aspects", "hoasa": "aspects", "posp": "tag", "bapos": "tag", "terma": "tag", "keps": "tag",

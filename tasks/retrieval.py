@@ -74,6 +74,14 @@ class Retrieval(Task):
     """Embed queries and documents; a document's score is its cosine with the query."""
 
     title = "Retrieval"
+    purposes = {
+        "small": "Search in four small collections", "trec-dl-2019": "Web search, judged in depth (2019)",
+        "trec-dl-2020": "Web search, judged in depth (2020)", "msmarco-dev": "Web search, official files",
+        "msmarco": "Web search", "dbpedia-entity": "Search for things in DBpedia", "nfcorpus": "Search in medicine",
+        "scifact": "Search for evidence of scientific claims", "fiqa": "Search for answers about money",
+        "trec-covid": "Search in papers on COVID-19", "scidocs": "Search for papers that are cited",
+        "cacm": "Search in abstracts of computer science", "vaswani": "Search in abstracts of physics",
+    }  # fmt: skip
     kind = "rank"
     datasets = (
         "small", "trec-dl-2019", "trec-dl-2020", "msmarco-dev", "msmarco", "dbpedia-entity", "nfcorpus", "scifact",

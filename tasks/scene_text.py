@@ -38,6 +38,10 @@ class SceneText(LabelledTask):
     """The word in a picture."""
 
     title = "Scene text recognition"
+    purposes = {
+        "iiit5k": "Read the word in a picture", "svt": "Read the word in a picture of a street",
+        "cute80": "Read the curved word in a picture", "lmdb": "Read the word in a picture (six test sets)",
+    }  # fmt: skip
     kind = "ctc"
     reads = "image"
     datasets = ("iiit5k", "svt", "cute80", "lmdb")

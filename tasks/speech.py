@@ -56,6 +56,10 @@ class Speech(LabelledTask):
     """What is said in a recording."""
 
     title = "Speech recognition"
+    purposes = {
+        "librispeech": "Write down books that are read aloud", "digits": "Hear which digit is said",
+        "digit-strings": "Write down digits that are said in a row",
+    }  # fmt: skip
     kind = "ctc"
     reads = "audio"
     datasets = ("librispeech", "digits", "digit-strings")

@@ -30,6 +30,11 @@ class Translation(LabelledTask):
     """A sentence in another language."""
 
     title = "Translation"
+    purposes = {
+        "multi30k-de-en": "Captions from German into English", "multi30k-en-de": "Captions from English into German",
+        "multi30k-en-fr": "Captions from English into French", "multi30k-en-cs": "Captions from English into Czech",
+        "lines": "Translation of files of lines",
+    }  # fmt: skip
     kind = "generate"
     datasets = ("multi30k-de-en", "multi30k-en-de", "multi30k-en-fr", "multi30k-en-cs", "lines")
     main_metric = "bleu"

@@ -4,8 +4,8 @@ clear    its p-value is below 0.05 after Holm's correction over the family that 
 likely   its own 95% interval does not hold 0, but it does not survive the correction
 open     its interval holds 0
 
-The family of a board is what it shows: each row against its baselines with the same student. Any other pair is one of
-all pairs of the board, as it could have been any of them.
+The family of a board is what it shows: each row against its baselines with the same student, trained alike. Any other
+pair is one of all pairs of the board, as it could have been any of them.
 """
 
 from __future__ import annotations

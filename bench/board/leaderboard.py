@@ -69,6 +69,7 @@ class Row:
     version: str = ""  # of a method that is a file: its digest
     older: bool = False  # its method or student is a file, of which the board has a later run in another version
     key: str = ""  # names it on its board, whatever other rows are there
+    alike: str = ""  # the same of rows that were trained alike, with other methods
 
     @property
     def is_teacher(self) -> bool:
@@ -275,8 +276,16 @@ def _row(runs: list[Run], differs: tuple[str, ...], times: Clock, last: Mapping[
         version=str(spec.versions["method"]) if typed.by_path(spec, "method") else "",
         older=any(last[name] != version for name, version in _files(spec).items()),
         key=_key(spec.method, spec.student, spec.of_any_seed),
+        alike=_alike(spec),
         **_sizes([r.efficiency for r in records]),
     )  # fmt: skip
+
+
+def _alike(spec: CheckedSpec) -> str:
+    """Equal for runs of which only the method differs: as long, as large batches, the same start, the same teaching."""
+    settings = [spec.settings.get(name) for name in ("track", "student")]
+    versions = [spec.versions.get(name) for name in ("teacher", "student", "initial")]
+    return json.dumps([spec.student, spec.teacher, settings, versions], sort_keys=True)
 
 
 def _seconds(records: Iterable[Record], clock: Hardware) -> float | None:

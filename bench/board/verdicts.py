@@ -70,13 +70,14 @@ class Verdicts:
         return {row: (int(low), int(high)) for row, low, high in zip(students, lows, highs, strict=True)}
 
     def baselines(self, row: int) -> dict[str, int | None]:
-        """Of a method's row the rows that it is shown against, those of the same student and teacher; of a baseline's
-        several settings the best one. None: there is none, or it is this row's own method."""
-        own, found = self.board.rows[row], dict[str, int | None]()
+        """Of a method's row the rows that it is shown against, trained alike; of a baseline's several settings the best
+        on dev. None: there is none, or it is this row's own method."""
+        rows = self.board.rows
+        own, found = rows[row], dict[str, int | None]()
         for method in ALWAYS:
-            wanted = method, own.student, own.teacher
-            peers = [i for i, r in enumerate(self.board.rows) if (r.method, r.student, r.teacher) == wanted]
-            found[method] = peers[0] if peers and own.method != method else None
+            peers = [i for i, r in enumerate(rows) if (r.method, r.alike) == (method, own.alike)]
+            best = max(peers, key=lambda i: rows[i].dev or 0, default=None)
+            found[method] = best if own.method != method else None
         return found
 
     @cached_property
@@ -215,7 +216,7 @@ def having_intervals(verdicts: Verdicts) -> Board:
 def standing(verdicts: Verdicts) -> dict[str, dict[str, float | int | None]]:
     """What a board says of each method over its students: mean retention and mean rank, each with its deviation.
 
-    Only methods with the same student and teacher are ranked among each other, `rank_last` of them in the mean; equal
+    Only methods trained alike are ranked among each other, `rank_last` of them in the mean; equal
     scores share their mean rank. Of a method's several settings the best on dev stands for it. Deviations are those of
     draws over examples and seeds, the width of 95% of them over 3.92.
     """
@@ -252,12 +253,13 @@ def over_boards(key: str, standings: Iterable[Mapping[str, Any]]) -> dict[str, f
     return found | {f"{key}_low": low, f"{key}_high": high}
 
 
-def groups(board: Board) -> Mapping[tuple[str, str], dict[str, int]]:
-    """(student, teacher) -> {method: its row, the best on dev where it has several}. Of a file it is as it is now."""
-    found: dict[tuple[str, str], dict[str, int]] = {}
+def groups(board: Board) -> Mapping[str, dict[str, int]]:
+    """Rows that were trained alike: {method: its row, the best on dev where it has several}. Of a file it is as it is
+    now."""
+    found: dict[str, dict[str, int]] = {}
     for place, row in enumerate(board.rows):
         if row.method and row.score and not row.older:
-            own = found.setdefault((row.student, row.teacher), {})
+            own = found.setdefault(row.alike, {})
             if row.method not in own or (row.dev or 0) > (board.rows[own[row.method]].dev or 0):
                 own[row.method] = place
     return found

@@ -10,7 +10,7 @@ import pytest
 
 from bench.board import leaderboard
 from bench.board.ending import rows
-from bench.board.verdicts import judge
+from bench.board.verdicts import judge, standing
 from bench.cli.ending import next_steps, show_rows
 from bench.records import disk
 from bench.runs.grid import Cell
@@ -45,6 +45,22 @@ def test_rows_beside_the_baselines_of_the_same_settings(results: Path) -> None:
         assert known is not None and mine["against"][method] == known and known["value"] > 0
     interval = verdicts.interval(places["mine", 0.9])
     assert interval is not None and (mine["low"], mine["high"]) == interval[:2]
+
+
+def test_a_board_judges_rows_by_baselines_that_were_trained_alike(results: Path) -> None:
+    """The better finetune was trained for other updates: no difference, correction or rank is taken to it."""
+    found = list(disk.read_all(results))
+    verdicts = judge(leaderboard.rows(found)[0], found, results)
+    rows = verdicts.board.rows
+    place = {(row.method, row.student, round(row.score.value, 6)): i for i, row in enumerate(rows) if row.score}
+    mine, kd = place["mine", "bert:3", 0.9], place["kd", "bert:3", 0.8]
+    same, longer = place["finetune", "bert:3", 0.7], place["finetune", "bert:3", 0.95]
+    assert verdicts.baselines(mine) == {"finetune": same, "kd": kd}
+    assert verdicts.baselines(kd) == {"finetune": same, "kd": None}
+    assert verdicts.baselines(longer) == {"finetune": None, "kd": None}
+    shown = {frozenset(verdicts.order[at] for at in pair) for pair in verdicts.family}
+    assert shown == {frozenset(pair) for pair in ((mine, kd), (mine, same), (kd, same))}
+    assert standing(verdicts)["kd"]["rank"] == 2 and standing(verdicts)["mine"]["rank"] == 1
 
 
 def test_what_is_missing_is_told_with_its_command(results: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from bench.board import leaderboard
 from bench.board.limits import Limits
 from bench.board.recommend import recommend
 from bench.export import offers
+from bench.plugins import registry
 from bench.records import disk
 from bench.web import answers, facts
 from bench.web.build import build
@@ -31,9 +32,18 @@ def board(task: str, title: str = "A title", **row: Any) -> dict[str, Any]:
 def test_a_task_has_a_name_in_words() -> None:
     assert answers.named(board("glue/sst2")) == "Is a review good or bad?"
     assert answers.named(board("sts")) == "Vectors of sentences, by meaning"
+    assert answers.named(board("graphs/dblp-raw")) == "In which field does an author write? (DBLP, raw files)"
     assert answers.named(board("mine/one", "My texts")) == "My texts: one"
     assert answers.named(board("mine/one-b", "My ONE B texts")) == "My ONE B texts"
     assert answers.named(board("mine", "My texts")) == "My texts"
+
+
+def test_every_data_set_says_what_it_is_for() -> None:
+    """But for the user's own files, which go by their names."""
+    for name, plugin in registry.found("task").items():
+        d = plugin.declares
+        datasets = set(d.get("datasets", ("",)))
+        assert d.get("opens") or set(d.get("purposes", {})) == datasets, name
 
 
 def test_boards_that_answer_come_first_and_those_that_cannot_tell_last() -> None:

@@ -16,7 +16,7 @@ from bench.board.verdicts import judge, standing
 from bench.records import disk
 from bench.records.arrays import flatten
 from bench.web import facts, overall
-from tests.factories.records import make, predictions
+from tests.factories.records import make, predictions, settings
 from tests.web.site import scored
 
 
@@ -54,8 +54,8 @@ def test_a_method_s_settings_are_chosen_on_dev(tmp_path: Path) -> None:
     """The better one on test has the lower dev score, and must not stand for the method."""
     results = tmp_path / "results"
     scored(results, "finetune", 0, 1.0)
-    good = scored(results, "kd", 0, 0.2, metrics__dev=0.1, settings={"method": {"alpha": 1}})
-    chosen = scored(results, "kd", 0, 1.5, metrics__dev=0.9, settings={"method": {"alpha": 2}})
+    good = scored(results, "kd", 0, 0.2, metrics__dev=0.1, settings=settings(alpha=1))
+    chosen = scored(results, "kd", 0, 1.5, metrics__dev=0.9, settings=settings(alpha=2))
     found = list(disk.read_all(results))
     (only,) = leaderboard.rows(found)
     told = standing(judge(only, found, results))
