@@ -6,6 +6,7 @@ import statistics
 import pytest
 
 from bench.board import evidence, leaderboard
+from bench.board.learned import weakness
 from bench.board.verdicts import judge, with_intervals
 from bench.records import check, disk
 from tests.factories.commands import bench
@@ -118,6 +119,22 @@ def test_committed_rows_have_three_seeds(committed):
     boards = {task: {frozenset(rows[key]) for key in rows if key[0] == task} for task in {key[0] for key in rows}}
     assert all(len(seeds) == 1 for seeds in boards.values()), "rows of a board have the same seeds"
     assert sum(seeds == {frozenset(range(5))} for seeds in boards.values()) >= 2
+
+
+def test_committed_boards_can_tell_students_apart_or_say_that_they_cannot(committed):
+    """The teacher 5 points above what reads no input, and a student that learns from labels alone above it too."""
+    ranked = set()
+    for board in leaderboard.rows(committed):
+        verdicts = judge(board, committed, ROOT / "results")
+        if verdicts.trivial is None:
+            ranked.add(board.task)
+            continue
+        rows = dict(enumerate(board.rows))
+        above = max(row.score.value for row in rows.values() if row.is_teacher) - verdicts.trivial
+        plain = [verdicts.interval(at)[0] for at, row in rows.items() if row.method == "finetune"]
+        learned = above >= 0.05 and (not plain or max(plain) > verdicts.trivial)
+        assert learned or weakness(verdicts).startswith("This board cannot tell"), board.task
+    assert ranked <= {"as2/trecqa", "itr/flickr8k", "retrieval/small"}, "of rankings it is not known what is trivial"
 
 
 def test_commands_in_the_readme_are_accepted(tmp_path):

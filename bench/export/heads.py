@@ -45,7 +45,8 @@ def hf(network: TransformerClassifier, folder: Path) -> tuple[Any, Run]:
     keep(network, folder)
     import transformers
 
-    read = getattr(transformers, network.goal.auto).from_pretrained(folder, local_files_only=True).eval()
+    cls = getattr(transformers, network.goal.auto)
+    read = cls.from_pretrained(folder, local_files_only=True, trust_remote_code=False).eval()
     return tokenizer_in(folder, network), lambda batch: logits(network.goal, read, batch)
 
 
@@ -105,7 +106,7 @@ def keep(network: TransformerClassifier, folder: Path) -> None:
 
 
 def tokenizer_in(folder: Path, network: TransformerClassifier) -> Any:
-    return type(network.tokenizer).from_pretrained(folder, local_files_only=True)
+    return type(network.tokenizer).from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def of(batch: Mapping[str, Tensor], name: str) -> Tensor:

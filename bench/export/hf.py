@@ -107,7 +107,8 @@ def opened(folder: Path) -> Any:
         return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     import transformers
 
-    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-    model = getattr(transformers, config.architectures[0]).from_pretrained(folder, local_files_only=True).eval()
-    model.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    cls = getattr(transformers, config.architectures[0])
+    model = cls.from_pretrained(folder, local_files_only=True, trust_remote_code=False).eval()
+    model.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from bench.networks import places
 from bench.networks.transformer import load, load_classifier
 from bench.runs.spec import Request, open_tasks
 from bench.teachers import plans
+from tests.factories.runs import ROOT
 from tests.worlds.tools import TOY
 
 CODE = "open({marker!r}, 'w').close()\n"
@@ -54,6 +56,41 @@ def test_a_model_that_the_library_knows_is_loaded_without_its_own_code(teacher, 
     names = ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification")
     assert loaded(model(teacher, tmp_path, {"auto_map": dict.fromkeys(names, "own.Own")})).encode(["a"]).lengths == 3
     assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "preprocessor_config.json", "processor_config.json"])
+@pytest.mark.parametrize("loaded", [load, lambda folder: load_classifier(folder, Classify(2), new_head=True)])
+def test_code_of_a_tokenizer_or_processor_does_not_run(teacher, tmp_path, monkeypatch, name, loaded):
+    """Neither where the class is the folder's own, nor is the user asked: the model is read, or refused."""
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("the user was asked"))
+    folder = model(teacher, tmp_path, {})
+    path, own = folder / name, {"tokenizer_class": "Own", "processor_class": "Own", "image_processor_type": "Own"}
+    maps = {"AutoTokenizer": ["own.Own", "own.Own"]} | dict.fromkeys(("AutoProcessor", "AutoImageProcessor"), "own.Own")
+    before = json.loads(path.read_text()) if path.is_file() else {}
+    path.write_text(json.dumps(before | own | {"auto_map": maps}))
+    try:
+        assert loaded(folder).encode(["a"]).lengths == 3
+    except RequestError as error:
+        assert "custom code" in str(error)
+    assert not (tmp_path / "marker").exists()
+
+
+def test_every_load_says_that_it_runs_no_code_of_the_folder():
+    """Of transformers, whose default asks; `weights.py` says it among its options."""
+    rooms = ("bench", "tasks", "baselines", "students")
+    calls = [
+        (path, call)
+        for room in rooms
+        for path in (ROOT / room).rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(".from_pretrained")
+        and ast.unparse(call.func) != "nn.Embedding.from_pretrained"
+    ]  # fmt: skip
+    assert len(calls) > 15
+    for path, call in calls:
+        said = {word.arg: word.value for word in call.keywords}
+        refused = "trust_remote_code" in said and ast.literal_eval(said["trust_remote_code"]) is False
+        assert refused or (path.name, None in said) == ("weights.py", True), f"{path}:{call.lineno}"
 
 
 def model(teacher, tmp_path, change):
