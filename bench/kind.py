@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch.nn.functional as F
@@ -20,6 +20,9 @@ from bench.inputs import Batch
 from bench.losses import soft_divergence
 from bench.scoring.scores import Ragged
 from bench.signals import Signals
+
+if TYPE_CHECKING:
+    from bench.network import Network
 
 DIVERGED = "the network's outputs are not finite: training has diverged, try a lower learning rate"
 Outputs = Any  # what is kept of N inputs for scoring: an array (N, ...), or `Ragged` rows of any size
@@ -129,6 +132,10 @@ class Kind(ABC):
 
     def doubt(self, found: Sequence[dict[str, Any]]) -> str:
         """Why a teacher with such predictions on dev does not fit the task's data; empty: nothing speaks against it."""
+        return ""
+
+    def apart(self, student: Network, teacher: Network, inputs: Callable[[], Any]) -> str:
+        """Why what the two say of the same inputs may not be compared; empty: nothing speaks against it."""
         return ""
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -15,6 +16,11 @@ from bench.inputs import IGNORED, Batch
 from bench.kind import Kind, Outputs
 from bench.scoring.scores import Ragged
 from bench.signals import Signals
+
+if TYPE_CHECKING:
+    from bench.network import Network
+
+FEW = 8  # inputs by which two vocabularies are told apart
 
 
 class Mask(Kind):
@@ -69,6 +75,13 @@ class Mask(Kind):
             )
         hidden = student.words.bool()
         return student.logits[hidden], teacher.logits[hidden].detach()
+
+    def apart(self, student: Network, teacher: Network, inputs: Callable[[], Any]) -> str:
+        """Of the first inputs other pieces are hidden."""
+        some = list(inputs()[:FEW])
+        read = [network.encode(some) for network in (student, teacher)]
+        ours, theirs = (encoded.batch(np.arange(len(some)))["targets"] for encoded in read)
+        return "" if torch.equal(ours, theirs) else "cut texts into other pieces, of which other ones are hidden"
 
     def decode(self, signals: Signals) -> list[np.ndarray]:
         """Of each hidden piece (W, 3): the likeliest, the log-probability of the true one, and the true one."""

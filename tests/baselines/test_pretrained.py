@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
-from bench.baselines import cmow, compactbiobert, distilbiobert, tinybiobert
+from bench.baselines import cmow, compactbiobert, continual, distilbiobert, tinybiobert
 from bench.errors import RequestError
 from bench.inputs import IGNORED, Batch
 from bench.kinds.mask import Mask
@@ -124,6 +124,14 @@ def test_cmow(alpha, tau):
     by_hand = lambda z: alpha * tau**2 * kl(z, tau) + (1 - alpha) * ce(z)  # noqa: E731
     check(lambda leaf: total(m.losses(student(leaf), teacher(), batch())), Z, by_hand)
     assert m.losses(student(tensor(T)), teacher(), batch())["soft"].item() == pytest.approx(0, abs=1e-12)
+
+
+def test_continual():
+    """Hidden pieces alone: its stage asks a teacher for nothing."""
+    m = method(continual.Continual)
+    check(lambda leaf: total(m.losses(student(leaf), Signals(), batch())), Z, ce)
+    (stage,) = m.stages()
+    assert "teacher" not in stage.roles or not stage.roles["teacher"].signals
 
 
 ALL = (distilbiobert.Distilbiobert, tinybiobert.Tinybiobert, compactbiobert.Compactbiobert, cmow.Cmow)

@@ -19,7 +19,7 @@ from tests.tasks.test_biomed import corpus
 
 BERT = registry.installed("student", "bert").declares
 FITTING = [m.name for m in registry.found("method").values() if not why_not(m.declares, "tag", BERT)]
-CORPUS = {"cmow", "compactbiobert", "distilbiobert", "tinybiobert"}  # begin with a corpus: tests/baselines
+CORPUS = {"cmow", "compactbiobert", "continual", "distilbiobert", "tinybiobert"}  # begin with a corpus: tests/baselines
 OWN = {"takd": ('takd.assistants=["bert:3"]',)}  # its default is of images
 
 

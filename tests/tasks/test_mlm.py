@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +120,49 @@ def test_a_masked_language_model_starts_a_tagger(tmp_path):
     assert second.cost.before.student_updates == first.cost.student_updates == 4
     assert replay.spec_of(first, data).run_id == first.run_id
     bench("check", results, cache=cache)
+
+
+def test_a_checkpoint_of_another_vocabulary_goes_on_learning_and_starts_a_tagger(tmp_path):
+    """BioDistilBERT's way: any masked language model, its own pieces hidden, its weights taken over by the tagger."""
+    import string
+
+    from safetensors.torch import load_file
+    from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
+
+    data, results, cache, start = (tmp_path / name for name in ("data", "results", "store", "start"))
+    corpus(data)
+    text_of(data)
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *string.ascii_lowercase, *string.digits]
+    (tmp_path / "vocab.txt").write_text("\n".join([*pieces, *(f"##{piece}" for piece in pieces[5:])]))
+    tokenizer = BertTokenizerFast(vocab=str(tmp_path / "vocab.txt"), model_max_length=32)
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=24, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48
+    )
+    BertForMaskedLM(config).save_pretrained(start)
+    tokenizer.save_pretrained(start)
+    teacher, masked = save_teacher(tmp_path / "teacher"), masked_teacher(tmp_path / "masked")
+    settings = [
+        "updates=3", "teach=4", "batch_size=8", "evaluations=1", "max_length=16", "continual.corpus=mlm/text",
+        "continual.corpus_updates=4", f"bert.init={start}",
+    ]  # fmt: skip
+    run = partial(
+        bench, "run", "--task", "biomed/ncbi", "--track", "lite", "--data-dir", data, "--teacher", teacher, "--method",
+        "continual", "--student", "bert:2", *(w for s in settings for w in ("--set", s)), "--results", results,
+        cache=cache, check=None,
+    )  # fmt: skip
+    other = run("--set", f"continual.corpus_teacher={masked}")
+    assert other.status == 2 and re.fullmatch(
+        "bench: on mlm/text bert:2 and its teacher .* cut texts into other pieces, of which other ones are hidden",
+        other.err.splitlines()[-1],
+    )
+    assert run("--set", f"continual.corpus_teacher={start}").status == 0
+    first, second = sorted(disk.read_all(results), key=lambda r: r.spec["task"], reverse=True)
+    assert second.spec["versions"]["starts"] == [first.run_id] and second.student.origin == f"run {first.run_id}"
+    assert first.curve[1]["losses"]["hard"] == pytest.approx(np.log(len(tokenizer)), abs=0.3)  # it knows nothing yet
+    begun = load_file(start / "model.safetensors")["bert.encoder.layer.0.output.dense.weight"]
+    (kept,) = (load_file(path) for path in (cache / "runs").rglob("*.safetensors") if first.run_id in str(path))
+    own = next(value for name, value in kept.items() if name.endswith("encoder.layer.0.output.dense.weight"))
+    assert own.shape == begun.shape and 0 < (own - begun).abs().max() < 0.01
 
 
 def test_a_reader_of_word_matrices_hides_what_the_teacher_hides(tmp_path):
