@@ -134,7 +134,7 @@ class Kind(ABC):
         """Why a teacher with such predictions on dev does not fit the task's data; empty: nothing speaks against it."""
         return ""
 
-    def apart(self, student: Network, teacher: Network, inputs: Callable[[], Any]) -> str:
+    def incomparable(self, student: Network, teacher: Network, inputs: Callable[[], Any]) -> str:
         """Why what the two say of the same inputs may not be compared; empty: nothing speaks against it."""
         return ""
 

@@ -76,7 +76,7 @@ class Mask(Kind):
         hidden = student.words.bool()
         return student.logits[hidden], teacher.logits[hidden].detach()
 
-    def apart(self, student: Network, teacher: Network, inputs: Callable[[], Any]) -> str:
+    def incomparable(self, student: Network, teacher: Network, inputs: Callable[[], Any]) -> str:
         """Of the first inputs other pieces are hidden."""
         some = list(inputs()[:FEW])
         read = [network.encode(some) for network in (student, teacher)]

@@ -283,7 +283,7 @@ def build_method(spec: Spec, student: Network, teachers: Mapping[str, Teacher], 
     teacher = teachers["teacher"]
     check_signals(spec, f"the teacher {teacher.place.name}", teacher.network, "needs")
     check_signals(spec, f"the student {spec.values['student']}", student, "needs", "wants")
-    if why := spec.task.goal.apart(student, teacher.network, lambda: dev.inputs):
+    if why := spec.task.goal.incomparable(student, teacher.network, lambda: dev.inputs):
         raise RequestError(f"on {spec.task.name} {spec.values['student']} and its teacher {teacher.place.name} {why}")
     run = Run(
         spec.task, spec.track, student.width, teacher.network.width, spec.seed, student.optimiser,
