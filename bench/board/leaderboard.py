@@ -238,7 +238,7 @@ def _board(runs: list[Run]) -> Board:
             *_ranked(_teacher_row(t, teachers, times) for t in teachers), *_ranked(_references(runs)),
             *_ranked(students),
         ),
-        missing=tuple(_missing(runs, students)),
+        missing=tuple(_missing(runs)),
     )  # fmt: skip
 
 
@@ -347,17 +347,31 @@ def _range(values: Iterable[float]) -> Range:
     return Range(min(found), max(found))
 
 
-def _missing(runs: Sequence[Run], found: Sequence[Row]) -> Iterable[Missing]:
-    """The rows without which a student's score cannot be judged."""
-    run, students, teachers = runs[0], {row.student for row in found}, {row.teacher for row in found}
-    paths = {r.spec.student: typed.named(r.record, r.spec, "student") for r in runs}
-    begins = ["bench", "run", "--task", typed.named(run.record, run.spec, "task"), "--track", run.spec.track]
-    ends = ["--teacher", typed.teacher(run.record, run.spec)] if len(teachers) == 1 else []
-    if run.record.data.source == "directory" and not typed.reads_files(run.spec):
-        ends += ["--data-dir", "DIR"]
+def _missing(runs: Sequence[Run]) -> Iterable[Missing]:
+    """The rows without which a student's score cannot be judged: trained as it was, with the student's defaults."""
+    first = runs[0]
+    begins = ["bench", "run", "--task", typed.named(first.record, first.spec, "task"), "--track", first.spec.track]
+    folder = first.record.data.source == "directory" and not typed.reads_files(first.spec)
+    ends = [*(["--data-dir", "DIR"] if folder else []), "--seeds", "0,1,2"]
+    trained = grouped(runs, lambda run: (run.spec.student, _trained(run.spec)))
     for method in ALWAYS:
-        lacking = sorted(s for s in students if not any(r.method == method and r.student == s for r in found))
-        if lacking:
-            named = [w for student in lacking for w in ("--student", paths[student])]
-            command = shlex.join([*begins, "--method", method, *named, *ends, "--seeds", "0,1,2"])
-            yield Missing(method, tuple(lacking), command)
+        lacking = [own[0] for own in trained.values() if not any(run.spec.method == method for run in own)]
+        for settings, own in grouped(sorted(lacking, key=lambda run: run.spec.student), _typed).items():
+            paths = {run.spec.student: typed.named(run.record, run.spec, "student") for run in own}
+            named = [w for path in paths.values() for w in ("--student", path)]
+            command = shlex.join([*begins, "--method", method, *named, *settings, *ends])
+            yield Missing(method, tuple(paths), command)
+
+
+def _trained(spec: CheckedSpec) -> str:
+    """How long, on what and by whom a student was trained: equal for rows that differ in method and its settings."""
+    return json.dumps([spec.settings.get("track"), spec.teacher, spec.versions.get("teacher")], sort_keys=True)
+
+
+def _typed(run: Run) -> tuple[str, ...]:
+    """A run's teacher, and the settings of its track in the command that made it, as they are typed. Of those that
+    teach, the run's settings hold the teacher's identity."""
+    track = run.spec.settings.get("track", {})
+    named = {said: said.partition("=")[0].removeprefix("track.") for said in typed.options(run.record, "--set")}
+    chosen = [said for said, name in named.items() if name in track or name.startswith("teach")]
+    return *(w for said in chosen for w in ("--set", said)), "--teacher", typed.teacher(run.record, run.spec)

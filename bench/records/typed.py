@@ -26,7 +26,12 @@ def words(record: Record) -> list[str]:
 
 def option(record: Record, name: str) -> str:
     """The value of an option in the command that made the record; empty: it has none."""
-    return next((after for word, after in itertools.pairwise(words(record)) if word == name), "")
+    return next(iter(options(record, name)), "")
+
+
+def options(record: Record, name: str) -> list[str]:
+    """All values of an option that may be given several times."""
+    return [after for word, after in itertools.pairwise(words(record)) if word == name]
 
 
 def by_path(spec: CheckedSpec, kind: str) -> bool:

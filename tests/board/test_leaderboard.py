@@ -181,6 +181,21 @@ def test_missing_baselines_come_with_their_command() -> None:
     assert not complete.missing
 
 
+def test_a_baseline_of_another_length_is_missing() -> None:
+    """Its command has the settings of the track and the teacher of the rows that it is for, and none of a method's."""
+    longer = {"track": TRACK | {"updates": 20}, "method": {"queue": 9}, "student": {"init": "teacher"}}
+    words = "bench run --task sts --method disco --set updates=20 --set=track.teach=8 --set disco.queue=9 --set x.y=1"
+    found = [make("disco", settings=longer), make("kd", settings=longer)]
+    for record in found:
+        record.provenance.command = words
+    (gap,) = only(leaderboard.rows([make("kd"), make("finetune"), *found])).missing
+    assert (gap.method, gap.students) == ("finetune", ("bert:3",))
+    assert gap.command == (
+        "bench run --task sts --track mini --method finetune --student bert:3 --set updates=20 --set track.teach=8 "
+        "--teacher all-MiniLM-L6-v2 --seeds 0,1,2"
+    )
+
+
 def test_order_of_the_records_does_not_matter() -> None:
     runs = [make(m, s, v) for m in ("kd", "finetune") for s, v in enumerate((0.7, 0.71, 0.72))]
     assert leaderboard.rows(runs) == leaderboard.rows(reversed(runs))
