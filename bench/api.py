@@ -69,7 +69,7 @@ def run(
         several(task), several(method), several(student), teacher, track, numbers(seeds),
         None if data_dir is None else Path(data_dir), words,
     )  # fmt: skip
-    if bool(task) == bool(suite) or not request.methods:
+    if bool(task) == bool(suite) or not (method or suite):
         raise RequestError("name what to run: a method, and a task or a suite")
     request = of_suite(request, suite) if suite else request
     processes.start(device)

@@ -95,6 +95,7 @@ def test_what_failed_is_told_and_the_others_are_there(
     [
         ({"task": "stx", "method": "kd"}, "unknown task 'stx'"), ({"task": "sts"}, "name what to run"),
         ({"task": "sts", "suite": "sts", "method": "kd"}, "name what to run"),
+        ({"suite": "glue", "track": "lite"}, "the suite glue has no methods of its own"),
         ({"suite": "sst", "method": "kd"}, "unknown suite 'sst': did you mean sts"),
         ({"task": "sts", "method": "kd", "seeds": []}, "seeds"),
         ({"task": "sts", "method": "kd", "seeds": -1}, "seeds"),

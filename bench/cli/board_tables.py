@@ -15,7 +15,10 @@ WIDE = 120  # characters from which the list of boards has all of its columns
 NAME, GAP = 24, 2  # characters for the name of a row, and between columns
 DECIDES = ("", "row", "score", "95% interval", "kept", "ms", "params", "to finetune")
 SIGNS = {True: "*", False: ""}
-LEGEND = "* best score; = cannot be told from it, the evidence is open; to finetune: the same student without a teacher"
+LEGEND = (
+    "* best score; = cannot be told from it, the evidence is open; to finetune: the same student without a teacher, "
+    "trained alike"
+)
 
 
 def summary_table(answer: Mapping[str, Any]) -> Shown:

@@ -21,7 +21,7 @@ RUN = {
 PLANNED = RUN | {"spec": "all that the run id is a hash of"}
 INTERVAL = {"value": "", "ci95": "95% interval: low, high"}
 DIFFERENCES = {
-    f"{method}_{key}": f"{words} the row of {method} with the same student"
+    f"{method}_{key}": f"{words} the row of {method} with the same student, trained alike"
     for method in ("finetune", "kd")
     for key, words in (
         ("difference", "difference to"), ("low", "low end of the difference to"),
