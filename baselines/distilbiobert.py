@@ -9,7 +9,8 @@ Rohanian et al. 2023, "On the effectiveness of compact biomedical transformers",
 official code nlpie-research/Compact-Biomedical-Transformers. There the student starts from the teacher's layers 0, 2, 4
 ... 10 of 12 (`--set bert.init=even`; ours starts as any student does), with a new head over the vocabulary where ours
 copies the teacher's, and the teacher's dropout is on, which nobody switched off (`replicate=true`). 100,000 updates of
-192 abstracts there; what was done here is in the record of the run that comes first.
+192 abstracts there; what was done here is in the record of the run that comes first. Their own weights are a start like
+any other: `--method finetune --student bert:6 --set bert.init=nlpie/distil-biobert` (the name is unverified).
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ Rohanian et al. 2023, Bioinformatics 39(3), arXiv:2209.03182; official code
 nlpie-research/Compact-Biomedical-Transformers, in whose training the teacher's dropout is on, and both attentions are
 read behind their dropout (`replicate=true`, with draws of our own). The student starts at random there, with 4 layers,
 312 wide: `--student bert:4x312x12x1200`; one of the teacher's width starts from its layers unless
-`--set bert.init=random`. Needs as many heads as the teacher.
+`--set bert.init=random`. Needs as many heads as the teacher. Their own weights are a start like any other:
+`--method finetune --student bert:4 --set bert.init=nlpie/tiny-biobert` (the name is unverified).
 """
 
 from __future__ import annotations
