@@ -12,9 +12,10 @@ in the official code, so that term is small.
 Rohanian et al. 2023, Bioinformatics 39(3), arXiv:2209.03182; official code
 nlpie-research/Compact-Biomedical-Transformers. There the teacher's dropout is on, and both attentions are read behind
 their dropout, where log(1e-12) stands for what was dropped (`replicate=true`, with draws of our own). The student
-starts from the teacher's layers 1, 3 ... 11 of 12, as `bert` students do. Needs the teacher's width and heads. Their own
-weights are a start like any other: `--method finetune --student bert:6 --set bert.init=nlpie/compact-biobert` (the name is
-unverified).
+starts from the teacher's layers 1, 3 ... 11 of 12, as `bert` students do. Needs the teacher's width and heads.
+
+Their own weights are a start like any other: `--method finetune --student bert:6 --set
+bert.init=nlpie/compact-biobert` (the name is unverified).
 """
 
 from __future__ import annotations
