@@ -9,9 +9,12 @@ import pytest
 
 from bench.plugins.registry import find, load
 from bench.records import disk
+from bench.scoring.metrics import METRICS
+from bench.scoring.scores import Ragged
 from bench.sources import DataError, Source
 from tests.factories.data import real_data
 from tests.factories.runs import bench, runs_of
+from tests.tasks.test_conll import damaged
 
 IndoNLU = load(find("task", "indonlu"))
 COUNTS = {  # train, dev and test, as the repository's files hold them
@@ -52,6 +55,18 @@ def keps(folder: Path, **others: str) -> Path:
 def test_official_files(dataset: str) -> None:
     sizes = opened(real_data("indonlu"), dataset).card().sizes
     assert tuple(sizes[split] for split in ("train", "dev", "test")) == COUNTS[dataset]
+
+
+@pytest.mark.parametrize("dataset", ["posp", "bapos", "keps", "nergrit", "nerp", "facqa"])
+def test_tags_are_scored_as_seqeval_s_mean_over_types(dataset: str) -> None:
+    """Of the first 300 test sentences, of which every fifth tag is damaged: I without B, types that are not in gold."""
+    metrics = pytest.importorskip("seqeval.metrics")
+    task = opened(real_data("indonlu"), dataset)
+    numbers = task.splits.test[dataset].labels
+    gold = Ragged(np.array(task.classes)[numbers.flat], numbers.lengths)[np.arange(min(300, len(numbers)))]
+    found = damaged(gold, 0)
+    expected = metrics.f1_score(gold.tolist(), found.tolist(), average="macro")
+    assert 0.1 < expected < 0.95 and METRICS["type_f1"].value(found, gold) == pytest.approx(expected, abs=1e-12)
 
 
 def test_tags_without_a_type_and_an_answer_after_its_question() -> None:
