@@ -273,6 +273,8 @@ def outlined(folder: Path, goal: Kind, shaped: Callable[[Any], Any]) -> Outline:
         TransformerClassifier(model, None, 0, goal) if goal.auto
         else TransformerNetwork(model, [], None, 0, config.hidden_size)
     )  # fmt: skip
+    if goal.early:  # what its head costs is a matter of how many places are selected
+        return Outline(network)
     ids = torch.zeros(1, 128, dtype=torch.int64)
     return Outline(network, passes={"128": lambda: model(input_ids=ids)})
 

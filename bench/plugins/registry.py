@@ -195,8 +195,9 @@ def load(plugin: Plugin) -> type[Any]:
 
 
 def loaded_files() -> list[Plugin]:
-    """The plug-ins given by path that this process has loaded: another one needs them to know their classes."""
-    return list(_files.values())
+    """The plug-ins given by path that this process has loaded and that are still there: another one needs them to know
+    their classes."""
+    return [plugin for plugin in _files.values() if plugin.path.is_file()]
 
 
 _files: dict[str, Plugin] = {}

@@ -162,8 +162,10 @@ def _settings(record: Record, names: Mapping[str, str]) -> Iterator[str]:
 
 
 def _unsaid(settings: Any) -> dict[str, Any]:
-    """What a record means that has no word of a setting which came later."""
-    return {f.name: f.metadata["was"] for f in dataclasses.fields(settings) if "was" in f.metadata}
+    """What a record means that has no word of a setting which came later. Of how its teacher was taught no record has
+    one: the teacher's identity stands for it."""
+    later = (f for f in dataclasses.fields(settings) if "was" in f.metadata and f.name not in OF_TEACHER)
+    return {f.name: f.metadata["was"] for f in later}
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -52,6 +52,16 @@ def listed(folder: Path, check: int = 0) -> subprocess.CompletedProcess[str]:
     return child
 
 
+def test_another_process_is_sent_files_that_are_still_there(tmp_path: Path) -> None:
+    """The measuring process loads them all: one that has gone since would end the measuring of any other run."""
+    for name in ("kept_here", "gone_since"):
+        (tmp_path / f"{name}.py").write_text(METHOD.replace("Mine", name.title().replace("_", "")))
+        registry.load(find("method", str(tmp_path / f"{name}.py")))
+    (tmp_path / "gone_since.py").unlink()
+    sent = {plugin.path.name for plugin in registry.loaded_files() if plugin.path.parent == tmp_path}
+    assert sent == {"kept_here.py"}
+
+
 def test_every_file_of_a_room_is_one() -> None:
     for kind, room in registry.ROOMS.items():
         files = {p.stem for p in (ROOT / room).glob("*.py") if not p.stem.startswith("_")}

@@ -64,5 +64,7 @@ def boards() -> Iterator[Path]:
 def test_gold_answers_of_a_committed_board_are_those_of_the_data(path: Path) -> None:
     record = disk.read(path)
     found = gold(record, real_data(FOLDERS[record.spec["task"].partition("/")[0]]))
-    assert found is not None
+    if found is None:  # what was hidden in a text is told in a network's own pieces
+        assert record.spec["task"].startswith("mlm/")
+        return
     assert together.answers(found) == together.answers(unpack(path.with_suffix(".npz")))
