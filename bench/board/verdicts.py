@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench.board import evidence, leaderboard
-from bench.board.leaderboard import ALWAYS, Board
+from bench.board.leaderboard import ALWAYS, Board, Row
 from bench.board.named import Reader, Unreadable
 from bench.board.power import Power, smallest
 from bench.board.speed import Score
@@ -76,7 +76,7 @@ class Verdicts:
         own, found = rows[row], dict[str, int | None]()
         for method in ALWAYS:
             peers = [i for i, r in enumerate(rows) if (r.method, r.alike) == (method, own.alike)]
-            best = max(peers, key=lambda i: rows[i].dev or 0, default=None)
+            best = max(peers, key=lambda i: on_dev(rows[i]), default=None)
             found[method] = best if own.method != method else None
         return found
 
@@ -260,9 +260,14 @@ def groups(board: Board) -> Mapping[str, dict[str, int]]:
     for place, row in enumerate(board.rows):
         if row.method and row.score and not row.older:
             own = found.setdefault(row.alike, {})
-            if row.method not in own or (row.dev or 0) > (board.rows[own[row.method]].dev or 0):
+            if row.method not in own or on_dev(row) > on_dev(board.rows[own[row.method]]):
                 own[row.method] = place
     return found
+
+
+def on_dev(row: Row) -> float:
+    """What a row's settings are chosen by; one that is not known is chosen last, behind correlations below 0 too."""
+    return -math.inf if row.dev is None else row.dev
 
 
 def _retained(verdicts: Verdicts, place: int) -> Drawn | None:
