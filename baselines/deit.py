@@ -40,6 +40,7 @@ class Deit(Method):
     needs = frozenset({"logits"})
     wants = frozenset({"logits.distilled"})
     kinds = frozenset({"classify"})
+    brings = {"distillation": False}
 
     @dataclass(frozen=True)
     class Settings:

@@ -45,6 +45,7 @@ class Sparse(Method):
     title = "Sparse Distillation"
     citation = "Ye, Khabsa, Lewis, Wang, Ren, Jaech. NAACL 2022, arXiv:2110.08536"
     needs = frozenset({"logits"})
+    brings = {"corpus": ""}
 
     @dataclass(frozen=True)
     class Settings:

@@ -160,6 +160,8 @@ class Method(nn.Module):
     transfers: ClassVar[str] = ""  # the method whose runs on other tasks it begins with; its setting `source` names one
     sources: ClassVar[Mapping[str, str]] = {}  # of such a method: the paper's names of its source tasks -> tasks here
     targets: ClassVar[tuple[str, ...]] = ()  # and those of them that are its targets
+    # settings of the student that come with the method, as they are in the baselines that its rows are held against
+    brings: ClassVar[Mapping[str, Any]] = {}
     prunes: ClassVar[bool] = False  # `finish` takes parts of the student away: it ends smaller than its name says
     version: ClassVar[int] = 1  # raise it when the same settings would give other numbers
 

@@ -18,6 +18,7 @@ from bench.base.groups import grouped
 from bench.board.differences import differences, shortened
 from bench.board.speed import Clock, Hardware, Score, Shape, Speed, hardware_of, shapes
 from bench.errors import RequestError, unknown
+from bench.plugins import registry
 from bench.records import disk, typed
 from bench.records.schemas import Data, Interval, Record, Size
 from bench.records.specs import TRACK_ORDER, CheckedSpec, checked_spec, in_words
@@ -282,10 +283,15 @@ def _row(runs: list[Run], differs: tuple[str, ...], times: Clock, last: Mapping[
 
 
 def _alike(spec: CheckedSpec) -> str:
-    """Equal for runs of which only the method differs: as long, as large batches, the same start, the same teaching."""
-    settings = [spec.settings.get(name) for name in ("track", "student")]
-    versions = [spec.versions.get(name) for name in ("teacher", "student", "initial")]
-    return json.dumps([spec.student, spec.teacher, settings, versions], sort_keys=True)
+    """Equal for runs of which only the method differs, and what comes with it: as long, as large batches, the same
+    start, the same teaching."""
+    plugin = registry.found("method").get(spec.method)
+    student: Mapping[str, Any] = spec.settings.get("student", {})
+    brings = plugin.declares.get("brings", {}) if plugin else {}
+    without = {name: brings.get(name, value) for name, value in student.items()}
+    start = spec.versions.get("initial") if without == student else None
+    versions = [*(spec.versions.get(name) for name in ("teacher", "student")), start]
+    return json.dumps([spec.student, spec.teacher, spec.settings.get("track"), without, versions], sort_keys=True)
 
 
 def _seconds(records: Iterable[Record], clock: Hardware) -> float | None:

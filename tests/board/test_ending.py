@@ -63,6 +63,18 @@ def test_a_board_judges_rows_by_baselines_that_were_trained_alike(results: Path)
     assert standing(verdicts)["kd"]["rank"] == 2 and standing(verdicts)["mine"]["rank"] == 1
 
 
+def test_what_a_method_brings_along_is_not_asked_of_its_baselines(tmp_path: Path) -> None:
+    """DeiT's second token has a head that nothing else trains: its rows are held against the same vit without it."""
+    for method, token in (("deit", True), ("finetune", False), ("kd", False)):
+        for seed in range(3):
+            own = {"track": TRACK, "method": {}, "student": {"distillation": token}}
+            put(tmp_path, 0.3, method, seed, student="vit:4x128", settings=own)
+    found = list(disk.read_all(tmp_path))
+    verdicts = judge(leaderboard.rows(found)[0], found, tmp_path)
+    place = {row.method: i for i, row in enumerate(verdicts.board.rows) if row.method}
+    assert verdicts.baselines(place["deit"]) == {"finetune": place["finetune"], "kd": place["kd"]}
+
+
 def test_what_is_missing_is_told_with_its_command(results: Path, tmp_path: Path) -> None:
     lone = make("mine", 0, 0.85, settings=settings(x=1), student="cnn").run_id
     found = rows(results, "mini", "sts", [lone])
