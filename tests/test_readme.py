@@ -57,7 +57,7 @@ def test_the_table_is_that_of_the_records(committed):
 
 
 TEXT = ("kd", "pkd", "tinybert", "annealing", "continuation")
-IMAGE = ("kd", "takd", "ta_ensemble", "annealing", "continuation", "crd", "deit")
+IMAGE = ("kd", "takd", "ta_ensemble", "annealing", "continuation", "crd", "fitnets")
 
 
 def classification(found):
