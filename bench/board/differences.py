@@ -5,6 +5,7 @@ settings of the track and teachers in which rows of one student do. A board says
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -14,26 +15,35 @@ from bench.records.specs import CheckedSpec, in_words
 DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{8,}\b")
 Kind = tuple[str, ...]  # what is compared, and among which rows
 View = dict[str, str]  # {key: value}
+Words = tuple[str, ...]
 
 
 def differences(specs: Sequence[CheckedSpec]) -> list[tuple[str, ...]]:
-    """Of each spec `key=value`, or `key not set`, for each key that is not the same in all specs of its kind."""
+    """Of each spec `key=value` for each key that is not the same in all specs of its kind. Keys without a value are
+    told where nothing else tells a row from the others of its method and student."""
     views, peers = [kinds(spec) for spec in specs], dict[Kind, list[View]]()
     for own in views:
         for kind, view in own.items():
             peers.setdefault(kind, []).append(view)
     split = {kind: told_apart(found) for kind, found in peers.items()}
-    return [named(own, split) for own in views]
+    names = [named(own, split) for own in views]
+    rows = {(spec.method, spec.student, *name) for spec, name in zip(specs, names, strict=True)}
+    twins = Counter(row[:3] for row in rows)
+    return [
+        values + missing if twins[spec.method, spec.student, values] > 1 else values
+        for spec, (values, missing) in zip(specs, names, strict=True)
+    ]
 
 
-def named(own: Mapping[Kind, View], split: Mapping[Kind, Mapping[str, Mapping[str | None, str]]]) -> tuple[str, ...]:
-    """A spec's values, and behind them in one the keys that it does not set."""
+def named(
+    own: Mapping[Kind, View], split: Mapping[Kind, Mapping[str, Mapping[str | None, str]]]
+) -> tuple[Words, Words]:
+    """A spec's values, and the keys that have none: those that are empty, then in one those that it does not set."""
     told = [(key, view.get(key), words) for kind, view in own.items() for key, words in split[kind].items()]
     unset = [key for key, value, _ in told if value is None]
-    return (
-        *(words[value] for _, value, words in told if value is not None),
-        *[f"{', '.join(unset)} not set"] * bool(unset),
-    )
+    empty = tuple(words[value] for _, value, words in told if value == "")
+    values = tuple(words[value] for _, value, words in told if value)
+    return values, (*empty, *[f"{', '.join(unset)} not set"] * bool(unset))
 
 
 def told_apart(views: Sequence[View]) -> dict[str, dict[str | None, str]]:
