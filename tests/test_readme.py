@@ -1,5 +1,6 @@
 """The numbers of README and docs/results.md are those of the committed records; commands are the command line's."""
 
+import json
 import re
 import statistics
 
@@ -97,9 +98,31 @@ def told(verdicts, place, base):
 def test_the_tables_of_classification_are_those_of_the_records(committed):
     """Those that the page has: a new board need not be in it."""
     lines = {line.split("|")[1]: line for line in classification(committed)}
-    shown = re.findall(r"^\| (?:glue|text|images)/.*$", RESULTS, re.MULTILINE)
+    shown = re.findall(r"^\| (?:glue|text|images)/\S+, .*$", RESULTS, re.MULTILINE)
     wrong = [lines.get(text.split("|")[1], f"no records: {text}") for text in shown if text not in lines.values()]
     assert len(shown) >= 8 and not wrong, "put these lines in:\n" + "\n".join(wrong)
+
+
+def costs(found):
+    """A line for each board: its runs, and minutes of training, of what teachers read, and of teaching them."""
+    taught = {p.stem: json.loads(p.read_text()) for p in (ROOT / "results/teachers").glob("*.json")}
+    for task in sorted({r.spec["task"] for r in found}):
+        own = [r for r in found if r.spec["task"] == task]
+        teachers = {str(r.spec["versions"]["teacher"]).removeprefix("taught ") for r in own} & set(taught)
+        students = sum(r.cost.train_seconds for r in own)
+        asked = sum(r.cost.teacher_seconds or 0 for r in own)
+        lessons = sum(taught[key]["cost"]["train_seconds"] for key in teachers)
+        minutes = " | ".join(f"{seconds / 60:.0f}" for seconds in (students, asked, lessons))
+        yield f"| {task} | {len(own)} | {minutes} |"
+
+
+def test_what_the_boards_cost_is_told(committed):
+    missing = [line for line in costs(committed) if line not in RESULTS]
+    assert not missing, "put these lines in:\n" + "\n".join(missing)
+
+
+def test_the_readme_is_read_in_minutes():
+    assert len(README.splitlines()) < 150
 
 
 def test_committed_results_are_sound(committed):

@@ -42,7 +42,7 @@ def environment() -> jinja2.Environment:
     made.globals |= {
         "ranks": charts.ranks, "on": charts.on, "look": charts.look,
         "named": answers.named, "answer_of": answers.answer,
-        "within": answers.within, "limits": facts.LIMITS, "recipe": training.recipe,
+        "within": answers.within, "NEAR": answers.NEAR, "limits": facts.LIMITS, "recipe": training.recipe,
         "use": use, "evidence": evidence,
     }  # fmt: skip
     return made

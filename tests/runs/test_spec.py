@@ -190,12 +190,24 @@ def test_settings_of_a_method_go_with_the_inputs() -> None:
     assert (told.method_settings.t_max, told.method_settings.share) == (3, 0.5)
     cls = registry.load(registry.find("method", "annealing"))
     assert (cls.Settings().t_max, cls.Settings().share) == (7, 0.75)
+    (spec,) = plan(tasks=["images/digits"], methods=["continuation"], students=["resnet:8"])
+    told = spec.values["settings"]["method"]
+    assert (told["t_max"], told["psi"]) == (20, "cifar"), "a run says which were used"
+    cls = registry.load(registry.find("method", "continuation"))
+    assert (cls.Settings().t_max, cls.Settings().psi) == (10, "glue")
+
+
+def test_batches_are_dealt_and_warm_ups_are_a_share_of_their_stage_unless_the_command_says_else() -> None:
+    for setting, batching in (("updates=9", "dealt"), ("batching=plain", "plain")):
+        (one,) = plan(settings=[setting])
+        assert (one.track.batching, one.track.warmup) == (batching, "stage")
 
 
 def test_a_second_head_that_the_method_does_not_train_is_refused() -> None:
     request = {"tasks": ["images/digits"], "students": ["vit:2x32"]}
-    with pytest.raises(RequestError, match=r"'kd' leaves logits\.distilled of vit:2x32 untrained"):
-        plan(settings=["vit.distillation=true"], methods=["kd"], **request)
+    for method in ("kd", "finetune"):
+        with pytest.raises(RequestError, match=rf"'{method}' leaves logits\.distilled of vit:2x32 untrained"):
+            plan(settings=["vit.distillation=true"], methods=[method], **request)
     assert plan(settings=["vit.distillation=true"], methods=["deit"], **request)
 
 

@@ -54,6 +54,10 @@ def test_a_row_leads_to_the_command_and_lines_of_its_best_seed_on_dev(tmp_path: 
     text = " ".join(page(out / f"runs/{run}.html").text.split())
     assert f"bench export {run} --format hf --out student" in text
     assert 'model = SentenceTransformer("student")' in text
+    classes = use.loading(make("kd", task="text/trec"))
+    assert "AutoModelForSequenceClassification.from_pretrained" in classes and "SentenceTransformer" not in classes
+    assert "AutoModelForTokenClassification" in use.loading(make("kd", task="conll/2003"))
+    assert not use.loading(make("kd", student="cnn")) and not use.loading(make("kd", task="of/nobody"))
     assert use.ways(make("kd")) == ("hf", "onnx") and use.ways(make("kd", student="cnn")) == ("onnx",)
     assert use.ways(make("kd", task="text/trec")) == ("hf", "onnx") and not use.ways(make("kd", task="of/nobody"))
     assert use.ways(make("kd", task="text/trec", student="cnn")) == ("onnx",)
