@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from bench.runs import replay
 from bench.runs.spec import Request, resolve
 from bench.sources import DataError, Source
 from tests.factories.data import real_data
-from tests.factories.runs import bench, save_teacher
+from tests.factories.runs import bench, command, save_teacher
 from tests.tasks.test_biomed import corpus
 
 Mlm, Biomed = (load(find("task", name)) for name in ("mlm", "biomed"))
@@ -120,6 +123,30 @@ def test_a_masked_language_model_starts_a_tagger(tmp_path):
     assert second.cost.before.student_updates == first.cost.student_updates == 4
     assert replay.spec_of(first, data).run_id == first.run_id
     bench("check", results, cache=cache)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory is in kilobytes on Linux alone")
+def test_a_hundred_thousand_documents_take_no_memory_of_their_size(tmp_path):
+    """A run on 100,000 documents of 40 words, beside one on 12,000, which has as many of dev and test: what it takes more
+    is less than a tenth of a gigabyte. Their words as a list would be a quarter of one."""
+    masked, peaks, size = masked_teacher(tmp_path / "masked"), [], 0
+    words = np.random.default_rng(0).choice(WORDS, (100_000, 39))
+    for count in (12_000, 100_000):
+        text = "\n".join(f"{' '.join(line)} {n}" for n, line in enumerate(words[:count]))
+        (tmp_path / f"{count}").mkdir()
+        size = (tmp_path / f"{count}/corpus.txt").write_text(text)
+        run = subprocess.Popen(
+            command(
+                "run", "--task", "mlm/text", "--track", "lite", "--data-dir", tmp_path / f"{count}", "--teacher", masked,
+                "--method", "distilbiobert", "--set", "corpus=", "--student", "bert:1", "--set", "updates=2", "--set",
+                "evaluations=1", "--set", "batch_size=4", "--results", tmp_path / "results", "--no-measure",
+            ),
+            env=os.environ | {"BENCH_CACHE": str(tmp_path / "store")}, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        _, status, used = os.wait4(run.pid, 0)
+        assert status == 0
+        peaks.append(1024 * used.ru_maxrss)
+    assert size > 20e6 and peaks[1] - peaks[0] < 1e8
 
 
 def test_a_checkpoint_of_another_vocabulary_goes_on_learning_and_starts_a_tagger(tmp_path):
