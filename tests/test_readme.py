@@ -160,7 +160,7 @@ def test_committed_boards_can_tell_students_apart_or_say_that_they_cannot(commit
         plain = [verdicts.interval(at)[0] for at, row in rows.items() if row.method == "finetune"]
         learned = above >= 0.05 and (not plain or max(plain) > verdicts.trivial)
         assert learned or weakness(verdicts).startswith("This board cannot tell"), board.task
-    assert ranked <= {"as2/trecqa", "itr/flickr8k", "retrieval/small"}, "of rankings it is not known what is trivial"
+    assert ranked <= {"retrieval/small"}, "what a random order of a whole collection scores is not stored"
 
 
 def test_commands_in_the_readme_are_accepted(tmp_path):

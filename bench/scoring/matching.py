@@ -34,6 +34,15 @@ class MatchRecall(SumMetric):
     def constant(self, gold: np.ndarray) -> None:
         """No ranking is the same for every input."""
 
+    def trivial(self, gold: np.ndarray, ranked: Ragged | None = None) -> float:
+        """The mean over random orders. An image's captions are all behind the first K of T with the probability that
+        K drawn from T without putting back are none of them."""
+        drawn = np.arange(max(DEPTHS))
+        others = (gold.sum() - gold[:, None] - drawn).clip(0) / (gold.sum() - drawn).clip(1)
+        missed = np.cumprod(others, axis=1).mean(0)
+        chance = {"tr": lambda depth: 1 - missed[depth - 1], "ir": lambda depth: min(1, depth / len(gold))}
+        return float(sum(chance[way](depth) for way, depth in self.recalls))
+
     def fits(self, prediction: Ragged, gold: np.ndarray) -> bool:
         whole = isinstance(prediction, Ragged) and isinstance(gold, np.ndarray) and prediction.flat.dtype.kind in "iu"
         return whole and 0 < len(gold) == len(prediction) and np.array_equal(prediction.lengths, gold + 1)

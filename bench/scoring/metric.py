@@ -48,8 +48,9 @@ class Metric(ABC):
         """The best prediction that is the same for every input; None: gold alone does not tell it."""
         return constant(gold)
 
-    def trivial(self, gold: Any) -> float | None:
-        """What that prediction scores: what a score has to be above to show that anything was learned."""
+    def trivial(self, gold: Any, ranked: Any = None) -> float | None:
+        """What that prediction scores: what a score has to be above to show that anything was learned. `ranked`: a
+        prediction, of which metrics of rankings read what there was to rank."""
         prediction = self.constant(gold)
         return None if prediction is None else self.value(prediction, gold)
 

@@ -17,6 +17,8 @@ from bench.errors import RequestError
 from bench.scoring.metric import MeanMetric, ratio
 from bench.scoring.scores import Ragged, positions
 
+DRAWS = 200  # random orders whose mean is what a ranking has to be above
+
 
 @dataclass(frozen=True)
 class RankingMetric(MeanMetric):
@@ -31,7 +33,16 @@ class RankingMetric(MeanMetric):
     level: int = 1
 
     def constant(self, gold: Ragged) -> None:
-        """Gold names the judged documents, and not those among which a random order would have to find them."""
+        """No order of documents is the same for every query."""
+
+    def trivial(self, gold: Ragged, ranked: Ragged | None = None) -> float | None:
+        """The mean over random orders of the documents, where all that were ranked are judged, as candidate answers
+        are. None: others were, found in a collection, of which gold names a part."""
+        if ranked is None or not same_documents(ranked, gold):
+            return None
+        rng = np.random.default_rng(0)
+        drawn = (np.stack([gold.flat[:, 0], rng.random(len(gold.flat))], axis=1) for _ in range(DRAWS))
+        return float(np.mean([self.value(Ragged(order, gold.lengths), gold) for order in drawn]))
 
     def fits(self, prediction: Ragged, gold: Ragged) -> bool:
         both = all(
@@ -108,6 +119,14 @@ def ranked(prediction: Ragged, gold: Ragged) -> tuple[np.ndarray, np.ndarray, np
     grade = np.where(judged[places] == found, grades[places], 0)
     order = np.lexsort((-prediction.flat[:, 0], -prediction.flat[:, 1], prediction.owner))
     return prediction.owner, positions(prediction.lengths) + 1, grade[order]
+
+
+def same_documents(one: Ragged, two: Ragged) -> bool:
+    """Whether both name the same documents for each query."""
+    if not np.array_equal(one.lengths, two.lengths):
+        return False
+    first, second = (side.flat[np.lexsort((side.flat[:, 0], side.owner)), 0] for side in (one, two))
+    return np.array_equal(first, second)
 
 
 def discounted(query: np.ndarray, rank: np.ndarray, grade: np.ndarray, queries: int) -> np.ndarray:

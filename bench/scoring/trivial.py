@@ -14,13 +14,14 @@ from bench.scoring.scores import Array, Predictions, Ragged, Scores, headline
 def trivial(
     predictions: Predictions, score: Callable[[Predictions], Scores], metric: str, inside: bool
 ) -> float | None:
-    """The main score of an answer that is the same for every input. None: the stored gold alone does not tell it.
+    """The main score of an answer that is the same for every input, of a ranking that of a random order. None: what is
+    stored does not tell it.
 
     `inside`: the engine knows this metric, and so what the best such answer is; else the task's own `score` is asked
     what the most frequent label, or the mean, is worth.
     """
     if inside:
-        values = [METRICS[metric].trivial(arrays["gold"]) for arrays in predictions.values()]
+        values = [METRICS[metric].trivial(arrays["gold"], arrays["prediction"]) for arrays in predictions.values()]
         return None if None in values else float(np.mean(values))  # type: ignore[arg-type]
     found = {name: arrays | {"prediction": same_for_all(arrays)} for name, arrays in predictions.items()}
     if any(arrays["prediction"] is None for arrays in found.values()):

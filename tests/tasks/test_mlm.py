@@ -127,8 +127,8 @@ def test_a_masked_language_model_starts_a_tagger(tmp_path):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory is in kilobytes on Linux alone")
 def test_a_hundred_thousand_documents_take_no_memory_of_their_size(tmp_path):
-    """A run on 100,000 documents of 40 words, beside one on 12,000, which has as many of dev and test: what it takes more
-    is less than a tenth of a gigabyte. Their words as a list would be a quarter of one."""
+    """A run on 100,000 documents of 40 words, beside one on 12,000, which has as many of dev and test: what it takes
+    more is less than a tenth of a gigabyte. Their words as a list would be a quarter of one."""
     masked, peaks, size = masked_teacher(tmp_path / "masked"), [], 0
     words = np.random.default_rng(0).choice(WORDS, (100_000, 39))
     for count in (12_000, 100_000):
@@ -137,9 +137,10 @@ def test_a_hundred_thousand_documents_take_no_memory_of_their_size(tmp_path):
         size = (tmp_path / f"{count}/corpus.txt").write_text(text)
         run = subprocess.Popen(
             command(
-                "run", "--task", "mlm/text", "--track", "lite", "--data-dir", tmp_path / f"{count}", "--teacher", masked,
-                "--method", "distilbiobert", "--set", "corpus=", "--student", "bert:1", "--set", "updates=2", "--set",
-                "evaluations=1", "--set", "batch_size=4", "--results", tmp_path / "results", "--no-measure",
+                "run", "--task", "mlm/text", "--track", "lite", "--data-dir", tmp_path / f"{count}", "--teacher",
+                masked, "--method", "distilbiobert", "--set", "corpus=", "--student", "bert:1",
+                "--set", "updates=2", "--set", "evaluations=1", "--set", "batch_size=4", "--results",
+                tmp_path / "results", "--no-measure",
             ),
             env=os.environ | {"BENCH_CACHE": str(tmp_path / "store")}, stdout=subprocess.DEVNULL,
         )  # fmt: skip
