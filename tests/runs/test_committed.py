@@ -1,4 +1,4 @@
-"""The committed records: every board, method and student has one that leads back to the run that it is of."""
+"""The committed records: every row has one that leads back to the run that it is of."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ FOLDERS = {
 
 
 def chosen() -> Iterator[Path]:
-    """As few records as name every board, method and student."""
-    seen: set[str] = set()
+    """A record of each task, method and student that are together on a board, of those that read no text of ours."""
+    seen: set[tuple[str, ...]] = set()
     for path in sorted((ROOT / "results").glob("lite/**/*.json")):
         spec = disk.read(path).spec
-        if new := {spec[part] for part in ("task", "method", "student")} - seen:
-            seen |= new
+        if (cell := (spec["task"], spec["method"], spec["student"])) not in seen and not spec["versions"].get("files"):
+            seen.add(cell)
             yield path
 
 
