@@ -9,8 +9,8 @@ are. Test is the official golden file; dev is a tenth of the training questions,
     training.json    {"questions": [{"type": "factoid", "id", "body", "snippets": [{"text"}], "exact_answer": [[...]]}]}
     test.json        the same, a golden file
 
-Tsatsaronis et al. 2015, BMC Bioinformatics 16; participants-area.bioasq.org, which asks for registration. That its
-evaluator compares without regard to case is from memory.
+Tsatsaronis et al. 2015, BMC Bioinformatics 16; participants-area.bioasq.org, which asks for registration. Its evaluator
+compares in lower case, letter by letter.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 
 from bench.data.labelled import LabelledTask, Splits, by_hash, dev_size, scored
 from bench.inputs import digest_texts
-from bench.scoring.answers import CANDIDATES, folded
+from bench.scoring.answers import CANDIDATES
 from bench.scoring.scores import Ragged
 from bench.sources import DataError, find_folder, read_lines
 from bench.task import Card, Outputs, Predictions, Scores, Track
@@ -156,5 +156,5 @@ def candidates(answers: list[tuple[str, float]]) -> list[str]:
     found: dict[str, str] = {}
     for text, _ in sorted(answers, key=lambda answer: -answer[1]):
         if text.strip():
-            found.setdefault(folded(text), text)
+            found.setdefault(text.lower(), text)
     return list(found.values())[:CANDIDATES]

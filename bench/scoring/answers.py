@@ -31,6 +31,7 @@ class ExactMatch(MeanMetric):
 
     Predictions: texts (N,), empty: there is no answer. Gold: Ragged texts, the answers of each question; those that
     normalise to nothing count as none, and a question without any has the empty answer alone, as SQuAD 2.0 scores it.
+    The script of 1.1 differs where a gold answer normalises to nothing, and there alone: it keeps that answer.
     """
 
     def fits(self, prediction: object, gold: object) -> bool:
@@ -69,8 +70,8 @@ class AnswerF1(ExactMatch):
 class Factoid(MeanMetric):
     """The place of the first right one among up to five candidates: what it is worth.
 
-    Predictions: Ragged texts, best first. Gold: Ragged texts, synonyms. Equal is what is so in lower case with one
-    space between words.
+    Predictions: Ragged texts, best first. Gold: Ragged texts, synonyms. Equal is what is so in lower case, spaces and
+    all, as BioASQ's own evaluator compares.
     """
 
     worth: tuple[float, ...]  # of a right answer at each place
@@ -82,16 +83,12 @@ class Factoid(MeanMetric):
         return np.array([self.of(p.tolist(), g.tolist()) for p, g in zip(prediction, gold, strict=True)])
 
     def of(self, candidates: list[str], gold: list[str]) -> float:
-        true = set(map(folded, gold))
-        right = (w for w, c in zip(self.worth, candidates, strict=False) if folded(c) in true)
+        true = {answer.lower() for answer in gold}
+        right = (w for w, c in zip(self.worth, candidates, strict=False) if c.lower() in true)
         return next(right, 0.0)
 
     def constant(self, gold: Ragged) -> None:
         return None
-
-
-def folded(text: str) -> str:
-    return " ".join(text.lower().split())
 
 
 STRICT = Factoid((1.0,))

@@ -1,9 +1,10 @@
 """Entities in tagged sentences: which spans of words the tags mean, and F1, precision and recall over whole spans.
 
 Tags are O, or B, I, E or S with a type behind a hyphen: `B-PER`. An entity is right when its first word, its last word
-and its type are. Read leniently, as the script conlleval of CoNLL-2000 and seqeval's default do, an entity begins at a
-B or S, and at an I or E that goes on with nothing: after O, after E or S, or after another type. Read strictly, as
-seqeval's strict mode does for IOB2, an entity that does not begin with B is none.
+and its type are. Read leniently, as seqeval's default does, an entity begins at a B or S, and at an I or E that goes on
+with nothing: after O, after E or S, or after another type. Of O, B and I the script conlleval of CoNLL-2000 reads the
+same entities; E and S it reads in another way. Read strictly, as seqeval's strict mode does for IOB2, an entity that
+does not begin with B is none.
 """
 
 from __future__ import annotations

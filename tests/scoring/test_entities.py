@@ -1,4 +1,4 @@
-"""Entities of tagged sentences: spans by hand, and scores that seqeval 1.2.2 gives."""
+"""Entities of tagged sentences: spans by hand, scores that seqeval 1.2.2 gives, and chunks as conlleval counts them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from bench.errors import RequestError
 from bench.scoring.entities import entities
 from bench.scoring.metrics import METRICS
 from bench.scoring.scores import Ragged
+from tests.factories.chunks import conlleval, scores
 
 GOLD = ("O B-PER I-PER O B-LOC", "B-LOC I-LOC B-PER I-PER", "B-PER O", "I-PER", "S-ORG B-ORG I-ORG E-ORG")
 FOUND = ("O B-PER I-PER O I-LOC", "B-LOC B-LOC I-PER I-PER", "O O", "I-PER", "S-ORG E-ORG I-ORG B-ORG")
@@ -85,3 +86,58 @@ def test_the_mean_of_the_types_f1_by_hand():
     two = metric.weighted(found, gold)(np.array([[1, 1, 0]]))  # without the sentence of C, whose F1 then counts no more
     assert two.tolist() == [pytest.approx((2 / 6 + 1) / 2)]
     assert metric.value(tagged("O O"), tagged("O O")) == 0
+
+
+def drawn(rng: np.random.Generator, tags: list[str]) -> Ragged:
+    """300 sentences of up to 11 of these tags, at random: I behind anything, types that change inside an entity."""
+    return Ragged.of([rng.choice(tags, rng.integers(1, 12)).tolist() for _ in range(300)], np.str_)
+
+
+def near(rng: np.random.Generator, gold: Ragged, tags: list[str]) -> Ragged:
+    """The same tags, but for three of ten."""
+    return Ragged(np.where(rng.random(len(gold.flat)) < 0.3, rng.choice(tags, len(gold.flat)), gold.flat), gold.lengths)
+
+
+def test_chunks_of_conlleval_by_hand() -> None:
+    """A: one of two found ends a word late; B: begun with I, and of a type that changes, right; the last is no end."""
+    gold = ["O B-A I-A O I-B B-A O", "I-A I-B I-B", "B-A"]
+    found = ["O I-A I-A O B-B B-A I-A", "B-A I-B I-B", "I-A"]
+    counts = conlleval([row.split() for row in gold], [row.split() for row in found])
+    assert counts == {"A": [3, 4, 4], "B": [2, 2, 2]}
+
+
+@pytest.mark.parametrize("letters", ["BI", "I", "IIIIIB", "B"])
+@pytest.mark.parametrize("kinds", ["A", "A B", "PER LOC ORG MISC", "A A-B B-A"])
+@pytest.mark.parametrize("outside", [1, 4])
+def test_scores_are_those_of_conlleval(letters: str, kinds: str, outside: int) -> None:
+    """On any tags, whether some scheme allows them or not."""
+    rng = np.random.default_rng([len(letters), len(kinds), outside])
+    tags = ["O"] * outside + [f"{letter}-{kind}" for kind in kinds.split() for letter in letters]
+    gold = drawn(rng, tags)
+    found = near(rng, gold, tags)
+    counts = conlleval(gold.tolist(), found.tolist())
+    assert METRICS["entity_f1"].statistics(found, gold).sum(0).tolist() == np.sum([*counts.values()], 0).tolist()
+    expected = scores(counts)
+    assert {name: METRICS[name].value(found, gold) for name in expected} == pytest.approx(expected, abs=1e-12)
+    assert 0.05 < expected["entity_f1"] < 0.95
+
+
+def of_spans(rng: np.random.Generator, scheme: str) -> list[str]:
+    """Entities of one to three words, mostly side by side. IOB1: B only behind another of the type; IOB2: always."""
+    tags: list[str] = []
+    before = "O"
+    for kind in rng.choice(["O", "A", "B"], 6, p=[0.2, 0.5, 0.3]).tolist():
+        size = int(rng.integers(1, 4))
+        first = "B" if scheme == "IOB2" or kind == before else "I"
+        tags += ["O"] if kind == "O" else [f"{first}-{kind}", *[f"I-{kind}"] * (size - 1)]
+        before = kind
+    return tags
+
+
+def test_entities_are_the_same_in_iob1_and_iob2() -> None:
+    """And conlleval counts them as the same: each of one is right in the other."""
+    one, two = ([of_spans(np.random.default_rng(n), scheme) for n in range(200)] for scheme in ("IOB1", "IOB2"))
+    sides = Ragged.of(one, np.str_), Ragged.of(two, np.str_)
+    assert one != two and entities(sides[0]) == entities(sides[1])
+    assert all(right == found == gold for right, found, gold in conlleval(two, one).values())
+    assert METRICS["entity_f1"].value(*sides) == 1 > METRICS["strict_entity_f1"].value(*sides)

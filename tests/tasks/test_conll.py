@@ -1,4 +1,4 @@
-"""CoNLL-2003: both layouts, tags of the first as IOB2, the Hub's numbers as names, seqeval's scores on real tags."""
+"""CoNLL-2003: both layouts, tags of the first as IOB2, the Hub's numbers as names, seqeval's and conlleval's scores."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from bench.scoring.metrics import METRICS
 from bench.scoring.scores import Ragged
 from bench.sources import DataError, Source
 from bench.tasks import _conll
+from tests.factories.chunks import conlleval, scores
 from tests.factories.data import real_data
 
 Conll, Biomed = (load(find("task", name)) for name in ("conll", "biomed"))
 OFFICIAL = (
     "-DOCSTART- -X- O O\n\nEU NNP I-NP I-ORG\nUN NNP I-NP B-ORG\nin IN I-PP O\nBonn NNP I-NP I-LOC\n\nYes UH O O\n"
 )
+SETS = ("ncbi", "bc5cdr", "bc5cdr-chem", "bc5cdr-disease", "jnlpba", "jnlpba-untyped", "2003")
 SCORES = ("entity_f1", "entity_precision", "entity_recall", "strict_entity_f1")
 
 
@@ -78,6 +80,17 @@ def test_names_of_numbers_come_from_the_hub(monkeypatch):
     assert [split for _, _, split in asked] == ["train", "validation", "test"]
 
 
+def gold_tags(name: str, most: int | None = None) -> Ragged:
+    """Of the first test sentences. Of typed JNLPBA dev and test alone may be there, so its file is read by itself."""
+    folder, cls = real_data("conll" if name == "2003" else "biomed"), Conll if name == "2003" else Biomed
+    task = cls(Source("directory", folder), "lite", name)
+    if name == "2003":
+        test = task.files[2]
+    else:
+        test = list(_conll.sentences(task.folder("test.tsv") / "test.tsv", task.how.untyped, types=task.how.types))
+    return Ragged.of([[tag for _, tag in sentence] for sentence in test[:most]], np.str_)
+
+
 def damaged(tags: Ragged, seed: int) -> Ragged:
     """Every fifth tag another one of the data set: I without B among them."""
     rng = np.random.default_rng(seed)
@@ -86,15 +99,12 @@ def damaged(tags: Ragged, seed: int) -> Ragged:
     return Ragged(np.where(rng.random(len(other)) < 0.2, other, tags.flat), tags.lengths)
 
 
-@pytest.mark.parametrize("name", ["ncbi", "bc5cdr", "bc5cdr-chem", "bc5cdr-disease", "jnlpba-untyped", "2003"])
+@pytest.mark.parametrize("name", SETS)
 def test_scores_are_those_of_seqeval(name):
     """On the first 400 test sentences, of which every fifth tag is damaged."""
     metrics = pytest.importorskip("seqeval.metrics")
     scheme = pytest.importorskip("seqeval.scheme")
-    folder, cls = real_data("conll" if name == "2003" else "biomed"), Conll if name == "2003" else Biomed
-    task = cls(Source("directory", folder), "lite", name)
-    test = list(task.files.values() if isinstance(task.files, dict) else task.files)[2][:400]
-    gold = Ragged.of([[tag for _, tag in sentence] for sentence in test], np.str_)
+    gold = gold_tags(name, 400)
     found = damaged(gold, 0)
     rows, true = found.tolist(), gold.tolist()
     expected = [
@@ -102,3 +112,12 @@ def test_scores_are_those_of_seqeval(name):
         metrics.f1_score(true, rows, mode="strict", scheme=scheme.IOB2),
     ]  # fmt: skip
     assert [METRICS[score].value(found, gold) for score in SCORES] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_scores_are_those_of_conlleval(name):
+    """On all test sentences, of which every fifth tag is damaged."""
+    gold = gold_tags(name)
+    found = damaged(gold, 1)
+    expected = scores(conlleval(gold.tolist(), found.tolist()))
+    assert {score: METRICS[score].value(found, gold) for score in expected} == pytest.approx(expected, abs=1e-12)

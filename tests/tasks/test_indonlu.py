@@ -1,17 +1,20 @@
-"""IndoNLU: every row of the official files, wrong files, and runs of a data set of aspects and one of tags."""
+"""IndoNLU: every row of the official files, wrong files, scores, and runs of a data set of aspects and one of tags."""
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from bench.plugins.registry import find, load
 from bench.records import disk
 from bench.scoring.metrics import METRICS
 from bench.scoring.scores import Ragged
 from bench.sources import DataError, Source
+from tests.factories.chunks import conlleval, scores
 from tests.factories.data import real_data
 from tests.factories.runs import bench, runs_of
 from tests.tasks.test_conll import damaged
@@ -25,6 +28,21 @@ COUNTS = {  # train, dev and test, as the repository's files hold them
 CASA = "casa_absa-prosa"
 HEADER = "sentence,fuel,machine,others,part,price,service\n"
 KEPS = "keps_keyword-extraction-prosa"
+TERMA = "terma_term-extraction-airy"
+FIRST = {  # of dev and of test: what the first row begins with, of a pair both texts, and its class
+    "emot": ((("[USERNAME] jaringannya mati",), "anger"), (("Pixy ini kok",), "love")),
+    "smsa": ((("meski masa kampanye",), "neutral"), (("kemarin gue datang",), "negative")),
+    "wrete": (
+        (("Israel bukan negara", "Israel merupakan negara"), "NotEntail"),
+        (
+            (
+                "Budidaya ikan air tawar baru dikenal semenjak 2000 tahun yang lalu di daerah Tiongkok",
+                "Budidaya ikan air tawar baru dikenal semenjak 2000 tahun yang lalu di daerah Cina",
+            ),
+            "Entail_or_Paraphrase",
+        ),
+    ),
+}
 
 
 def opened(folder: Path, dataset: str):
@@ -57,9 +75,63 @@ def test_official_files(dataset: str) -> None:
     assert tuple(sizes[split] for split in ("train", "dev", "test")) == COUNTS[dataset]
 
 
+@pytest.mark.parametrize("dataset", FIRST)
+def test_first_rows_of_official_files(dataset: str) -> None:
+    """Classes are those of their rows, and of WReTE's pairs sent_A comes first."""
+    task = opened(real_data("indonlu"), dataset)
+    for data, (begins, label) in zip((task.splits.dev, task.splits.test[dataset]), FIRST[dataset], strict=True):
+        texts = data.inputs[0] if len(begins) > 1 else (data.inputs[0],)
+        assert all(text.startswith(begin) for text, begin in zip(texts, begins, strict=True))
+        assert task.classes[data.labels[0]] == label
+
+
+def values(path: Path, text: str) -> tuple[list[str], list[str]]:
+    """The values of all aspects, row by row, and the names of the aspects, from a CSV file as it is."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in rows[0] if name != text]
+    return [row[name] for row in rows for name in names], names
+
+
+def check_aspects(folder: Path, dataset: str, text: str) -> None:
+    """Random logits; gold values and their order are read anew from the file."""
+    task = opened(folder, dataset)
+    gold, names = values(task.paths[2], text)
+    chosen = [name.partition(": ")[2] for name in task.classes]
+    assert [name.partition(": ")[0] for name in task.classes[:: len(chosen) // len(names)]] == names
+    logits = np.random.default_rng(3).normal(size=(len(gold) // len(names), len(chosen)))
+    parts = logits.reshape(len(gold), -1)
+    found = [chosen[n] for n in parts.argmax(1)]
+    expected = f1_score(gold, found, average="macro")
+    assert task.score(task.predict(logits, "test"))[dataset]["macro_f1"] == pytest.approx(expected, abs=1e-12)
+    assert 0.1 < expected < 0.5
+
+
+@pytest.mark.parametrize(("dataset", "text"), [("casa", "sentence"), ("hoasa", "review")])
+def test_macro_f1_is_that_of_all_aspects_values_in_one_list(dataset: str, text: str) -> None:
+    check_aspects(real_data("indonlu"), dataset, text)
+
+
+def test_macro_f1_of_a_small_file_of_aspects(tmp_path: Path) -> None:
+    check_aspects(casa(tmp_path), "casa", "sentence")
+
+
+def test_terms_and_what_is_said_of_them(tmp_path: Path) -> None:
+    """Both aspects are found, one of them begun with I; of the two opinions one, and the other cut short."""
+    words = "air/B-ASPECT mandi/I-ASPECT kurang/B-SENTIMENT panas/I-SENTIMENT ./O  kamar/B-ASPECT luas/B-SENTIMENT "
+    text = words.replace(" ", "\n").replace("/", "\t")
+    task = opened(write(tmp_path, TERMA, "txt", text, train="\n".join([text] * 5)), "terma")
+    assert task.classes == ("O", "B-ASPECT", "I-ASPECT", "B-SENTIMENT", "I-SENTIMENT")
+    assert task.inputs("test")[0] == ("air", "mandi", "kurang", "panas", ".")
+    rows = (("B-ASPECT", "I-ASPECT", "B-SENTIMENT", "O", "O"), ("I-ASPECT", "I-SENTIMENT"))
+    found = task.predict(load_ragged([[task.classes.index(tag) for tag in row] for row in rows]), "test")
+    assert task.score(found)["terma"] == pytest.approx({"type_f1": (1 + 1 / 2) / 2, "entity_f1": 3 / 4})
+
+
 @pytest.mark.parametrize("dataset", ["posp", "bapos", "keps", "nergrit", "nerp", "facqa"])
-def test_tags_are_scored_as_seqeval_s_mean_over_types(dataset: str) -> None:
-    """Of the first 300 test sentences, of which every fifth tag is damaged: I without B, types that are not in gold."""
+def test_tags_are_scored_as_means_over_types(dataset: str) -> None:
+    """Seqeval's and conlleval's, of the first 300 test sentences, of which every fifth tag is damaged: I without B,
+    types that are not in gold."""
     metrics = pytest.importorskip("seqeval.metrics")
     task = opened(real_data("indonlu"), dataset)
     numbers = task.splits.test[dataset].labels
@@ -67,6 +139,8 @@ def test_tags_are_scored_as_seqeval_s_mean_over_types(dataset: str) -> None:
     found = damaged(gold, 0)
     expected = metrics.f1_score(gold.tolist(), found.tolist(), average="macro")
     assert 0.1 < expected < 0.95 and METRICS["type_f1"].value(found, gold) == pytest.approx(expected, abs=1e-12)
+    counted = scores(conlleval(gold.tolist(), found.tolist()))
+    assert {name: METRICS[name].value(found, gold) for name in counted} == pytest.approx(counted, abs=1e-12)
 
 
 def test_tags_without_a_type_and_an_answer_after_its_question() -> None:
@@ -86,8 +160,6 @@ def test_an_entity_may_begin_with_i(tmp_path: Path) -> None:
 
 
 def load_ragged(rows):
-    from bench.scoring.scores import Ragged
-
     return Ragged.of(rows, np.int64)
 
 
