@@ -21,7 +21,7 @@ class DataError(RequestError):
 
 
 class NoData(DataError):
-    """There is nothing of a data set where it was looked for."""
+    """A data set, or one of its files, is not where it was looked for."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,15 @@ def find_folder(folder: Path, candidates: Sequence[str], marker: str, what: str)
     raise NoData(f"no {what} in {folder}: looked for {marker} under {places}")
 
 
+def present(path: Path, where: str = "") -> Path:
+    """The file of a data set; `where` says what holds it. NoData: it is not there."""
+    if not path.is_file():
+        raise NoData(f"no {path.name} in {path.parent}{where and f': {where}'}")
+    return path
+
+
 def lacking(name: str, read: Callable[[], Any]) -> bool:
-    """Whether there is nothing of a data set to read, which is told. DataError: there is, and it is wrong."""
+    """Whether a data set, or a file of it, is not there, which is told. DataError: it is, and it is wrong."""
     try:
         read()
     except NoData as error:
@@ -129,13 +136,15 @@ def files_in(folder: Path, pattern: str) -> list[Path]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """All of a file. DataError: it cannot be read, or is a pipe or a device, which would be waited for."""
+    """All of a file. NoData: it is not there. DataError: it cannot be read, or is a pipe or a device, which would be
+    waited for."""
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             raise DataError(f"{path} is no plain file")
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from None
+        wrong = NoData if isinstance(error, FileNotFoundError) else DataError
+        raise wrong(f"cannot read {path}: {error.strerror}") from None
 
 
 def read_text(path: Path, fallback: str = "") -> str:

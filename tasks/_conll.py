@@ -11,7 +11,7 @@ import numpy as np
 from bench.data.labelled import Labelled
 from bench.inputs import Words
 from bench.scoring.scores import Ragged
-from bench.sources import DataError, filled, find_columns, hub_rows
+from bench.sources import DataError, filled, find_columns, hub_rows, present
 
 OUTSIDE = "O"
 DOCUMENT = "-DOCSTART-"  # the first word of a line between documents, which is no sentence
@@ -22,14 +22,12 @@ def sentences(path: Path, untyped: str = "", strict: bool = True, types: Collect
     """The sentences of a CoNLL file; an empty line behind the last one is not needed.
 
     `untyped`: the type of tags that come without one. `strict`: every entity begins with B, as in IOB2. `types`: those
-    that there are; empty: any. DataError: not there, empty, a line without a word and a tag or with another number of
-    columns than the first, or a tag that is none at its place.
+    that there are; empty: any. NoData: not there. DataError: empty, a line without a word and a tag or with another
+    number of columns than the first, or a tag that is none at its place.
     """
-    if not path.is_file():
-        raise DataError(f"no {path.name} in {path.parent}")
     found: Sentence = []
     width = 0
-    for number, line in enumerate(filled(path), 1):
+    for number, line in enumerate(filled(present(path)), 1):
         if line.startswith(DOCUMENT) or not line.strip():
             if found:
                 yield found

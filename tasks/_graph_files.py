@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.data.graphs import Graph, Relation
-from bench.sources import DataError
+from bench.sources import DataError, NoData
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -77,7 +77,7 @@ def array(path: Path, kinds: str = "iufb") -> np.ndarray:
     try:
         found = np.load(path, allow_pickle=False)
     except FileNotFoundError:
-        raise DataError(f"no {path.name} in {path.parent}") from None
+        raise NoData(f"no {path.name} in {path.parent}") from None
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path} is no array of numbers; objects, which are pickles, are not read ({error})") from None
     if not isinstance(found, np.ndarray) or found.dtype.kind not in kinds:
@@ -91,7 +91,7 @@ def arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in names}
     except FileNotFoundError:
-        raise DataError(f"no {path.name} in {path.parent}") from None
+        raise NoData(f"no {path.name} in {path.parent}") from None
     except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path} holds no arrays {', '.join(names)} that can be read without pickles ({error})"
@@ -105,7 +105,7 @@ def matrix(path: Path) -> csr_matrix:
     try:
         return load_npz(path).tocsr()  # scipy reads without pickles
     except FileNotFoundError:
-        raise DataError(f"no {path.name} in {path.parent}") from None
+        raise NoData(f"no {path.name} in {path.parent}") from None
     except Exception as error:  # a damaged archive fails in one of a dozen ways
         raise DataError(f"{path} is no sparse matrix that can be read ({error})") from None
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.data.images import VIEWS, Images
 from bench.data.labelled import with_classes
-from bench.sources import DataError, Source, files_in, filled, hub_rows, package_file
+from bench.sources import DataError, NoData, Source, files_in, filled, hub_rows, package_file
 from bench.tasks._image_files import (
     FilePool,
     Pool,
@@ -161,7 +161,7 @@ class CifarFolder(Official):
             return joined([read_batch(self.root / name, k.label, size) for name in batches])
         files = files_in(self.root, self.parquet.format(split))
         if not files:
-            raise DataError(f"no {self.parquet.format(split)} in {self.root}")
+            raise NoData(f"no {self.parquet.format(split)} in {self.root}")
         return joined([read_table(read_parquet(f), "img", k.column, size, f) for f in files])
 
     def card(self) -> dict[str, Any]:

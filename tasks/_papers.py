@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.graphs import Graph, Relation
-from bench.sources import DataError
+from bench.sources import DataError, present
 from bench.tasks._dblp import pairs
 from bench.tasks._graph_files import Read, array, both_ways, matrix, numbered, there_and_back, whole
 
@@ -50,8 +50,7 @@ def han(folder: Path) -> Read:
 def loaded(path: Path) -> dict[str, Any]:
     from scipy.io import loadmat
 
-    if not path.is_file():
-        raise DataError(f"no {path.name} in {path.parent}")
+    present(path)
     try:
         return loadmat(path)
     except Exception as error:  # a damaged file fails in one of a dozen ways

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.labelled import Labelled, Splits, by_hash, cut, numbers
-from bench.sources import DataError, filled, find_columns, read_lines, table
+from bench.sources import DataError, filled, find_columns, present, read_lines, table
 
 PUBMEDQA, OFFICIAL_TEST = "ori_pqal.json", "test_ground_truth.json"
 FOLD = 50  # dev of PubMedQA: as large as one of its ten official folds of the 500 that are not test
@@ -87,12 +87,6 @@ def labelled(rows: Sequence[tuple[str, Any, Any]], classes: Sequence[str]) -> La
         if not all(isinstance(t, str) and t.strip() for t in (texts if isinstance(texts, tuple) else [texts])):
             raise DataError(f"{place}: a text is missing")
     return Labelled([texts for _, texts, _ in rows], numbers([r[2] for r in rows], classes, [r[0] for r in rows]))
-
-
-def present(path: Path) -> Path:
-    if not path.is_file():
-        raise DataError(f"no {path.name} in {path.parent}")
-    return path
 
 
 def document(path: Path) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.sources import DataError, filled, hub_rows
+from bench.sources import DataError, filled, hub_rows, present
 
 HUB = ("aps/super_glue", "3de24cf8022e94f4ee4b9d55a6f539891524d646")
 JOINER = {"cause": "because", "effect": "so"}  # of COPA, between premise and choice
@@ -87,11 +87,9 @@ class Row:
 
 
 def read_jsonl(path: Path) -> list[Row]:
-    """One official file. DataError: not there, or a line that is no JSON object."""
-    if not path.is_file():
-        raise DataError(f"no {path.name} in {path.parent}: the official SuperGLUE download holds it")
+    """One official file. NoData: not there. DataError: a line that is no JSON object."""
     rows = []
-    for number, line in enumerate(filled(path), 1):
+    for number, line in enumerate(filled(present(path, "the official SuperGLUE download holds it")), 1):
         place = f"{path}, line {number}"
         try:
             cells = json.loads(line)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.labelled import Labelled, LabelledTask, Splits, cut, dev_size, numbers, scored
-from bench.sources import DataError, HubSet, filled, find_columns, find_folder, hub_rows, number_in, within
+from bench.sources import DataError, HubSet, filled, find_columns, find_folder, hub_rows, number_in, present, within
 from bench.task import Card, Predictions, Scores, Track
 
 HUB = ("nyu-mll/glue", "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c")
@@ -90,11 +90,9 @@ FORMS = {
 def read_tsv(path: Path, how: Form) -> Labelled:
     """One official file. Quote marks are text, as to the official readers: no row is lost to a stray one.
 
-    DataError: not there, or a row that lacks a column (in QQP more than TORN of them).
+    NoData: not there. DataError: a row that lacks a column (in QQP more than TORN of them).
     """
-    if not path.is_file():
-        raise DataError(f"no {path.name} in {path.parent}: the official GLUE download holds it")
-    lines = filled(path)
+    lines = filled(present(path, "the official GLUE download holds it"))
     lines[0] = lines[0].removeprefix("\ufeff")
     at = [int(c) for c in how.columns] if not how.header else []
     if how.header:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.data.labelled import Labelled, LabelledTask, Splits, cut, dev_size, numbers, scored
-from bench.sources import DataError, files_in, filled, find_folder
+from bench.sources import DataError, files_in, filled, find_folder, present
 from bench.task import Card, Predictions, Scores, Track
 
 MINILM = "all-MiniLM-L6-v2"
@@ -26,9 +26,7 @@ SENTIMENT = ("negative", "positive")
 
 def lines_of(path: Path, fallback: str = "latin-1") -> list[str]:
     """The lines of a file of SentEval, whose reader takes all but SST for Latin-1: so is here what is not UTF-8."""
-    if not path.is_file():
-        raise DataError(f"no {path.name} in {path.parent}")
-    return filled(path, fallback)
+    return filled(present(path), fallback)
 
 
 def by_class(folder: Path, files: Sequence[str], classes: Sequence[str]) -> Labelled:
@@ -75,11 +73,10 @@ def news(folder: Path, classes: Sequence[str]) -> Splits:
 def read_csv(path: Path, classes: Sequence[str]) -> Labelled:
     """Quoted class, title and description; classes count from 1. A text is title and description, as on the Hub.
 
-    DataError: not there, not valid CSV, or a row of something else.
+    NoData: not there. DataError: not valid CSV, or a row of something else.
     """
-    if not path.is_file():
-        raise DataError(f"no {path.name} in {path.parent}: the archive ag_news_csv.tgz holds it")
-    reader = csv.reader((line + "\n" for line in filled(path)), strict=True)
+    lines = filled(present(path, "the archive ag_news_csv.tgz holds it"))
+    reader = csv.reader((line + "\n" for line in lines), strict=True)
     try:
         rows = [(f"{path}, line {reader.line_num}", row) for row in reader if row]
     except csv.Error as error:

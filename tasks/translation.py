@@ -19,7 +19,7 @@ from pathlib import Path
 from bench.data.labelled import Labelled, LabelledTask, Splits, scored
 from bench.kinds.generate import as_bytes
 from bench.scoring.bleu import signature
-from bench.sources import DataError, decoded, filled, find_folder, lines_of, read_bytes
+from bench.sources import DataError, decoded, filled, find_folder, lines_of, present, read_bytes
 from bench.task import Card, Predictions, Scores, Track
 
 MULTI30K = ("oracle/mt-multi30k", "mt-multi30k", "multi30k", ".")
@@ -99,9 +99,8 @@ class Translation(LabelledTask):
 
 
 def lines(path: Path) -> list[str]:
-    """The sentences of a file of lines, which may be packed, without the spaces around them. DataError: not there."""
-    if not path.is_file():
-        raise DataError(f"no {path.name} in {path.parent}")
+    """The sentences of a file of lines, which may be packed, without the spaces around them. NoData: not there."""
+    present(path)
     return [line.strip() for line in (unpacked(path) if path.suffix == ".gz" else filled(path))]
 
 

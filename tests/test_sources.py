@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 from bench.errors import RequestError
-from bench.sources import DataError, Source, choose, files_in, find_folder, package_file, read_lines
+from bench.sources import (
+    DataError,
+    NoData,
+    Source,
+    choose,
+    files_in,
+    find_folder,
+    lacking,
+    package_file,
+    present,
+    read_lines,
+)
 
 
 def test_mini_is_packaged_alone(tmp_path: Path) -> None:
@@ -76,10 +87,27 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(DataError, match="pipe is no plain file"):
         read_lines(tmp_path / "pipe")
-    with pytest.raises(DataError, match=r"cannot read .*nope\.txt: No such file"):
-        read_lines(tmp_path / "nope.txt")
     with pytest.raises(DataError, match=r"cannot read .*: Is a directory"):
         read_lines(tmp_path)
+
+
+def test_a_file_that_is_not_there_is_no_data_and_a_wrong_one_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "train.tsv"
+    for read in (lambda: read_lines(path), lambda: present(path)):
+        assert lacking("a", read)
+    said = capsys.readouterr().err
+    assert f"left out: a, cannot read {path}: No such file" in said
+    assert f"left out: a, no train.tsv in {tmp_path}" in said
+    with pytest.raises(NoData, match=r"no train\.tsv in .*: the archive holds it$"):
+        present(path, "the archive holds it")
+    path.write_bytes(b"\xff")
+    assert present(path) == path
+    for wrong in (path, tmp_path):
+        with pytest.raises(DataError) as caught:
+            lacking("a", lambda wrong=wrong: read_lines(wrong))  # type: ignore[misc]
+        assert not isinstance(caught.value, NoData)
 
 
 def test_what_is_hidden_is_no_data(tmp_path: Path) -> None:

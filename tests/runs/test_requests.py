@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from bench.runs.spec import Request, resolve
 from bench.sources import DataError, Source
 from bench.tasks.indonlu import IndoNLU
 from tests.factories.commands import bench, refused
+from tests.tasks.test_biomed import corpus
+from tests.tasks.test_indonlu import casa
 
 BOOLQ = '{"question": "q%d", "passage": "p", "label": %s}\n'
 
@@ -48,6 +51,35 @@ def test_what_is_wrong_is_an_error_and_nothing_at_all_too(data: Path, tmp_path: 
     (empty := tmp_path / "empty").mkdir()
     with pytest.raises(RequestError, match=r"nothing of superglue/boolq, .* can be run: .*--data-dir"):
         resolve(of_suite(Request([], ["finetune"], ["bow"], track="lite", data_dir=empty), "superglue"))
+
+
+def test_a_data_set_that_lacks_a_file_is_left_out_and_one_with_a_wrong_file_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of JNLPBA, whose train set is not in every copy."""
+    entities = corpus(tmp_path) / "biomed/NERdata"
+    shutil.copytree(entities / "NCBI-disease-IOB", entities / "BC5CDR-disease-IOB")
+    lacking = entities / "BC5CDR-disease-IOB/train.tsv"
+    lacking.unlink()
+    request = of_suite(Request([], ["finetune"], ["bilstm"], track="lite", data_dir=tmp_path), "biomed")
+    assert [spec.values["task"] for spec in resolve(request)] == ["biomed/ncbi"]
+    assert f"left out: biomed/bc5cdr-disease, no train.tsv in {lacking.parent}\n" in capsys.readouterr().err
+    lacking.write_text("gout\n")
+    with pytest.raises(DataError, match=r"train\.tsv, line 1: not a word and its tag"):
+        resolve(request)
+
+
+@pytest.mark.parametrize(
+    ("suite", "file"),
+    [("superglue", "superglue/BoolQ/train.jsonl"), ("indonlu", "casa_absa-prosa/valid_preprocess.csv")],
+)
+def test_any_file_that_is_not_there_leaves_its_data_set_out(data: Path, suite: str, file: str) -> None:
+    casa(data)
+    request = of_suite(Request([], ["finetune"], ["bilstm"], track="lite", data_dir=data), suite)
+    assert len(resolve(request)) == 1
+    (data / file).unlink()
+    with pytest.raises(RequestError, match=f"nothing of {suite}/.* can be run"):
+        resolve(request)
 
 
 def test_a_suite_on_a_track_that_it_is_not_on() -> None:
