@@ -19,12 +19,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from pydantic import PositiveFloat, PositiveInt
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.losses import annealed, tail
+from bench.losses import annealed, mean_square, tail
 from bench.method import Losses, Method, Run, Stage
 from bench.signals import Signals
 
@@ -55,7 +54,8 @@ class Annealing(Method):
 
     def anneal(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         ours, theirs = self.goal.pair(student, teacher, batch)
-        return {"logits": F.mse_loss(ours, annealed(batch.progress, self.settings.t_max) * theirs)}
+        scaled = annealed(batch.progress, self.settings.t_max) * theirs
+        return {"logits": mean_square(ours, scaled, self.goal.real(theirs))}
 
     def labels(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         return {"hard": self.goal.loss(student, batch)}

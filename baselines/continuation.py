@@ -54,7 +54,8 @@ class Continuation(Method):
     def both(self, student: Signals, teacher: Signals, batch: Batch) -> Losses:
         s, weight = self.settings, psi(self.settings.psi, batch.progress)
         scale = annealed(batch.progress, s.t_max)
-        match = hinge(*self.goal.pair(student, teacher, batch), scale, s.margin, s.reduction)
+        ours, theirs = self.goal.pair(student, teacher, batch)
+        match = hinge(ours, theirs, scale, s.margin, s.reduction, self.goal.real(theirs))
         return {"hard": weight * self.goal.loss(student, batch), "match": (1 - weight) * match}
 
 
@@ -65,8 +66,16 @@ def psi(form: str, progress: float) -> float:
     return progress * 3 / 4 if progress < 2 / 3 else 1.0
 
 
-def hinge(student: Tensor, teacher: Tensor, scale: float, margin: float, reduction: str) -> Tensor:
-    """mean_b max(0, ||z_S - scale z_T||^2 - margin scale); 0, and without gradient, inside the margin."""
+def hinge(
+    student: Tensor, teacher: Tensor, scale: float, margin: float, reduction: str, real: Tensor | None = None
+) -> Tensor:
+    """mean_b max(0, ||z_S - scale z_T||^2 - margin scale); 0, and without gradient, inside the margin. Of entries that
+    are not `real`, where that is given, there is no distance."""
     squares = (student - scale * teacher.detach()).square()
-    distance = squares.sum(-1) if reduction == "sum" else squares.mean(-1)
+    if real is not None:
+        squares = squares.masked_fill(~real, 0)
+    if reduction == "sum":
+        distance = squares.sum(-1)
+    else:
+        distance = squares.mean(-1) if real is None else squares.sum(-1) / real.sum(-1).clamp(min=1)
     return (distance - margin * scale).relu().mean()

@@ -37,7 +37,7 @@ from torch import Tensor, nn
 
 from bench.errors import RequestError
 from bench.inputs import Batch
-from bench.losses import soft_divergence
+from bench.losses import mean_square, soft_divergence
 from bench.method import Losses, Method, Run, Stage, Tuned
 from bench.optimiser import Optimiser
 from bench.signals import Signals
@@ -93,14 +93,14 @@ class Kd(Method):
     def match(self, student: Signals, teacher: Signals, batch: Batch) -> Tensor:
         ours, theirs = self.goal.pair(student, teacher, batch)
         if self.goal.distributions:
+            if self.settings.form == "logits":
+                return mean_square(ours, theirs, self.goal.real(theirs))
             return divergence(self.settings.form, ours, theirs, self.temperature)
         return self.goal.match(self.project(ours), theirs)
 
 
 def divergence(form: str, student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """The teacher's part of a form; logits (N, C), the teacher's without gradient."""
-    if form == "logits":
-        return F.mse_loss(student, teacher)
+    """The teacher's part of a form of distributions; logits (N, C), the teacher's without gradient."""
     if form == "soft_ce":
         return F.cross_entropy(student / temperature, (teacher / temperature).softmax(-1))
     scale = student.shape[-1] if form == "mean" else 1

@@ -38,7 +38,7 @@ from torch import Tensor, nn
 
 from bench.errors import RequestError, unknown
 from bench.inputs import Batch
-from bench.losses import aligned, unit
+from bench.losses import aligned, mean_square, unit
 from bench.method import Losses, Method, Names, Run, Stage
 from bench.signals import Signals
 
@@ -219,7 +219,7 @@ class Revisited(Method):
         """Of outputs (N, C)."""
         t, form = self.settings.temperature, self.settings.kd
         if form == "mse" or not self.goal.distributions:
-            return F.mse_loss(ours / t, theirs / t)
+            return mean_square(ours / t, theirs / t, self.goal.real(theirs))
         p = (theirs / t).softmax(-1)
         if form == "kl":
             return F.kl_div((ours / t).log_softmax(-1), p, reduction="batchmean")

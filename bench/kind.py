@@ -99,6 +99,11 @@ class Kind(ABC):
         """Both outputs at the places that both give, (N, C) and (N, C'); the teacher's without gradient."""
         return student[self.output], teacher[self.output].detach()
 
+    def real(self, outputs: Tensor) -> Tensor | None:
+        """(N, C) bool: where such a pair holds numbers of its own, which may be compared one by one; None: everywhere.
+        Rows of unequal lengths have none at their padding."""
+        return None
+
     def match(self, student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
         """The plain distillation loss of such a pair, a scalar: the divergence of softened distributions (Hinton et al.
         2015), or the mean squared error of values, which have no temperature."""

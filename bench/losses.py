@@ -42,6 +42,13 @@ def soft_divergence(student: Tensor, teacher: Tensor, temperature: float = 1.0) 
     return temperature**2 * F.kl_div(q, p, reduction="batchmean", log_target=True)
 
 
+def mean_square(student: Tensor, teacher: Tensor, real: Tensor | None = None) -> Tensor:
+    """mean (z_S - z_T)^2 over all entries, (N, C) each, or over those that are `real`."""
+    if real is None:
+        return F.mse_loss(student, teacher)
+    return (student - teacher).square().masked_fill(~real, 0).sum() / real.sum().clamp(min=1)
+
+
 def aligned(student: Signals, teacher: Signals) -> Tensor:
     """(B, L) float mask of the tokens that both read. RequestError: the two read an input as different tokens."""
     ours, theirs = real(student), real(teacher)

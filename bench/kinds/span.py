@@ -35,6 +35,7 @@ class Span(Kind):
     auto = "AutoModelForQuestionAnswering"
     pipeline = "question-answering"
     stored = False  # a pair has several windows
+    version = 2
 
     @classmethod
     def of(cls, outputs: int, classes: Sequence[str], labels: Callable[[], Any]) -> Span:
@@ -79,6 +80,10 @@ class Span(Kind):
         if ours.shape != theirs.shape:
             raise RequestError("teacher and student cut texts into other tokens: their places cannot be matched")
         return ours, theirs.detach()
+
+    def real(self, outputs: Tensor) -> Tensor:
+        """Not at padding, whose logits are NEVER."""
+        return outputs > NEVER / 2
 
     def decode(self, signals: Signals) -> list[np.ndarray]:
         """Of each pair (1 + n, 3) the best answers of all windows: first and last + 1 character, and the sum of both

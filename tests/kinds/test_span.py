@@ -7,12 +7,17 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
+from bench.baselines.annealing import Annealing
+from bench.baselines.continuation import Continuation
+from bench.baselines.kd import Kd
+from bench.baselines.revisited import Revisited
 from bench.data.windows import windows
 from bench.errors import RequestError
 from bench.inputs import Batch, Texts
 from bench.kinds.span import LONGEST, Span
 from bench.signals import Signals
 from bench.sources import package_file
+from tests.baselines.tools import check, make
 
 GOAL = Span(2)
 RNG = np.random.default_rng(11)
@@ -108,6 +113,43 @@ def test_match_by_hand():
             rows.append((np.exp(p) * (p - q)).sum())
     found = GOAL.match(*GOAL.pair(given(torch.tensor(ours)), given(torch.tensor(theirs)), batch()), 2.0)
     assert found.item() == pytest.approx(4 * np.mean(rows))
+
+
+SQUARED = {  # the method, its loss, and by hand from the squared gaps of each window's and side's real places
+    "kd": (Kd, {"form": "logits"}, "soft_targets", "soft", 1.0, lambda rows: np.concatenate(rows).mean()),
+    "annealing": (Annealing, {"t_max": 4}, "anneal", "logits", 0.75, lambda rows: np.concatenate(rows).mean()),
+    "continuation": (
+        Continuation, {"t_max": 4, "margin": 2.0}, "both", "match", 0.75,
+        lambda rows: (1 - 0.375) * np.mean([max(0, row.sum() - 1.5) for row in rows]),
+    ),
+    "mean": (
+        Continuation, {"t_max": 4, "margin": 2.0, "reduction": "mean"}, "both", "match", 0.75,
+        lambda rows: (1 - 0.375) * np.mean([max(0, row.mean() - 1.5) for row in rows]),
+    ),
+    "revisited": (
+        Revisited, {"kd": "mse", "temperature": 4.0, "match": ""}, "combined", "soft", 1.0,
+        lambda rows: np.concatenate(rows).mean() / 16,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SQUARED)
+def test_squared_errors_of_logits_are_over_places_that_are_there(name):
+    """Half way, where the teacher's logits are scaled by 3/4 and the labels have 3/8 of the weight."""
+    cls, settings, loss, part, scale, by_hand = SQUARED[name]
+    ours, theirs = (RNG.normal(size=(3, 6, 2)) for _ in range(2))
+    method = make(cls, **settings)
+    method.goal = GOAL
+
+    def found(leaf):
+        half = Batch(torch.arange(2), 1, batch().labels, progress=0.5)
+        return getattr(method, loss)(given(leaf), given(torch.tensor(theirs)), half)[part]
+
+    def expected(z):
+        gaps = z - scale * theirs
+        return by_hand([gaps[m, :n, side] ** 2 for m, n in enumerate((6, 5, 4)) for side in (0, 1)])
+
+    check(found, ours, expected)
 
 
 def test_best_answers_of_all_windows_by_hand():
