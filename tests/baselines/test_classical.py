@@ -60,6 +60,34 @@ def test_kd_weights_and_temperature_can_be_set():
         make(kd.Kd, alpha=1.5)
 
 
+@pytest.mark.parametrize("alpha", [0.5, 0.2])
+def test_kd_of_logits_and_labels_by_hand(alpha):
+    """The exam's a CE + (1 - a) MSE, and the slopes of both as they are on paper."""
+    leaf = tensor(Z)
+    found = make(kd.Kd, form="logits", alpha=alpha).soft_targets(
+        Signals(logits=leaf), Signals(logits=tensor(T)), batch()
+    )
+    total(found).backward()
+    crossed = -sum(np.log(np.exp(Z[b, Y[b]]) / np.exp(Z[b]).sum()) for b in range(B)) / B
+    squared = sum((Z[b, c] - T[b, c]) ** 2 for b in range(B) for c in range(C)) / (B * C)
+    assert found["hard"].item() == pytest.approx((1 - alpha) * crossed)
+    assert found["soft"].item() == pytest.approx(alpha * squared)
+    slope = (1 - alpha) * (softmax(Z, 1) - np.eye(C)[Y]) / B + alpha * 2 * (Z - T) / (B * C)
+    assert np.allclose(leaf.grad.numpy(), slope, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", ["logits", "hinton", "repdistiller", "simkd", "mean"])
+def test_a_student_that_says_what_its_teacher_says_learns_from_labels_alone(form):
+    leaf = tensor(T)
+    method = make(kd.Kd, form=form, **({"alpha": 0.5} if form == "logits" else {}))
+    found = method.soft_targets(Signals(logits=leaf), Signals(logits=tensor(T)), batch())
+    total(found).backward()
+    weight = {"repdistiller": 0.1, "simkd": 1.0, "mean": 0.3}.get(form, 0.5)
+    assert found["soft"].item() == pytest.approx(0, abs=1e-12)
+    assert found["hard"].item() == pytest.approx(weight * ce(T)) and ce(T) > 0.1
+    assert np.allclose(leaf.grad.numpy(), weight * (softmax(T, 1) - np.eye(C)[Y]) / B, atol=1e-12)
+
+
 def test_kd_of_a_regression_is_the_squared_error_in_every_form():
     z, t, y = RNG.normal(size=(B, 1)), RNG.normal(size=(B, 1)), torch.tensor(RNG.normal(size=B))
     labels = Batch(torch.arange(B), 1, y)

