@@ -87,4 +87,5 @@ def kinds(spec: CheckedSpec) -> dict[Kind, View]:
 
 
 def told(values: Mapping[str, Any], prefix: str = "") -> View:
-    return {f"{prefix}{key}": in_words(value) for key, value in values.items()}
+    """Of None, which leaves a value to the code, nothing is told."""
+    return {f"{prefix}{key}": "" if value is None else in_words(value) for key, value in values.items()}
