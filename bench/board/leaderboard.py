@@ -285,13 +285,18 @@ def _row(runs: list[Run], differs: tuple[str, ...], times: Clock, last: Mapping[
 def _alike(spec: CheckedSpec) -> str:
     """Equal for runs of which only the method differs, and what comes with it: as long, as large batches, the same
     start, the same teaching."""
-    plugin = registry.found("method").get(spec.method)
     student: Mapping[str, Any] = spec.settings.get("student", {})
-    brings = plugin.declares.get("brings", {}) if plugin else {}
+    brings = _declared(spec, "brings", {})
     without = {name: brings.get(name, value) for name, value in student.items()}
     start = spec.versions.get("initial") if without == student else None
     versions = [*(spec.versions.get(name) for name in ("teacher", "student")), start]
     return json.dumps([spec.student, spec.teacher, spec.settings.get("track"), without, versions], sort_keys=True)
+
+
+def _declared(spec: CheckedSpec, name: str, otherwise: Any) -> Any:
+    """What the run's method declares, where it is installed."""
+    plugin = registry.found("method").get(spec.method)
+    return plugin.declares.get(name, otherwise) if plugin else otherwise
 
 
 def _seconds(records: Iterable[Record], clock: Hardware) -> float | None:
@@ -354,12 +359,14 @@ def _range(values: Iterable[float]) -> Range:
 
 
 def _missing(runs: Sequence[Run]) -> Iterable[Missing]:
-    """The rows without which a student's score cannot be judged: trained as it was, with the student's defaults."""
+    """The rows without which a student's score cannot be judged: trained as it was, with the student's defaults. A
+    student that is pruned is not, in the end, what its name says, and asks for no other of that name."""
     first = runs[0]
     begins = ["bench", "run", "--task", typed.named(first.record, first.spec, "task"), "--track", first.spec.track]
     folder = first.record.data.source == "directory" and not typed.reads_files(first.spec)
     ends = [*(["--data-dir", "DIR"] if folder else []), "--seeds", "0,1,2"]
-    trained = grouped(runs, lambda run: (run.spec.student, _trained(run.spec)))
+    whole = [run for run in runs if not _declared(run.spec, "prunes", False)]
+    trained = grouped(whole, lambda run: (run.spec.student, _trained(run.spec)))
     for method in ALWAYS:
         lacking = [own[0] for own in trained.values() if not any(run.spec.method == method for run in own)]
         for settings, own in grouped(sorted(lacking, key=lambda run: run.spec.student), _typed).items():

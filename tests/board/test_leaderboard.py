@@ -210,6 +210,14 @@ def test_a_baseline_of_another_length_is_missing() -> None:
     )
 
 
+def test_a_pruned_student_asks_for_no_baseline_of_the_name_that_it_began_with() -> None:
+    runs = [make(m) for m in ("kd", "finetune")]
+    assert not only(leaderboard.rows([*runs, make("grain", student="bert:6")])).missing
+    assert [gap.students for gap in only(leaderboard.rows([*runs, make("disco", student="bert:6")])).missing] == [
+        ("bert:6",), ("bert:6",),
+    ]  # fmt: skip
+
+
 def test_order_of_the_records_does_not_matter() -> None:
     runs = [make(m, s, v) for m in ("kd", "finetune") for s, v in enumerate((0.7, 0.71, 0.72))]
     assert leaderboard.rows(runs) == leaderboard.rows(reversed(runs))
