@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from bench.records import disk
 from bench.web import answers, facts
 from bench.web.build import build
 from tests.web.site import page, scored
+from tests.web.site import site as build_site
 
 
 def board(task: str, title: str = "A title", **row: Any) -> dict[str, Any]:
@@ -138,6 +140,15 @@ def test_the_form_says_what_recommend_says(opened: Any, site: Any, typed: dict[s
     check()
     page.reload()
     check()
+
+
+def test_a_row_within_limits_says_where_it_keeps_little_of_its_teacher(tmp_path: Path) -> None:
+    for noise, told in ((0.3, False), (2.0, True)):
+        folder = tmp_path / str(noise)
+        for seed in range(3):
+            scored(folder / "results", "kd", seed, noise)
+        text = page(build_site(folder) / "index.html").text
+        assert bool(re.search(r", keeps \d\d%", text)) == told
 
 
 def test_limits_that_nobody_keeps_name_the_nearest(opened: Any, site: Any) -> None:
