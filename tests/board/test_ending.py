@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,16 +64,29 @@ def test_a_board_judges_rows_by_baselines_that_were_trained_alike(results: Path)
     assert standing(verdicts)["kd"]["rank"] == 2 and standing(verdicts)["mine"]["rank"] == 1
 
 
-def test_what_a_method_brings_along_is_not_asked_of_its_baselines(tmp_path: Path) -> None:
-    """DeiT's second token has a head that nothing else trains: its rows are held against the same vit without it."""
-    for method, token in (("deit", True), ("finetune", False), ("kd", False)):
+@pytest.mark.parametrize(
+    ("method", "student", "brought", "without"),
+    [("deit", "vit:4x128", {"distillation": True}, {"distillation": False}),
+     ("sparse", "dan:8x4", {"corpus": "texts.txt"}, {"corpus": ""})],
+)  # fmt: skip
+def test_what_a_method_brings_along_is_not_asked_of_its_baselines(
+    tmp_path: Path, method: str, student: str, brought: dict[str, Any], without: dict[str, Any]
+) -> None:
+    """DeiT's second token has a head that nothing else trains, n-grams of unlabelled text are Sparse Distillation's:
+    rows are held against the same student without them, and not against other methods' that have them."""
+    versions = {"teacher": "taught " + 24 * "a"} | dict.fromkeys(("task", "method", "student"), 1)
+    for name, own, more in (
+        (method, brought, {"initial": "bd63614dbcbf45e4"}),
+        ("finetune", without, {}),
+        ("kd", brought, {}),
+    ):
         for seed in range(3):
-            own = {"track": TRACK, "method": {}, "student": {"distillation": token}}
-            put(tmp_path, 0.3, method, seed, student="vit:4x128", settings=own)
+            settings_ = {"track": TRACK, "method": {}, "student": own}
+            put(tmp_path, 0.3, name, seed, student=student, settings=settings_, versions=versions | more)
     found = list(disk.read_all(tmp_path))
     verdicts = judge(leaderboard.rows(found)[0], found, tmp_path)
     place = {row.method: i for i, row in enumerate(verdicts.board.rows) if row.method}
-    assert verdicts.baselines(place["deit"]) == {"finetune": place["finetune"], "kd": place["kd"]}
+    assert verdicts.baselines(place[method]) == {"finetune": place["finetune"], "kd": None}
 
 
 def test_what_is_missing_is_told_with_its_command(results: Path, tmp_path: Path) -> None:
