@@ -134,7 +134,10 @@ FORMS: dict[str, Form] = {
         }],
     },
     "show": FOUND | {
-        "metrics": "{data set: {metric: value}}", "loyalty": "agreement with the teacher", "settings": "of track, "
+        "metrics": "{data set: {metric: value}}", "loyalty": "agreement with the teacher",
+        "types": [{"data": "", "type": "of entity, where there are several", "gold": "how many are to be found",
+                   "f1": "", "precision": "", "recall": "", "teacher_f1": ""}],
+        "settings": "of track, "
         "method and student", "notes": "what the method noted before training", "came_first": "runs that it needed",
         "seconds": "of all that it took", "energy_source": "",
         "kept": [{"what": "", "split": "", "step": "", "value": ""}], "curve": [{"stage": "", "step": "", "dev": ""}],

@@ -48,6 +48,7 @@ def described(results: Path, run: str) -> dict[str, Any]:
     from bench.board.leaderboard import rows
     from bench.board.runs import run_row
     from bench.records import disk, finding
+    from bench.records.arrays import types_beside
     from bench.records.specs import checked_spec
     from bench.store import folders
 
@@ -57,7 +58,8 @@ def described(results: Path, run: str) -> dict[str, Any]:
     (board,) = rows([record])
     return {
         **run_row(record, str(path), board.slug), "metrics": record.metrics.all,
-        "loyalty": record.metrics.loyalty, "settings": spec.settings, "notes": record.notes,
+        "loyalty": record.metrics.loyalty, "types": types_beside(record, disk.beside(path, record.predictions.file)),
+        "settings": spec.settings, "notes": record.notes,
         "came_first": sorted(spec.first), "seconds": cost.seconds, "energy_source": cost.energy_source,
         "kept": [choice.model_dump() for choice in record.metrics.choices],
         "curve": [{"stage": p["stage"], "step": p["step"], "dev": p["dev"]} for p in record.curve if "dev" in p],

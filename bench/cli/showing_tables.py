@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rich.table import Table
 from rich.text import Text
 
 from bench.base.groups import grouped
@@ -23,6 +24,9 @@ def shown(run: Mapping[str, Any]) -> Shown:
     lines.show_header = False
     yield lines
     yield ""
+    if run["types"]:
+        yield by_type(run["types"])
+        yield ""
     yield from curve(run)
     if run["kept_start"]:
         yield Text("kept its start: no update made it better on dev", style="yellow")
@@ -54,6 +58,13 @@ def facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if run["came_first"]:
         yield "came first", ", ".join(run["came_first"])
     yield "made by", f"{run['command']}" + f" (commit {str(run['commit'])[:10]})" * bool(run["commit"])
+
+
+def by_type(types: Sequence[Mapping[str, Any]]) -> Table:
+    """What the student finds of each type of entity."""
+    head = ("type", "in gold", "F1 x 100", "precision", "recall", "teacher's F1")
+    scores = ("f1", "precision", "recall", "teacher_f1")
+    return table("", head, [(one["type"], f"{one['gold']:,}", *(hundred(one[s]) for s in scores)) for one in types])
 
 
 def curve(run: Mapping[str, Any]) -> Iterator[str]:

@@ -58,10 +58,8 @@ def export(
         spec = replay.spec_of(record, data_dir)
     console(f"{spec.label}  ({record.run_id})")
     if again and kind != "trec" and not weights_of(spec).is_file():
-        dev = retrain(spec, choose_device("auto"), console)
-        console(
-            f"  trained again: {dev:.4f} on dev, {record.metrics.dev:.4f} in the record, whose scores the card shows"
-        )
+        retrain(spec, choose_device("auto"), console)
+        console(f"  the card shows the scores of the record, with {record.metrics.dev:.4f} on dev")
     network = None if kind == "trec" else rebuild(spec)
     difference: float | None = None
     rounded: dict[str, float] | None = None  # scores on dev of the student and of its int8 form

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bench.base.archive import ArchiveError, load_arrays
 from bench.base.files import plain
 from bench.errors import RequestError
+from bench.records.schemas import Record
+from bench.scoring.by_type import by_type
 from bench.scoring.scores import Predictions, Ragged
 
 Samples = dict[str, dict[str, list[list[int]]]]  # {point: {network: [[ns of a call] of a round]}}
@@ -23,6 +26,13 @@ def unpack(path: Path, data: bytes | None = None) -> Predictions:
         return unflatten(load_arrays(plain(path) if data is None else data))
     except (OSError, ArchiveError) as error:
         raise RequestError(f"cannot read the predictions {path}: {error}") from None
+
+
+def types_beside(record: Record, path: Path) -> list[dict[str, Any]]:
+    """What the predictions beside the record of a tagger say of each type of entity (`by_type`); nothing where there is
+    no such file. RequestError: it cannot be read."""
+    tagged = any("entity_f1" in scores for scores in record.metrics.all.values())
+    return by_type(unpack(path)) if tagged and path.is_file() else []
 
 
 def unflatten(arrays: Mapping[str, np.ndarray]) -> Predictions:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,8 @@ def distil(spec: Spec, folder: Path, device: torch.device, console: Console) -> 
     """Train the student; the test split is sealed. The folder holds the checkpoint of an interrupted run."""
     spec.task.seal()
     recording.check_card(spec.task)
+    for _, helper in spec.wanted:  # their records may be there without their students
+        retrain(helper, device, console)
     if plans.untaught(spec.place) and not spec.wanted:  # what cannot be built is known before a teacher is taught
         build(spec, untaught(spec.task, spec.place))
     teachers = make_teachers(spec, device, console)
@@ -177,17 +180,18 @@ def restore(spec: Spec, device: torch.device, console: Console) -> tuple[Network
     return student, teacher
 
 
-def retrain(spec: Spec, device: torch.device, console: Console) -> float:
-    """Train a finished run's student again, where the store no longer has it, and keep it; its dev score now.
-
-    The record stays as it is, and test is not read.
-    """
+def retrain(spec: Spec, device: torch.device, console: Console) -> None:
+    """Train a finished run's student again and keep it, unless the store has it: it was removed, or the record is
+    from elsewhere. The record stays as it is, and test is not read."""
     folder = folders.make_folder(folders.root() / "runs" / spec.run_id)
-    with folders.locked(f"run-{spec.run_id}"):
+    with folders.locked(f"run-{spec.run_id}") if processes.main() else nullcontext():
+        if processes.from_main(weights_of(spec).is_file):
+            return
+        console(f"  the student of {spec.run_id} is not in the store, and is trained again")
         found = distil(spec, folder, device, console)
-        keep(spec, found.student)
+        processes.from_main(lambda: keep(spec, found.student))
         (folder / "checkpoint.safetensors").unlink(missing_ok=True)
-    return found.dev
+        console(f"  trained again: {found.dev:.4f} on dev")
 
 
 def opened(spec: Spec, place: Place, device: torch.device, console: Console) -> Network:

@@ -57,19 +57,24 @@ class TypeF1(Entities):
 
     def statistics(self, prediction: Ragged, gold: Ragged) -> np.ndarray:
         """(N, 3 K), type by type."""
-        found, true = entities(prediction, self.strict), entities(gold, self.strict)
-        types = sorted({kind for _, _, kind in found | true})
-        number, owner = {kind: n for n, kind in enumerate(types)}, gold.owner
-        counts = np.zeros((len(gold), len(types), 3))
-        for column, spans in enumerate((found & true, found, true)):
-            places = np.array([(owner[first], number[kind]) for first, _, kind in spans], int).reshape(-1, 2)
-            np.add.at(counts[..., column], (places[:, 0], places[:, 1]), 1)
-        return counts.reshape(len(gold), -1)
+        return counts_by_type(prediction, gold, self.strict)[1].reshape(len(gold), -1)
 
     def of_sums(self, sums: np.ndarray) -> np.ndarray:
         each = sums.reshape(*sums.shape[:-1], sums.shape[-1] // 3, 3)
         sizes = each[..., 1] + each[..., 2]
         return ratio(ratio(2 * each[..., 0], sizes).sum(-1), (sizes > 0).sum(-1))
+
+
+def counts_by_type(prediction: Ragged, gold: Ragged, strict: bool = False) -> tuple[list[str], np.ndarray]:
+    """The K types of either side, and each sentence's right, predicted and gold entities of each, (N, K, 3)."""
+    found, true = entities(prediction, strict), entities(gold, strict)
+    types = sorted({kind for _, _, kind in found | true})
+    number, owner = {kind: n for n, kind in enumerate(types)}, gold.owner
+    counts = np.zeros((len(gold), len(types), 3))
+    for column, spans in enumerate((found & true, found, true)):
+        places = np.array([(owner[first], number[kind]) for first, _, kind in spans], int).reshape(-1, 2)
+        np.add.at(counts[..., column], (places[:, 0], places[:, 1]), 1)
+    return types, counts
 
 
 def entities(tags: Ragged, strict: bool = False) -> set[tuple[int, int, str]]:

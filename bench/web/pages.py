@@ -71,10 +71,14 @@ def task(board: Board, links: Links) -> dict[str, bytes]:
     return found
 
 
-def run(record: Record, curve: Sequence[Point], path: str, board: Board, predictions: bool, links: Links) -> bytes:
-    """The page of a run, which depends on its own record alone."""
+def run(
+    record: Record, curve: Sequence[Point], path: str, board: Board, predictions: bool,
+    types: Sequence[Mapping[str, Any]], links: Links,
+) -> bytes:  # fmt: skip
+    """The page of a run, which depends on its own record and predictions alone."""
     chart = charts.curve_chart(curve)
-    return page("run.html", links, run=record, path=path, board=board, curve=chart, predictions=predictions)
+    shown: dict[str, Any] = {"curve": chart, "predictions": predictions, "types": types}
+    return page("run.html", links, run=record, path=path, board=board, **shown)
 
 
 def method(name: str, rows: Sequence[tuple[Board, Row]], links: Links) -> bytes:

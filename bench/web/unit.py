@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from bench.board import evidence
 from bench.board.runs import run_row
 from bench.errors import RequestError
 from bench.records import disk, notes
+from bench.records.arrays import types_beside
 from bench.records.schemas import Record
 from bench.web import answers, facts, pages, publish, tables
 from bench.web.charts import Point
@@ -104,6 +106,9 @@ def run_files(results: Path, path: str, record: Record, board: Mapping[str, Any]
     name, predictions = f"runs/{record.run_id}", disk.beside(results / path, record.predictions.file)
     curve = [Point.model_validate(p) for p in record.curve]
     stored = predictions.is_file() and not predictions.is_symlink()
-    page = pages.run(record, curve, path, board, stored, links)
+    types: list[dict[str, Any]] = []
+    with suppress(RequestError):  # the board says of a run that its predictions cannot be read
+        types = types_beside(record, predictions) if stored else []
+    page = pages.run(record, curve, path, board, stored, types, links)
     found = {f"{name}.html": page, f"{name}.json": (results / path).read_bytes()}
     return found | ({f"{name}.npz": predictions.read_bytes()} if stored else {})

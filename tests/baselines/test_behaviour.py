@@ -59,6 +59,20 @@ def test_digits_are_learnt_from_assistants(method, assistants):
         assert weights.sum().item() == pytest.approx(1) and (weights >= 0).all()
 
 
+def test_runs_that_come_first_are_trained_again_where_records_alone_are_left(tmp_path, monkeypatch):
+    """As of records that were committed: the second assistant, and the first one, from which it learns."""
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
+    settings = ["updates=4", "teach=4", "batch_size=16", "evaluations=1", 'takd.assistants=["plain:4","plain:2"]']
+    request = Request(["images/digits"], ["takd"], ["plain:2"], "plain:4", settings=settings)
+    first = distil(request).student.state_dict()
+    kept = list((folders.root() / "runs").rglob("student.safetensors"))
+    assert len(kept) == 2
+    for file in kept:
+        file.unlink()
+    again = distil(request).student.state_dict()
+    assert all(torch.equal(first[name], again[name]) for name in first) and all(file.is_file() for file in kept)
+
+
 def test_a_distillation_token_learns():
     """A few images, over and over: a vision transformer is slow to begin."""
     settings = ["updates=80", "examples=64", *IMAGES[1:], "vit.distillation=true", "deit.lr=2e-3"]

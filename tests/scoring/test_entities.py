@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bench.errors import RequestError
+from bench.scoring.by_type import by_type
 from bench.scoring.entities import entities
 from bench.scoring.metrics import METRICS
 from bench.scoring.scores import Ragged
@@ -74,6 +75,23 @@ def test_sentences_of_other_words():
     assert not METRICS["entity_f1"].fits(tagged("O O"), tagged("O"))
     with pytest.raises(RequestError, match="the same words"):
         METRICS["entity_f1"].value(tagged("O O"), tagged("O"))
+
+
+def test_each_type_by_hand():
+    """A: 2 right of 2 predicted and 3 in gold. B: none of 1 and 1. The teacher finds the B, and no A."""
+    gold = tagged("B-A O B-B", "B-A I-A B-A")
+    found, teacher = tagged("B-A B-B O", "O O B-A"), tagged("O O B-B", "O O O")
+    rows = by_type({"news": {"prediction": found, "gold": gold, "teacher": teacher}, "one": one(found, gold)})
+    assert rows == [
+        {"data": "news", "type": "A", "gold": 3, "f1": 0.8, "precision": 1, "recall": 2 / 3, "teacher_f1": 0},
+        {"data": "news", "type": "B", "gold": 1, "f1": 0, "precision": 0, "recall": 0, "teacher_f1": 1},
+    ]
+
+
+def one(found, gold):
+    """The same of one type, of which the metrics of the data set tell."""
+    single = (Ragged(np.where(side.flat == "O", "O", "B-A"), side.lengths) for side in (found, gold))
+    return dict(zip(("prediction", "gold"), single, strict=True))
 
 
 def test_the_mean_of_the_types_f1_by_hand():

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.cli.showing import described
 from bench.errors import RequestError
 from bench.records import disk
+from bench.records.arrays import flatten
 from bench.records.schemas import Record
+from bench.scoring.scores import Ragged
 from bench.web import formats, sitewide
 from bench.web.build import build
 from bench.web.charts import CURVE_ROWS, Point, curve_chart
@@ -57,6 +60,29 @@ def test_ranks_differences_and_ties_come_from_the_predictions(tmp_path: Path) ->
     assert kd[5].endswith("clear") and finetune[6].endswith("clear") and kd[6] == NONE
     assert finetune[6].startswith("\N{MINUS SIGN}") and kd[5].startswith("+")
     assert kd[5].split()[0][1:] == finetune[6].split()[0][1:], "the same difference from either side"
+
+
+def test_a_tagger_is_shown_type_by_type(tmp_path: Path) -> None:
+    """Of persons one of two is found, and of places both, which the teacher does not find."""
+    gold = Ragged.of([["B-PER", "O", "B-LOC"], ["B-LOC", "B-PER"]])
+    sides = {"prediction": [["B-PER", "O", "B-LOC"], ["B-LOC", "O"]], "teacher": [["O", "O", "O"], ["O", "B-PER"]]}
+    found = {name: Ragged.of(rows) for name, rows in sides.items()} | {"gold": gold}
+    record = make(metrics__all={"lee": {"spearman": 0.75, "entity_f1": 0.8}})
+    path = disk.write(tmp_path / "results", record, flatten({"lee": found}), {"single": {"student": [[1]]}})
+    build(tmp_path / "results", tmp_path / "out")
+    (own,) = (tmp_path / "out/runs").glob("*.html")
+    (table,) = (t for t in page(own).tables if t[0][0] == "Type")
+    assert table[1:] == [
+        ["LOC", "2", "100.00", "100.00", "100.00", "0.00"],
+        ["PER", "2", "66.67", "100.00", "50.00", "66.67"],
+    ]
+    told = described(tmp_path / "results", path.stem)["types"]
+    assert [(one["type"], one["gold"], one["recall"]) for one in told] == [("LOC", 2, 1), ("PER", 2, 0.5)]
+    path.with_suffix(".npz").write_bytes(b"broken")
+    build(tmp_path / "results", tmp_path / "again")
+    assert "Entities by type" not in (tmp_path / "again/runs" / own.name).read_text()
+    with pytest.raises(RequestError, match="cannot read the predictions"):
+        described(tmp_path / "results", path.stem)
 
 
 def test_header_cells_cover_the_columns(tmp_path: Path) -> None:
