@@ -4,9 +4,10 @@
     casa hoasa                  the sentiment about each of several aspects  macro F1 over all aspects' values at once
     posp bapos terma keps nergrit nerp facqa    one tag a word               mean over types of the F1 of their chunks
 
-Official files: valid is dev, and test is `test_preprocess`, which has its labels. Of FacQA question and passage are one
-sentence, of whose words the answer's are tagged; tags without a type (KEPS, FacQA) get one. That the paper's twelve
-data sets are these is not known. TermA's files were not at hand: it is read as the other tagged sets are.
+Official files: valid is dev, and test is `test_preprocess`, which has its labels. The Hub's copy (indonlp/indonlu) is
+made from `test_preprocess_masked_label`, where a score would mean nothing, and is not read. Of FacQA question and
+passage are one sentence, of whose words the answer's are tagged; tags without a type (KEPS, FacQA) get one. That the
+paper's twelve data sets are these is not known. TermA's files were not at hand: it is read as other tagged sets are.
 
 Wilie et al. 2020, "IndoNLU: Benchmark and Resources for Evaluating Indonesian Natural Language Understanding", AACL;
 github.com/IndoNLP/indonlu.
@@ -209,7 +210,8 @@ class IndoNLU(LabelledTask):
     def paths(self) -> list[Path]:
         if self.source.folder is None:
             raise NoData(
-                f"no revision of indonlu/{self.dataset} on the Hub is pinned yet: give its files with --data-dir"
+                f"indonlu/{self.dataset} is not read from the Hub, whose copy has the labels of test masked: give the "
+                "folder dataset of github.com/IndoNLP/indonlu with --data-dir"
             )
         name, ending = self.how.folder, self.how.ending
         layouts = (f"indonlu/indonlu/dataset/{name}", f"indonlu/dataset/{name}", f"dataset/{name}", name, ".")

@@ -25,7 +25,7 @@ import numpy as np
 
 from bench.data.labelled import LabelledTask, Splits, by_hash, scored
 from bench.inputs import digest_texts
-from bench.sources import DataError, find_folder, read_lines
+from bench.sources import DataError, find_columns, find_folder, hub_rows, read_lines
 from bench.task import Card, Outputs, Predictions, Scores, Track
 from bench.tasks._answered import NONE, Answered, Passages, field, parts, placed, read_answers
 
@@ -34,6 +34,10 @@ FOLDERS = ("squad/v{}", "squad", "SQuAD", ".")
 REPORTED = ("answer_f1", "exact_match")
 MOST = 1_000  # questions of dev, and those of the article in which they end
 THRESHOLD = 0.0  # of 2.0
+HUB = {
+    "1.1": ("rajpurkar/squad", "7b6d24c440a36b6815f21b70d25016731768db1f", "plain_text"),
+    "2.0": ("rajpurkar/squad_v2", "3ffb306f725f7d2ce8394bc1873b24868140c412", "squad_v2"),
+}
 
 
 def squad(path: Path) -> Iterator[Answered]:
@@ -48,6 +52,18 @@ def squad(path: Path) -> Iterator[Answered]:
             text = field(paragraph, "context", str, f"{path}, {title}")
             for row in parts(paragraph, "qas", f"{path}, {title}"):
                 yield question(row, text, title, f"{path}, {title}, question {named(row)}")
+
+
+def hub_questions(repo: str, revision: str, config: str, split: str) -> Iterator[Answered]:
+    """One split of the Hub's parquet form: a row a question, answers as two lists, in 2.0 none where there is no
+    answer. DataError: as of a file."""
+    rows = hub_rows(repo, revision, split, data_files={split: f"{config}/{split}-*.parquet"})
+    find_columns(("id", "title", "context", "question", "answers"), rows.column_names, repo)
+    for row in rows:
+        place = f"{repo} {split}, {row['title']}, question {row['id']}"
+        texts, starts = (row["answers"][name] for name in ("text", "answer_start"))
+        answers = [{"text": text, "answer_start": at} for text, at in zip(texts, starts, strict=True)]
+        yield question(row | {"answers": answers}, field(row, "context", str, place), row["title"], place)
 
 
 def named(row: Any) -> str:
@@ -105,9 +121,7 @@ class Squad(LabelledTask):
     def files(self) -> list[Passages]:
         """The questions of the official train and dev set."""
         if self.source.folder is None:
-            raise DataError(
-                f"no revision of squad/{self.dataset} on the Hub is pinned yet: give its files with --data-dir"
-            )
+            return [Passages.of(hub_questions(*HUB[self.dataset], split)) for split in ("train", "validation")]
         names = [f"{part}-v{self.dataset}.json" for part in ("train", "dev")]
         folder = find_folder(
             self.source.folder, [f.format(self.dataset) for f in FOLDERS], names[0], f"SQuAD {self.dataset} data"
@@ -137,10 +151,12 @@ class Squad(LabelledTask):
         return digest_texts([super().identity(), *(repr(data.answers.tolist()) for data in self.files)])
 
     def card(self) -> Card:
+        repo, revision, _ = HUB[self.dataset]
+        hub = self.source.kind == "hub"
         return Card(
             title=f"SQuAD {self.dataset}",
-            source="directory with the official JSON files",
-            revision="as given; its fingerprint is recorded",
+            source=f"Hugging Face Hub: {repo}" if hub else "directory with the official JSON files",
+            revision=revision if hub else "as given; its fingerprint is recorded",
             licence="CC BY-SA 4.0 (unverified)",
             citation="Rajpurkar et al. SQuAD. EMNLP 2016; ACL 2018",
             splits={

@@ -177,6 +177,11 @@ def test_wrong_tables(files: dict[str, str], message: str, tmp_path: Path) -> No
         _ = opened(casa(tmp_path, **files), "casa").splits
 
 
+def test_the_hub_has_no_labels_of_test() -> None:
+    with pytest.raises(DataError, match=r"indonlu/emot is not read from the Hub.*--data-dir"):
+        IndoNLU(Source("hub"), "lite", "emot").identity()
+
+
 def test_wrong_lists(tmp_path: Path) -> None:
     header, folder = "question,passage,seq_label\n", "facqa_qa-factoid-itb"
     for row, message in (

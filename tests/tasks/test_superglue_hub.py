@@ -72,11 +72,13 @@ def loaded(tmp_path_factory):
             server.terminate()
 
 
-def in_child(endpoint, home):
+def in_child(endpoint, home, script=CHILD):
     """HF_ENDPOINT and HF_HOME are read when the client is imported."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and "proxy" not in k.lower()}
     env = kept | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1"}
-    done = subprocess.run([sys.executable, "-c", CHILD], env=env, cwd=home, capture_output=True, text=True, timeout=500)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=env, cwd=home, capture_output=True, text=True, timeout=500
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
