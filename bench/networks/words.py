@@ -24,7 +24,7 @@ from bench.networks.word_tables import file_vectors, teacher_vectors
 from bench.optimiser import Optimiser
 from bench.signals import Signals
 from bench.student import Known, Outline, Student
-from bench.task import Task
+from bench.task import Task, later
 
 PAD, UNK = "[PAD]", "[UNK]"
 STATES = frozenset({"states", "pieces"})  # of every token, as kinds call them
@@ -38,8 +38,9 @@ class WordSettings(Student.Settings):
     tokens: str = "words"  # words of the training text | teacher: its word pieces. Our choice
     vocabulary: int = 30_000  # most frequent words kept, when tokens=words. Our choice, near BERT's 30,522 pieces
     # random | teacher: start from its table of word pieces | FILE: from word vectors, a word and its numbers a line
-    # (fastText's .vec); words that it lacks start at random, and all are trained. Our choice
+    # (fastText's .vec); words that it lacks start at random. Our choice
     embeddings: str = "random"
+    frozen: bool = later(False)  # whether these vectors stay as they are; those of words that the file lacks too
     dropout: float = 0.1  # on word vectors, in training. Our choice
     max_length: int = 256  # tokens read of an input; a guard against a stray document. Our choice
 
@@ -51,6 +52,8 @@ class WordSettings(Student.Settings):
             raise RequestError("embeddings=teacher has vectors for the teacher's tokens only: set tokens=teacher too")
         if self.vectors and self.tokens != "words":
             raise RequestError(f"{self.vectors} has vectors of words, not of word pieces: leave tokens=words")
+        if self.frozen and self.embeddings == "random":
+            raise RequestError("frozen=true keeps the vectors that a student starts with: name some with embeddings")
         for name in ("vocabulary", "max_length", "word_width"):  # the last: of families whose size is something else
             if getattr(self, name, 1) < 1:
                 raise RequestError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -72,7 +75,7 @@ class WordStudent(Student):
         return WordVectors(self.settings.vectors).digest if self.settings.vectors else ""
 
     def outlines(self, size: str, known: Known) -> Iterator[Outline]:
-        own, settings = self.settings, replace(self.settings, tokens="words", embeddings="random")
+        own, settings = self.settings, replace(self.settings, tokens="words", embeddings="random", frozen=False)
         for columns in (1, 2):  # texts, and pairs of them
             network: Any = type(self)(settings).build(size, known.reading(Texts(*[[""]] * columns)), None)
             yield Outline(network, network.body.word_width, own.vocabulary + 2 if own.tokens == "words" else None)
@@ -228,6 +231,7 @@ class WordNetwork(Network):
         self.classify = self._head()
         self.offers = frozenset({"embedding", self.goal.output} | (STATES if body.state_width else set()))
         self._start(settings, teacher)
+        self.table.requires_grad_(not settings.frozen)
 
     def _head(self) -> nn.Module | None:
         """Of a masked language model over the vocabulary, its own weights. RequestError: it is not the teacher's."""

@@ -23,6 +23,7 @@ from bench.plugins import registry
 from bench.students.bilstm import BiLSTM
 from bench.students.bow import Bow
 from bench.students.cnn import CNN, MaxCNN
+from bench.training import checkpoint
 
 TEXTS = ["The cat sat on the mat.", "A dog", "the café, the Cafe", "one two three four five six seven eight nine ten"]
 WANT = frozenset({"embedding"})
@@ -290,6 +291,18 @@ def test_a_table_starts_from_a_file_of_word_vectors(tmp_path, text):
     assert network.table.weight[words["cat"]].tolist() == [5, 6, 7, 8]
     assert network.table.weight[words["dog"]].abs().max() <= 0.25 and network.table.weight.requires_grad
     assert network.origin == f"word vectors of 2 of {len(words)} words"
+
+
+def test_vectors_stay_as_they_are_where_that_is_asked(tmp_path):
+    network = build(BiLSTM, embeddings=vectors_in(tmp_path, VECTORS), word_width=4, frozen=True)
+    before, found = network.table.weight.clone(), embed(network.train(), ["the cat sat", "a dog"])
+    found.square().sum().backward()
+    learning = [p for p in network.parameters() if p.requires_grad]
+    torch.optim.SGD(learning, 1.0).step()
+    assert torch.equal(network.table.weight, before) and len(learning) == len(list(network.parameters())) - 1
+    assert "table.weight" not in checkpoint.trained(network)  # it is read from the file again
+    with pytest.raises(RequestError, match="frozen=true keeps the vectors that a student starts with"):
+        BiLSTM.Settings(frozen=True)
 
 
 @pytest.mark.parametrize(
