@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+OF_TEACHER = ("teach", "teach_rate", "teach_precision")  # of a track: part of the teacher's key, and of nothing else
+
+
 def later(default: Any, was: Any = None, teaches: bool = True) -> Any:
     """A setting that came later, of a track, a method or a student: run ids and teachers' keys know it where it is not
     what `was` always before; None: the default. One of a track that `teaches` not is the student's alone: teachers are
@@ -55,6 +58,7 @@ class Track:
     ema: float = later(0.0)  # decay of the mean of a network's weights, which is judged and kept; 0: the weights are
     teach: int = 0  # updates in which a teacher is fine-tuned that does not solve the task yet; 0: as many as `updates`
     teach_rate: float = later(0.0)  # the learning rate of that; 0: its architecture's, which suits a small new head
+    teach_precision: Literal["float32", "bfloat16"] = later("float32")  # of the forward pass of that
 
     def __post_init__(self) -> None:
         for name in ("updates", "batch_size", "examples", "evaluations", "max_length"):

@@ -23,12 +23,11 @@ from bench.runs.misfits import Misfit, in_groups
 from bench.runs.opened import open_table
 from bench.sources import choose, lacking
 from bench.store import folders
-from bench.task import Task, Track, said
+from bench.task import OF_TEACHER, Task, Track, said
 from bench.teachers import plans
 
 TRACKS = ("mini", "lite", "full")
 FIXED = ("teacher", "student", "datasets")  # of a track: chosen with their own options
-OF_TEACHER = ("teach", "teach_rate")  # of a track: part of the teacher's key, and of nothing else
 
 
 @dataclass(frozen=True)

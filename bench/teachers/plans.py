@@ -86,7 +86,7 @@ def of_student(track: Track) -> dict[str, Any]:
 
 def lesson(task: Task) -> Task:
     """The task as its teachers are taught on it."""
-    track = replace(task.track, **of_student(task.track))
+    track = replace(task.track, **of_student(task.track) | {"precision": task.track.teach_precision})
     if track == task.track:
         return task
     own = copy.copy(task)

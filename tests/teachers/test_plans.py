@@ -91,12 +91,14 @@ def test_a_teacher_that_is_taught_apart_is_the_same_for_students_of_any_length()
 def test_a_rate_of_its_own_teaches_another_teacher_and_is_in_its_record(tmp_path):
     (plain,), (fast,) = (
         resolve(Request([TOY], ["kd"], ["bow:8"], "bow:16", settings=settings))
-        for settings in ((), ("teach_rate=0.02",))
+        for settings in ((), ("teach_rate=0.02", "teach_precision=bfloat16", "precision=float32"))
     )
     assert fast.place.identity != plain.place.identity
+    assert (fast.task.track.precision, plans.lesson(fast.task).track.precision) == ("float32", "bfloat16")
     assert fast.values["settings"] == plain.values["settings"]
     teach.ensure(fast.place.origin, CPU, QUIET)
-    assert disk.read_teacher(teach.publish(fast.place, tmp_path)).settings["optimiser"]["lr"] == 0.02
+    told = disk.read_teacher(teach.publish(fast.place, tmp_path)).settings
+    assert (told["optimiser"]["lr"], told["track"]["teach_precision"]) == (0.02, "bfloat16")
     with pytest.raises(RequestError, match="teach_rate must be from 0"):
         resolve(Request([TOY], ["kd"], ["bow:8"], "bow:16", settings=("teach_rate=2",)))
 
