@@ -47,6 +47,7 @@ def facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "data sets", ", ".join(f"{d} {hundred(m.get(run['metric']))}" for d, m in run["metrics"].items())
     yield "settings", ", ".join(f"{key}={value}" for key, value in run["settings"].get("method", {}).items()) or "none"
     speed = f"{plain(run['latency_ms'], '.3g')} ms, {plain(run['speedup'], '.2f')}x the teacher"
+    speed = speed if run["latency_ms"] else "not timed"
     yield "speed", speed + (", noisy" if run["noisy"] else "") + f"; {run['device']}, threads: {run['threads']}"
     yield "size", f"{millions(run['parameters'])} parameters, {run['disk_bytes'] / 1e6:.1f} MB"
     forwards = run["teacher_forwards"], run["teacher_forwards_reused"]
