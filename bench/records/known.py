@@ -15,7 +15,6 @@ from bench.plugins.compatible import why_not
 from bench.records import names
 from bench.records.schemas import Record
 from bench.records.specs import CheckedSpec
-from bench.task import OF_TEACHER
 
 PLUGINS = ("task", "method", "student")
 DIGEST = re.compile("[0-9a-f]{16}")  # the version of a plug-in given by path
@@ -94,7 +93,7 @@ def of_task(spec: CheckedSpec, cls: Any) -> Iterator[str]:
         yield f"spec.track: {spec.task} is not on the track {spec.track!r:.40}"
         return
     said = spec.settings.get("track", {})
-    without = ("teacher", "student", "datasets", *OF_TEACHER)
+    without = ("teacher", "student", "datasets", "teach", "teach_rate", "teach_precision")
     if wrong := list(of_settings("track", type(track), said, without=without)):
         yield from wrong
         return

@@ -18,6 +18,6 @@ def test_a_student_that_is_gone_is_trained_again(finished: Finished, tmp_path: P
     asked = ("export", run["run_id"][:8], "--format", "hf", "--out", out, "--results", finished.results)
     assert "or say bench export --retrain" in bench(*asked, cache=cache, check=2).err
     said = bench(*asked, "--retrain", cache=cache).err
-    now, then = re.search(r"trained again: (\S+) on dev, (\S+) in the record", said).groups()
+    now, then = re.search(r"trained again: (\S+) on dev\n.*of the record, with (\S+) on dev", said).groups()
     assert now == then and (out / "model.safetensors").is_file()
     assert not left.exists() and not list(cache.glob("runs/*/checkpoint.safetensors"))
