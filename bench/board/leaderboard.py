@@ -201,8 +201,8 @@ def combined(scores: Sequence[Interval]) -> Score:
         return Score(scores[0].value, *scores[0].ci95)
     values = [s.value for s in scores]
     bootstrap = statistics.fmean(((s.ci95[1] - s.ci95[0]) / (2 * Z)) ** 2 for s in scores)
-    half = Z * math.sqrt(statistics.variance(values) / len(values) + bootstrap)
     mean = statistics.fmean(values)
+    half = Z * math.sqrt(statistics.variance(values, mean) / len(values) + bootstrap)
     return Score(mean, mean - half, mean + half)
 
 

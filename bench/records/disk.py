@@ -103,8 +103,8 @@ def run_id_of(spec: Mapping[str, Any]) -> str:
 
 def inside(path: Path, results: Path) -> Path:
     """The path. RequestError: it leads out of the folder of results, by its name or over a link."""
-    where = Path(os.path.normpath(path)).relative_to(os.path.normpath(results)) if ".." not in path.parts else None
-    if where is None or path.resolve() != results.resolve() / where:
+    where = os.path.relpath(path, results)
+    if ".." in path.parts or Path(os.path.realpath(path)) != Path(os.path.realpath(results), where):
         raise RequestError(f"{path} leads out of the folder of results")
     return path
 

@@ -11,7 +11,8 @@ from typing import Any
 
 LONGEST = 20_000  # characters of a text in a record
 LARGEST = 1e100  # squares and products of such numbers are still finite
-RARE = re.compile(rb"\d{19}|[eE]\+?\d{3}|NaN|Infinity")  # bytes without which there is no odd number
+# Bytes without which there is no odd number; what is in a hash follows a letter or a quote.
+RARE = re.compile(rb"[\s:,\[-](?:\d{19}|[\d.]+[eE]\+?\d{3}|NaN|Infinity)")
 
 
 def leaves(tree: Any, where: str = "") -> Iterator[tuple[str, Any]]:

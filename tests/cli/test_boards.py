@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_main import seconds_of
+from bench.records.disk import paths
+from tests.cli.test_main import ROOT, seconds_of
 from tests.factories.commands import bench, refused
 from tests.factories.records import put
 
@@ -82,6 +83,7 @@ def test_wrong_requests_are_one_sentence(results: Path, arguments: list[str], wo
 
 @pytest.mark.quiet
 def test_it_answers_within_a_second() -> None:
-    """Of the repository's records, about 500."""
+    """A second of 600 of the repository's records; each may take a millisecond."""
+    allowed = 0.4 + 0.001 * len(paths(ROOT / "results"))
     for arguments in ([], ["--task", "sts"], ["--suite", "glue"]):
-        assert min(seconds_of("board", *arguments) for _ in range(3)) < 1, arguments
+        assert min(seconds_of("board", *arguments) for _ in range(3)) < allowed, arguments
