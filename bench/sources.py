@@ -234,7 +234,8 @@ def hub_rows(
 ) -> Any:  # fmt: skip
     """A split of a Hub data set at a pinned revision, as a `datasets.Dataset`; without a split, all of them by name.
 
-    DataError: it cannot be had, or without a network the cache holds another revision than the pinned one alone.
+    `data_files`: where each split's files are, which `datasets` does not find in its cache without a network. DataError:
+    it cannot be had, or without a network the cache holds another revision than the pinned one alone.
     """
     try:
         from datasets import load_dataset
@@ -253,9 +254,10 @@ def hub_rows(
     except Exception as error:  # the libraries below raise a dozen unrelated types; all mean: not to be had
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         name = f"{repo}@{revision[:7]}" if revision else repo
+        cached = "" if data_files else ", or set HF_HUB_OFFLINE=1 to read what is in the cache"  # by its files: never
         raise DataError(
             f"cannot load {name} from the Hub ({type(error).__name__}: {reason}); "
-            "check the network, give the files with --data-dir, or set HF_HUB_OFFLINE=1 to read what is in the cache"
+            f"check the network, or give the files with --data-dir{cached}"
         ) from error
     if constants.HF_HUB_OFFLINE and revision and (there := hub_commit(found)) != revision:  # it takes the latest
         raise DataError(f"the cache holds {repo}@{there[:7]}, and {revision[:7]} is asked for: read it with a network")

@@ -82,13 +82,16 @@ def iob2(sentence: Sentence) -> Sentence:
     return found
 
 
-def hub_sentences(repo: str, revision: str, split: str, files: Mapping[str, str]) -> list[Sentence]:
-    """One split of a data set on the Hub, whose tags are numbers with names."""
+def hub_sentences(
+    repo: str, revision: str, split: str, files: Mapping[str, str], tags: str = "ner_tags", names: Sequence[str] = ()
+) -> list[Sentence]:  # fmt: skip
+    """One split of a data set on the Hub, whose tags are numbers with names, or of these `names`."""
     data = hub_rows(repo, revision, split, data_files=files)
-    find_columns(("tokens", "ner_tags"), data.column_names, repo)
-    names = data.features["ner_tags"].feature.names
-    rows = zip(data["tokens"], data["ner_tags"], strict=True)
-    return [[(word, names[tag]) for word, tag in zip(words, tags, strict=True)] for words, tags in rows if words]
+    find_columns(("tokens", tags), data.column_names, repo)
+    known = names or data.features[tags].feature.names
+    rows = zip(data["tokens"], data[tags], strict=True)
+    found = ([(word, known[tag]) for word, tag in zip(words, row, strict=True)] for words, row in rows)
+    return [sentence for sentence in found if sentence and sentence[0][0] != DOCUMENT]
 
 
 def tags_of(splits: Iterable[Iterable[Sentence]]) -> tuple[str, ...]:

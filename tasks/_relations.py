@@ -56,6 +56,22 @@ def in_files(folder: Path, names: Sequence[str], read: Any, classes: Sequence[st
     return Splits(by_hash(train), dev, {"": test})
 
 
+def hub_relations(tables: Sequence[Any], repo: str, columns: Sequence[str], classes: Sequence[str]) -> Splits:
+    """Three tables of the Hub, train, dev and test; `columns`: of the text, and of the label or a list of one."""
+    train, dev, test = (labelled(hub_table(table, repo, columns), classes) for table in tables)
+    return Splits(by_hash(train), dev, {"": test})
+
+
+def hub_table(table: Any, repo: str, columns: Sequence[str]) -> list[tuple[str, Any, Any]]:
+    find_columns(columns, table.column_names, repo)
+    texts, labels = (table[name] for name in columns)
+    single = (label[0] if isinstance(label, list) and len(label) == 1 else label for label in labels)
+    return [
+        (f"{repo}, {table.split}, row {n}", text, label)
+        for n, (text, label) in enumerate(zip(texts, single, strict=True), 1)
+    ]
+
+
 def pubmedqa(folder: Path, classes: Sequence[str]) -> Splits:
     """The 500 questions whose ids the official file of test answers names are test; dev is cut from the others.
 

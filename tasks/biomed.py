@@ -25,16 +25,40 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.data.labelled import LabelledTask, Splits, cut, scored
-from bench.sources import NoData, find_folder
+from bench.sources import NoData, find_folder, hub_rows
 from bench.task import Card, Predictions, Scores, Track
 from bench.tasks import _relations
-from bench.tasks._conll import Sentence, hub_sentences, labelled, sentences, tags_of
+from bench.tasks._conll import Sentence, hub_sentences, labelled, sentences, tags_of, typed
 
 MINILM = "all-MiniLM-L6-v2"
 PARTS = {"train": ("train",), "dev": ("devel", "dev"), "test": ("test",)}  # how the files may be named
 ENTITIES = ("entity_f1", "entity_precision", "entity_recall", "strict_entity_f1")
-CONVERTED = "refs/convert/parquet"  # the Hub's own parquet of a data set, which moves: the fingerprint tells of what
 RELEASED = "CC BY 4.0 as released in this form; the corpus has its own terms (unverified)"
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Three files of a repository on the Hub. Its branches move: the fingerprint tells of what they held."""
+
+    repo: str
+    files: str  # where the file of a split is
+    revision: str = "refs/convert/parquet"  # the Hub's own parquet of what a script made
+    splits: Sequence[str] = ("train", "validation", "test")
+    column: str = "ner_tags"
+    tags: Sequence[str] = ()  # names of the tags' numbers, where the files do not say them
+
+    @property
+    def parts(self) -> dict[str, str]:
+        return {split: self.files.format(split=split) for split in self.splits}
+
+
+def converted(repo: str, configuration: str) -> Hub:
+    """A configuration as the Hub has made parquet of it."""
+    return Hub(repo, f"{configuration}/{{split}}/*.parquet")
+
+
+BLURB = "bigbio/blurb"  # made of the same files of Crichton et al., the letter of each tag alone
+TNER = ("O", "B-Chemical", "B-Disease", "I-Disease", "I-Chemical")  # its label.json
 
 
 @dataclass(frozen=True)
@@ -44,7 +68,7 @@ class Tagged:
     folders: Sequence[str]
     types: Sequence[str]
     work: str
-    hub: tuple[str, str] = ("", "")  # repository and configuration
+    hub: Hub | None = None
     licence: str = RELEASED
     metrics: Sequence[str] = ENTITIES
     dev: str = "the official development set"
@@ -69,6 +93,8 @@ class Plain:
     licence: str
     notes: Sequence[str] = ()
     dev: str = "the official development set"
+    hub: Hub | None = None
+    columns: Sequence[str] = ("text", "label")  # there
 
 
 def iob(name: str, *more: str) -> tuple[str, ...]:
@@ -87,21 +113,25 @@ FORMS: dict[str, Tagged | Plain] = {
     "ncbi": Tagged(
         iob("NCBI-disease"), ("Disease",),
         "Dogan, Leaman, Lu 2014, NCBI disease corpus: A resource for disease name recognition and concept "
-        "normalization, Journal of Biomedical Informatics 47", ("ncbi/ncbi_disease", "ncbi_disease"),
+        "normalization, Journal of Biomedical Informatics 47", converted("ncbi/ncbi_disease", "ncbi_disease"),
     ),
-    "bc5cdr": Tagged(iob("BC5CDR"), ("Chemical", "Disease"), CDR),
-    "bc5cdr-chem": Tagged(iob("BC5CDR-chem"), ("Chemical",), CDR),
-    "bc5cdr-disease": Tagged(iob("BC5CDR-disease"), ("Disease",), CDR),
+    "bc5cdr": Tagged(
+        iob("BC5CDR"), ("Chemical", "Disease"), CDR,
+        Hub("tner/bc5cdr", "dataset/{split}.json", "main", ("train", "valid", "test"), "tags", TNER),
+    ),
+    "bc5cdr-chem": Tagged(iob("BC5CDR-chem"), ("Chemical",), CDR, converted(BLURB, "bc5chem")),
+    "bc5cdr-disease": Tagged(iob("BC5CDR-disease"), ("Disease",), CDR, converted(BLURB, "bc5disease")),
     "jnlpba": Tagged(iob("JNLPBA"), TYPES, JNLPBA, licence=GENIA),
-    "jnlpba-untyped": Tagged(iob("JNLPBA-untyped"), ("Entity",), JNLPBA, licence=GENIA),
+    "jnlpba-untyped": Tagged(iob("JNLPBA-untyped"), ("Entity",), JNLPBA, converted(BLURB, "jnlpba"), GENIA),
     "bc2gm": Tagged(
         iob("BC2GM"), ("GENE",), "Smith et al. 2008, Overview of BioCreative II gene mention recognition",
-        ("spyysalo/bc2gm_corpus", "bc2gm_corpus"),
+        converted("spyysalo/bc2gm_corpus", "bc2gm_corpus"),
     ),
     "gad": Plain(
         ("biomed/REdata/GAD", "REdata/GAD", "GAD"), "test.tsv", _relations.gad, ("unrelated", "related"),
         ("accuracy", "f1"), "Bravo et al. 2015, BMC Bioinformatics 16; split of Gu et al. 2021 (BLURB)", UNSAID,
         ("F1 is that of the related pairs; papers that read BioBERT's ten folds score other sentences",),
+        hub=converted("bigbio/gad", "gad_blurb_bigbio_text"), columns=("text", "labels"),
     ),
     "chemprot": Plain(
         ("biomed/REdata/chemprot-scibert", "REdata/chemprot-scibert", "chemprot"), "test.txt", _relations.chemprot,
@@ -116,6 +146,7 @@ FORMS: dict[str, Tagged | Plain] = {
             "13 relations, no pair without one: accuracy is the micro F1 that SciBERT reports; BLURB's is over five "
             "groups of them, beside pairs without a relation, and is not this",
         ),
+        hub=Hub("zapsdcn/chemprot", "chemprot_{split}.jsonl", "main", ("train", "dev", "test")),
     ),
     "pubmedqa": Plain(
         ("biomed/QAdata/pubmedqa/data", "pubmedqa/data", "pubmedqa"), _relations.PUBMEDQA, _relations.pubmedqa,
@@ -184,12 +215,15 @@ class Biomed(LabelledTask):
     def how(self) -> Tagged | Plain:
         return FORMS[self.dataset]
 
+    @property
+    def hub(self) -> Hub | None:
+        """Where it is read from, unless from a folder."""
+        return self.how.hub if self.source.folder is None else None
+
     def folder(self, marker: str) -> Path:
         """DataError: there is no folder, or nothing of the data set in it."""
         if self.source.folder is None:
-            raise NoData(
-                f"no revision of biomed/{self.dataset} on the Hub is pinned yet: give its files with --data-dir"
-            )
+            raise NoData(f"biomed/{self.dataset} is not read from the Hub: give its files with --data-dir")
         return find_folder(self.source.folder, (*self.how.folders, "."), marker, f"{self.dataset} data")
 
     @cached_property
@@ -197,11 +231,11 @@ class Biomed(LabelledTask):
         """The sentences of each split, of a data set of entities."""
         how = self.how
         assert isinstance(how, Tagged)
-        if self.source.folder is None and how.hub[0]:
-            files = {part: f"{how.hub[1]}/{part}/*.parquet" for part in ("train", "validation", "test")}
-            return {
-                part: hub_sentences(how.hub[0], CONVERTED, name, files) for part, name in zip(PARTS, files, strict=True)
-            }
+        if hub := self.hub:
+            found = [
+                hub_sentences(hub.repo, hub.revision, split, hub.parts, hub.column, hub.tags) for split in hub.splits
+            ]
+            return dict(zip(PARTS, (typed_rows(rows, how, hub.repo) for rows in found), strict=True))
         folder = self.folder("test.tsv")
         return {
             part: list(sentences(one_of(folder, names), how.untyped, types=how.types)) for part, names in PARTS.items()
@@ -213,7 +247,11 @@ class Biomed(LabelledTask):
 
     def read(self) -> Splits:
         if isinstance(self.how, Plain):
-            found = self.how.read(self.folder(self.how.marker), self.classes)
+            if hub := self.hub:
+                tables = [hub_rows(hub.repo, hub.revision, split, data_files=hub.parts) for split in hub.splits]
+                found = _relations.hub_relations(tables, hub.repo, self.how.columns, self.classes)
+            else:
+                found = self.how.read(self.folder(self.how.marker), self.classes)
             return Splits(found.train, found.dev, {self.dataset: found.test[""]})
         train, dev, test = (labelled(found, self.classes) for found in self.files.values())
         return Splits(cut(train)[0], dev, {self.dataset: test})
@@ -223,11 +261,11 @@ class Biomed(LabelledTask):
         return scored(predictions, {name: form.metrics for name, form in FORMS.items()})
 
     def card(self) -> Card:
-        hub = self.source.kind == "hub" and isinstance(self.how, Tagged)
+        hub = self.hub
         return Card(
             title=f"Biomedical texts: {self.dataset}",
-            source=f"Hugging Face Hub: {self.how.hub[0]}" if hub else f"directory in the form {self.how.folders[0]}",  # type: ignore[union-attr]
-            revision=f"{CONVERTED} as it was; its fingerprint is recorded"
+            source=f"Hugging Face Hub: {hub.repo}" if hub else f"directory in the form {self.how.folders[0]}",
+            revision=f"{hub.revision} as it was; its fingerprint is recorded"
             if hub
             else "as given; its fingerprint is recorded",
             licence=self.how.licence,
@@ -240,6 +278,11 @@ class Biomed(LabelledTask):
             sizes=self.sizes(),
             notes=(f"classes: {', '.join(self.classes)}", *self.how.notes),
         )
+
+
+def typed_rows(found: Sequence[Sentence], how: Tagged, repo: str) -> list[Sentence]:
+    """The sentences with the types of their tags."""
+    return [[(word, typed(tag, how.untyped, repo, how.types)) for word, tag in sentence] for sentence in found]
 
 
 def one_of(folder: Path, names: Sequence[str]) -> Path:

@@ -137,8 +137,8 @@ def test_what_is_not_there(tmp_path):
         opened(tmp_path / "elsewhere").identity()
     with pytest.raises(RequestError, match="'biomed/ncbi' has no mini track: there are lite, full"):
         open_tasks(Request(("biomed/ncbi",), ("kd",), ()))
-    with pytest.raises(DataError, match="no revision of biomed/bc5cdr on the Hub is pinned yet"):
-        Biomed(Source("hub"), "lite", "bc5cdr").identity()
+    with pytest.raises(DataError, match="biomed/jnlpba is not read from the Hub: give its files with --data-dir"):
+        Biomed(Source("hub"), "lite", "jnlpba").identity()
 
 
 def test_scores_by_hand_and_by_seqeval(tmp_path):
