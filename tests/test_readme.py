@@ -103,6 +103,62 @@ def test_the_tables_of_classification_are_those_of_the_records(committed):
     assert len(shown) >= 8 and not wrong, "put these lines in:\n" + "\n".join(wrong)
 
 
+EXAM = {"bilstm:1x256": "", "cnn:100": "", "bert:4x256": " (Mini)", "bert:4x512": " (Small)", "bert:2x128": " (Tiny)"}
+EXAM_COLUMNS = (
+    [(name, *how) for name in ("casa", "wrete") for how in (("finetune", None), ("kd", 4.0), ("kd", 1.0))],
+    [(name, *how) for name in ("smsa", "emot", "keps", "posp", "nerp") for how in (("finetune", None), ("kd", 1.0))],
+)
+CORPUS_FIRST = ("distilbiobert", "compactbiobert", "tinybiobert", "continual", "kd", "finetune")
+
+
+def exam(found, columns):
+    """How a line of the exam's table begins, and the scores that it ends with: means over seeds."""
+    for student, name in EXAM.items():
+        cells = [""] * len(columns)
+        for at, (dataset, method, temperature) in enumerate(columns):
+            own = [
+                r.metrics.main.value
+                for r in found
+                if (r.spec["task"], r.spec["method"], r.spec["student"]) == (f"indonlu/{dataset}", method, student)
+                and r.spec["settings"]["method"].get("temperature") == temperature
+                and r.spec["settings"]["method"].get("form", "hinton") == "hinton"
+            ]
+            cells[at] = f"{100 * statistics.fmean(own):.2f}" if own else ""
+        yield f"| `{student}`{name} | ", " | ".join(cells) + " |"
+
+
+@pytest.mark.parametrize("columns", EXAM_COLUMNS)
+def test_the_tables_of_the_exam_are_those_of_the_records(committed, columns):
+    lines = RESULTS.splitlines()
+    wrong = [
+        start + end
+        for start, end in exam(committed, columns)
+        if not any(line.startswith(start) and line.endswith(end) for line in lines)
+    ]
+    assert not wrong, "put these lines in:\n" + "\n".join(wrong)
+
+
+def corpus_first(found):
+    """A line for each method: its score on each set, and its difference to finetune with the evidence."""
+    lines = {method: [f"| {method}"] for method in CORPUS_FIRST}
+    for task in ("ncbi", "bc5cdr-disease", "gad"):
+        (board,) = [b for b in leaderboard.rows(found) if (b.task, b.track) == (f"biomed/{task}", "lite")]
+        verdicts, rows = judge(board, found, ROOT / "results"), {row.method: at for at, row in enumerate(board.rows)}
+        for method, cells in lines.items():
+            said = ""
+            if method != "finetune":
+                d = verdicts.difference(rows[method], rows["finetune"])
+                said = f"{100 * d['value']:+.1f} ({100 * d['low']:.1f} to {100 * d['high']:.1f}), {d['evidence']}"
+            cells += [hundred(board.rows[rows[method]]), said]
+    return [" | ".join(cells) + " |" for cells in lines.values()]
+
+
+def test_the_table_of_biomedical_texts_is_that_of_the_records(committed):
+    missing = [line.replace("|  |", "| |") for line in corpus_first(committed)]
+    missing = [line for line in missing if line not in RESULTS]
+    assert not missing, "put these lines in:\n" + "\n".join(missing)
+
+
 def costs(found):
     """A line for each board: its runs, and minutes of training, of what teachers read, and of teaching them."""
     taught = {p.stem: json.loads(p.read_text()) for p in (ROOT / "results/teachers").glob("*.json")}
