@@ -234,8 +234,8 @@ def hub_rows(
 ) -> Any:  # fmt: skip
     """A split of a Hub data set at a pinned revision, as a `datasets.Dataset`; without a split, all of them by name.
 
-    `data_files`: where each split's files are, which `datasets` does not find in its cache without a network. DataError:
-    it cannot be had, or without a network the cache holds another revision than the pinned one alone.
+    `data_files`: where each split's files are, which `datasets` does not find in its cache without a network.
+    DataError: it cannot be had, or without a network the cache holds another revision than the pinned one alone.
     """
     try:
         from datasets import load_dataset
