@@ -83,7 +83,7 @@ def test_wrong_requests_are_one_sentence(results: Path, arguments: list[str], wo
 
 @pytest.mark.quiet
 def test_it_answers_within_a_second() -> None:
-    """A second of 600 of the repository's records; each may take a millisecond."""
-    allowed = 0.4 + 0.001 * len(paths(ROOT / "results"))
+    """A second of 500 of the repository's records; each more may take a millisecond."""
+    allowed = 0.5 + 0.001 * len(paths(ROOT / "results"))
     for arguments in ([], ["--task", "sts"], ["--suite", "glue"]):
         assert min(seconds_of("board", *arguments) for _ in range(3)) < allowed, arguments
