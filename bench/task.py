@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-OF_TEACHER = ("teach", "teach_rate", "teach_precision")  # of a track: part of the teacher's key, and of nothing else
-
-
 def later(default: Any, was: Any = None, teaches: bool = True) -> Any:
     """A setting that came later, of a track, a method or a student: run ids and teachers' keys know it where it is not
     what `was` always before; None: the default. One of a track that `teaches` not is the student's alone: teachers are

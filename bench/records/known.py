@@ -14,7 +14,7 @@ from bench.plugins import registry
 from bench.plugins.compatible import why_not
 from bench.records import names
 from bench.records.schemas import Record
-from bench.records.specs import CheckedSpec
+from bench.records.specs import OF_TEACHER, CheckedSpec
 
 PLUGINS = ("task", "method", "student")
 DIGEST = re.compile("[0-9a-f]{16}")  # the version of a plug-in given by path
@@ -93,7 +93,7 @@ def of_task(spec: CheckedSpec, cls: Any) -> Iterator[str]:
         yield f"spec.track: {spec.task} is not on the track {spec.track!r:.40}"
         return
     said = spec.settings.get("track", {})
-    without = ("teacher", "student", "datasets", "teach", "teach_rate", "teach_precision")
+    without = ("teacher", "student", "datasets", *OF_TEACHER)
     if wrong := list(of_settings("track", type(track), said, without=without)):
         yield from wrong
         return

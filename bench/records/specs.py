@@ -12,6 +12,7 @@ from bench.errors import RequestError
 from bench.records.schemas import Record, first_error
 
 FIRST = ("assistants", "starts")  # runs that came first, among the versions
+OF_TEACHER = ("teach", "teach_rate", "teach_precision")  # of a track: part of the teacher's key, and of nothing else
 TRACK_ORDER = ("mini", "lite", "full")
 
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]  # folders are called so

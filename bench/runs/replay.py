@@ -14,9 +14,8 @@ from bench.errors import RequestError
 from bench.plugins import registry
 from bench.records import typed
 from bench.records.schemas import Record
-from bench.records.specs import checked_spec, in_words
+from bench.records.specs import OF_TEACHER, checked_spec, in_words
 from bench.runs.spec import Request, Spec, defaults, resolve
-from bench.task import OF_TEACHER
 from bench.teachers.plans import shape_name, split_shape
 
 FOLDER = re.compile("[0-9a-f]{16}#")  # what the identity of a model in a folder begins with

@@ -19,11 +19,12 @@ from bench.networks import places
 from bench.plugins import contract, registry
 from bench.plugins.compatible import why_not
 from bench.records.disk import run_id_of
+from bench.records.specs import OF_TEACHER
 from bench.runs.misfits import Misfit, in_groups
 from bench.runs.opened import open_table
 from bench.sources import choose, lacking
 from bench.store import folders
-from bench.task import OF_TEACHER, Task, Track, said
+from bench.task import Task, Track, said
 from bench.teachers import plans
 
 TRACKS = ("mini", "lite", "full")

@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -34,6 +36,18 @@ def unpacked(family: str) -> Path | None:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     subprocess.run([sys.executable, script, folder, "--only", family], check=True, capture_output=True)
     return Path(folder)
+
+
+@contextmanager
+def hub_standing_in(root: Path) -> Iterator[str]:
+    """The address of a stand-in for the Hub that serves this folder, while the block runs."""
+    command = [sys.executable, str(shared_tool("hub_server.py")), str(root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        finally:
+            server.terminate()
 
 
 def shared_tool(name: str) -> Path:

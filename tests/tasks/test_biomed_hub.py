@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.factories.data import shared_tool
+from tests.factories.data import hub_standing_in
 from tests.tasks.test_biomed import Biomed, Source, sentence
 from tests.tasks.test_superglue_hub import in_child
 
@@ -81,12 +79,8 @@ def parquet(folder: Path, columns: dict, features: object = None) -> None:
 def test_the_hub_gives_what_the_files_give(tmp_path):
     (home := tmp_path / "home").mkdir()
     hub(tmp_path / "hub/datasets")
-    command = [sys.executable, str(shared_tool("hub_server.py")), str(tmp_path / "hub")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            found = in_child(f"http://127.0.0.1:{int(server.stdout.readline())}", home, CHILD)
-        finally:
-            server.terminate()
+    with hub_standing_in(tmp_path / "hub") as place:
+        found = in_child(place, home, CHILD)
     folder = files(tmp_path / "files")
     for name, told in found.items():
         task = Biomed(Source("directory", folder), "lite", name)

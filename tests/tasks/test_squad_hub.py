@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 
-from tests.factories.data import shared_tool
+from tests.factories.data import hub_standing_in
 from tests.tasks.test_answered import Squad, opened, squad
 from tests.tasks.test_sts_hub import write_parquet
 from tests.tasks.test_superglue_hub import in_child
@@ -44,12 +42,8 @@ def test_the_hub_gives_what_the_files_give(tmp_path):
         for part, split in (("train", "train"), ("dev", "validation")):
             path = tmp_path / "hub/datasets" / place / f"{split}-00000-of-00001.parquet"
             write_parquet(path, columns(tmp_path / f"{part}-v{version}.json"))
-    command = [sys.executable, str(shared_tool("hub_server.py")), str(tmp_path / "hub")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            found = in_child(f"http://127.0.0.1:{int(server.stdout.readline())}", home, CHILD)
-        finally:
-            server.terminate()
+    with hub_standing_in(tmp_path / "hub") as place:
+        found = in_child(place, home, CHILD)
     for version in HUB:
         task = opened(Squad, tmp_path, version)
         assert found[version][:2] == [task.identity(), task.card().sizes] and len(found[version][2]) == 40
