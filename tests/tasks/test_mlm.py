@@ -27,7 +27,7 @@ from tests.factories.data import real_data
 from tests.factories.runs import bench, command, option, save_teacher
 from tests.tasks.test_biomed import corpus
 
-Mlm, Biomed = (load(find("task", name)) for name in ("mlm", "biomed"))
+Mlm, Biomed, IndoNLU = (load(find("task", name)) for name in ("mlm", "biomed", "indonlu"))
 WORDS = ["gene", "cell", "drug", "dose", "mouse", "blood", "heart", "liver", "acid", "tumour", "virus", "brain"]
 
 
@@ -90,14 +90,26 @@ def test_biomedical_text_is_what_others_train_on():
     assert len(found) > 20_000
 
 
+def test_indonesian_text_is_what_others_train_on():
+    folder = real_data("indonlu")
+    found = set(opened(folder, "indonlu").lines)
+    questions, names = (IndoNLU(Source("directory", folder), "lite", name) for name in ("facqa", "nerp"))
+    for other in (questions, names):
+        other.unseal()
+        assert {" ".join(words) for words in other.splits.train.inputs} <= found
+    assert not {" ".join(words) for words in questions.inputs("test")} & found
+    assert len(found) > 30_000
+
+
 def test_what_is_not_there(tmp_path):
     with pytest.raises(DataError, match="no corpus in"):
         opened(tmp_path).identity()
     (tmp_path / "corpus.txt").write_text("one\ntwo\n")
     with pytest.raises(DataError, match="has too few documents"):
         opened(tmp_path).identity()
-    with pytest.raises(DataError, match=r"no .* data in"):
-        opened(tmp_path, "biomed").identity()
+    for family in ("biomed", "indonlu"):
+        with pytest.raises(DataError, match=r"no .* data in"):
+            opened(tmp_path, family).identity()
 
 
 def test_a_masked_language_model_starts_a_tagger(tmp_path):
