@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from functools import partial
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.factories.commands import Typed, bench, refused, runs_of
+from tests.factories.pace import slower, timed
 from tests.factories.runs import ROOT, command
 
 RUN = ["run", "--task", "sts", "--method", "kd"]
@@ -30,19 +30,16 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Typed:
 
 
 def seconds_of(*arguments: str) -> float:
-    """Processor time of a command: what it takes on an idle machine, of modules that Python has compiled before."""
+    """Processor time of a command, of modules that Python has compiled before."""
     compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command(*arguments), cwd=ROOT, env=compiled, check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return timed(*command(*arguments), cwd=ROOT, env=compiled, check=True)[1]
 
 
 @pytest.mark.quiet
 def test_help_and_list_are_quick() -> None:
-    assert min(seconds_of("--help") for _ in range(3)) < 0.3
-    assert min(seconds_of("list") for _ in range(2)) < 1
-    assert min(seconds_of("list", "--json") for _ in range(2)) < 1
+    assert min(seconds_of("--help") for _ in range(3)) < 0.3 * slower()
+    assert min(seconds_of("list") for _ in range(2)) < slower()
+    assert min(seconds_of("list", "--json") for _ in range(2)) < slower()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["list"], ["list", "--json"], ["store", "ls"]])
@@ -315,12 +312,11 @@ def test_no_network_is_told_quickly(tmp_path: Path) -> None:
         "BENCH_CACHE": str(tmp_path / "cache"),
     }
     environment = {k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"} | closed
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    child = subprocess.run(
-        [*command(*RUN), "--track", "lite", "--student", "bow:8", "--results", str(tmp_path / "results")],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120,
+    child, seconds = timed(
+        *command(*RUN), "--track", "lite", "--student", "bow:8", "--results", str(tmp_path / "results"),
+        cwd=ROOT, env=environment, timeout=120,
     )  # fmt: skip
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 30
+    assert seconds < 30
     first, last = child.stderr.splitlines()  # no line about retries
     assert child.returncode == 2 and child.stdout == ""
     assert last.startswith("bench: cannot load ") and "--data-dir" in last and "[1/1] sts lite" in first

@@ -25,14 +25,19 @@ TEXTS = ["one", "two words", "three words now", "four words are here"]
 
 
 class Listening(Console):
-    """Notes this process's CPU time when the measuring process says that it has begun."""
+    """Notes this process's clocks when the measuring process says that it has begun."""
 
     def __init__(self) -> None:
         super().__init__(quiet=True)
-        self.cpu: list[float] = []
+        self.clocks: list[tuple[float, float]] = []
 
     def progress(self, label: str, done: int, total: int) -> None:
-        self.cpu.append(time.process_time())
+        self.clocks.append(clocks())
+
+
+def clocks() -> tuple[float, float]:
+    """Seconds on a processor, and on the wall."""
+    return time.process_time(), time.monotonic()
 
 
 def tenth(found: dict, name: str, point: str) -> float:
@@ -45,7 +50,7 @@ def tenth(found: dict, name: str, point: str) -> float:
 
 
 @pytest.fixture(scope="module")
-def measured() -> tuple[dict, Listening, float]:
+def measured() -> tuple[dict, Listening, tuple[float, float]]:
     """One session; up to three, until other processes leave the machine alone.
 
     An error of the clock itself would be in all three.
@@ -54,7 +59,7 @@ def measured() -> tuple[dict, Listening, float]:
         console = Listening()
         networks = {"slow": Spinning(2 * KNOWN), "known": Spinning(KNOWN)}
         found = session.measure(networks, TEXTS, WANT, SHORT, console, lengths=(8,))
-        after = time.process_time()
+        after = clocks()
         if found["seen"].get("foreign", 0) < QUIET and tenth(found, "slow", "single") < 2 * KNOWN * 1.01:
             break
     return found, console, after
@@ -69,7 +74,7 @@ def test_a_known_delay_is_measured_within_one_percent(measured):
     for name, known in (("slow", 2 * KNOWN), ("known", KNOWN)):
         for point in ("single", "single_8"):
             assert known <= tenth(found, name, point) < known * 1.01, point
-        assert known <= tenth(found, name, "single_end_to_end") < known + 0.5  # making tensors of text takes time
+        assert known <= tenth(found, name, "single_end_to_end") < known * 1.05  # making tensors of text takes time
         assert found["models"][name]["throughput"]["offline_per_s"] == pytest.approx(1000 * len(TEXTS) / known, rel=0.1)
     pair = found["speedups"]["known"]["single"]
     assert pair["ci95"][0] <= pair["value"] <= pair["ci95"][1]
@@ -78,8 +83,9 @@ def test_a_known_delay_is_measured_within_one_percent(measured):
 
 def test_the_parent_sleeps_while_the_child_is_timed(measured):
     _, console, after = measured
-    assert len(console.cpu) >= 5  # one message a point
-    assert after - console.cpu[0] < 0.1
+    assert len(console.clocks) >= 5  # one message a point
+    used, passed = (end - begin for begin, end in zip(console.clocks[0], after, strict=True))
+    assert used < 0.02 * passed
 
 
 def test_every_sample_is_kept(measured):
