@@ -6,7 +6,7 @@ import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bench.errors import BenchError, RequestError, unknown
@@ -126,6 +126,7 @@ class Task(ABC):
     suites: ClassVar[Mapping[str, Any]] = {}  # tables of its data sets with averages: bench/plugins/suites.py
     teachers: ClassVar[Mapping[str, str]] = {}  # short names of teachers, see bench.networks.places.locate
     tracks: ClassVar[Mapping[str, Track]]
+    max_lengths: ClassVar[Mapping[str, int]] = {}  # of the data sets whose texts a track's own would cut too short
     lengths: ClassVar[tuple[int, ...]] = (128,)  # fixed input lengths, in tokens, that are timed for comparison
 
     classes: tuple[str, ...] = ()  # names of the classes in the order of their numbers; of the chosen data set
@@ -143,10 +144,16 @@ class Task(ABC):
 
     def __init__(self, source: Source, track: str, dataset: str = "") -> None:
         self.source, self.track_name, self.dataset = source, track, dataset
-        self.track = self.tracks[track]
+        self.track = self.track_of(track, dataset)
         self.kind = self.kinds.get(dataset, self.kind)
         self.main_metric = self.main_metrics.get(dataset, self.main_metric)
         self._sealed = True
+
+    @classmethod
+    def track_of(cls, name: str, dataset: str = "") -> Track:
+        """The track as it is of a data set."""
+        track = cls.tracks[name]
+        return replace(track, max_length=max(track.max_length, cls.max_lengths.get(dataset, 0)))
 
     @abstractmethod
     def identity(self) -> str:

@@ -104,45 +104,63 @@ def test_the_tables_of_classification_are_those_of_the_records(committed):
 
 
 EXAM = {"bilstm:1x256": "", "cnn:100": "", "bert:4x256": " (Mini)", "bert:4x512": " (Small)", "bert:2x128": " (Tiny)"}
-EXAM_COLUMNS = (
-    [(name, *how) for name in ("casa", "wrete") for how in (("finetune", None), ("kd", None), ("kd", 1.0))],
-    [(name, *how) for name in ("smsa", "emot", "keps", "posp", "nerp") for how in (("finetune", None), ("kd", 1.0))],
+PLAIN = {"form": "hinton", "alpha": None, "temperature": None, "times": None}
+KL, MSE = {"temperature": 1.0}, {"form": "logits"}
+FIRST, LATER = ("casa", "wrete"), ("smsa", "emot", "keps", "posp", "nerp")
+# A table's students, and its columns: data set, method, and what of its settings is not plain.
+EXAM_TABLES = (
+    (tuple(EXAM), [(d, *how) for d in FIRST for how in (("finetune", {}), ("kd", {}), ("kd", KL))]),
+    (tuple(EXAM), [(d, *how) for d in LATER for how in (("finetune", {}), ("kd", KL))]),
+    (
+        ("bilstm:1x256", "cnn:100"),
+        [
+            ("emot", "finetune", {}), ("emot", "kd", KL), ("emot", "kd", KL | {"alpha": 1.0}),
+            ("emot", "kd", MSE | {"alpha": 0.5}), ("emot", "kd", MSE),
+        ],
+    ),
+    (("cnn:100",), [("emot", "sparse", {"times": times}) for times in (None, 1.0, 4.0, 8.0)]),
+)  # fmt: skip
+# Boards beside one another, whose rows are held against finetune.
+COMPARED = (
+    (
+        ("biomed/ncbi", "biomed/bc5cdr-disease", "biomed/gad"),
+        ("distilbiobert", "compactbiobert", "tinybiobert", "continual", "kd", "finetune"),
+    ),
+    (("indonlu/facqa",), ("tinybert", "kd", "finetune")),
 )
-CORPUS_FIRST = ("distilbiobert", "compactbiobert", "tinybiobert", "continual", "kd", "finetune")
 
 
-def exam(found, columns):
+def exam(found, students, columns):
     """How a line of the exam's table begins, and the scores that it ends with: means over seeds."""
-    for student, name in EXAM.items():
+    for student in students:
         cells = [""] * len(columns)
-        for at, (dataset, method, temperature) in enumerate(columns):
+        for at, (dataset, method, settings) in enumerate(columns):
             own = [
                 r.metrics.main.value
                 for r in found
                 if (r.spec["task"], r.spec["method"], r.spec["student"]) == (f"indonlu/{dataset}", method, student)
-                and r.spec["settings"]["method"].get("temperature") == temperature
-                and r.spec["settings"]["method"].get("form", "hinton") == "hinton"
+                and PLAIN | settings == {k: r.spec["settings"]["method"].get(k, PLAIN[k]) for k in PLAIN}
             ]
             cells[at] = f"{100 * statistics.fmean(own):.2f}" if own else ""
-        yield f"| `{student}`{name} | ", " | ".join(cells) + " |"
+        yield f"| `{student}`{EXAM[student]} | ", " | ".join(cells) + " |"
 
 
-@pytest.mark.parametrize("columns", EXAM_COLUMNS)
-def test_the_tables_of_the_exam_are_those_of_the_records(committed, columns):
+@pytest.mark.parametrize(("students", "columns"), EXAM_TABLES)
+def test_the_tables_of_the_exam_are_those_of_the_records(committed, students, columns):
     lines = RESULTS.splitlines()
     wrong = [
         start + end
-        for start, end in exam(committed, columns)
+        for start, end in exam(committed, students, columns)
         if not any(line.startswith(start) and line.endswith(end) for line in lines)
     ]
     assert not wrong, "put these lines in:\n" + "\n".join(wrong)
 
 
-def corpus_first(found):
-    """A line for each method: its score on each set, and its difference to finetune with the evidence."""
-    lines = {method: [f"| {method}"] for method in CORPUS_FIRST}
-    for task in ("ncbi", "bc5cdr-disease", "gad"):
-        (board,) = [b for b in leaderboard.rows(found) if (b.task, b.track) == (f"biomed/{task}", "lite")]
+def compared(found, tasks, methods):
+    """A line for each method: its score on each board, and its difference to finetune with the evidence."""
+    lines = {method: [f"| {method}"] for method in methods}
+    for task in tasks:
+        (board,) = [b for b in leaderboard.rows(found) if (b.task, b.track) == (task, "lite")]
         verdicts, rows = judge(board, found, ROOT / "results"), {row.method: at for at, row in enumerate(board.rows)}
         for method, cells in lines.items():
             said = ""
@@ -150,12 +168,12 @@ def corpus_first(found):
                 d = verdicts.difference(rows[method], rows["finetune"])
                 said = f"{100 * d['value']:+.1f} ({100 * d['low']:.1f} to {100 * d['high']:.1f}), {d['evidence']}"
             cells += [hundred(board.rows[rows[method]]), said]
-    return [" | ".join(cells) + " |" for cells in lines.values()]
+    return [(" | ".join(cells) + " |").replace("|  |", "| |") for cells in lines.values()]
 
 
-def test_the_table_of_biomedical_texts_is_that_of_the_records(committed):
-    missing = [line.replace("|  |", "| |") for line in corpus_first(committed)]
-    missing = [line for line in missing if line not in RESULTS]
+@pytest.mark.parametrize(("tasks", "methods"), COMPARED)
+def test_the_tables_of_differences_are_those_of_the_records(committed, tasks, methods):
+    missing = [line for line in compared(committed, tasks, methods) if line not in RESULTS]
     assert not missing, "put these lines in:\n" + "\n".join(missing)
 
 

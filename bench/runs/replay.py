@@ -150,7 +150,7 @@ def _settings(record: Record, names: Mapping[str, str]) -> Iterator[str]:
     task = registry.load(registry.find("task", family))
     if spec.track not in task.tracks:
         raise RequestError(f"the task '{spec.task}' has no {spec.track} track any more")
-    owners = {"track": ("track", task.tracks[spec.track])}
+    owners = {"track": ("track", task.track_of(spec.track, spec.task.partition("/")[2]))}
     for kind in ("method", "student"):
         plugin = registry.find(kind, split_shape(names[kind])[0])
         owners[kind] = plugin.name, defaults(plugin, registry.load(plugin), task.reads)

@@ -151,6 +151,13 @@ def test_tags_without_a_type_and_an_answer_after_its_question() -> None:
     assert words[:3] == ("Apa", "nama", "latin") and not gold.flat[:7].any() and gold.flat.any()
 
 
+@pytest.mark.parametrize(
+    ("track", "dataset", "pieces"), [("lite", "facqa", 256), ("lite", "emot", 96), ("full", "facqa", 512)]
+)
+def test_a_passage_is_read_to_its_end(track: str, dataset: str, pieces: int) -> None:
+    assert IndoNLU(Source("directory", None), track, dataset).track.max_length == pieces
+
+
 def test_an_entity_may_begin_with_i(tmp_path: Path) -> None:
     """As conlleval reads it: `gagal I` behind O is a chunk of its own."""
     task = opened(keps(tmp_path), "keps")
