@@ -152,8 +152,8 @@ class Task(ABC):
     @classmethod
     def track_of(cls, name: str, dataset: str = "") -> Track:
         """The track as it is of a data set."""
-        track = cls.tracks[name]
-        return replace(track, max_length=max(track.max_length, cls.max_lengths.get(dataset, 0)))
+        track, longer = cls.tracks[name], cls.max_lengths.get(dataset)
+        return replace(track, max_length=max(track.max_length, longer)) if longer else track
 
     @abstractmethod
     def identity(self) -> str:
