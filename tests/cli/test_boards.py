@@ -10,7 +10,7 @@ import pytest
 from bench.records.disk import paths
 from tests.cli.test_main import ROOT, seconds_of
 from tests.factories.commands import bench, refused
-from tests.factories.pace import slower
+from tests.factories.pace import steady
 from tests.factories.records import put
 
 
@@ -86,6 +86,6 @@ def test_wrong_requests_are_one_sentence(results: Path, arguments: list[str], wo
 def test_it_answers_in_about_a_second() -> None:
     """Half a second, and a millisecond and a half of each of the repository's records. It takes three quarters of that;
     were each record read twice, it would take more."""
-    allowed = slower() * (0.5 + 0.0015 * len(paths(ROOT / "results")))
+    allowed = 0.5 + 0.0015 * len(paths(ROOT / "results"))
     for arguments in ([], ["--task", "sts"], ["--suite", "glue"]):
-        assert min(seconds_of("board", *arguments) for _ in range(3)) < allowed, arguments
+        assert steady(lambda: seconds_of("board", *arguments)) < allowed, arguments  # noqa: B023

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
-from functools import cache
+from collections.abc import Callable
 from typing import Any
 
 START = "import numpy, pydantic, typer"  # what a command needs before it does anything
@@ -13,15 +14,15 @@ WRITTEN = 0.25  # seconds that this took where the bounds were written
 
 
 def timed(*command: str, **options: Any) -> tuple[subprocess.CompletedProcess[str], float]:
-    """A command that has ended, and its seconds on a processor: what it takes on an idle machine."""
+    """A command that has ended, and its seconds on a processor, of modules that Python has compiled before."""
+    env = {k: v for k, v in options.pop("env", os.environ).items() if k != "PYTHONDONTWRITEBYTECODE"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, capture_output=True, text=True, **options)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, **options)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return done, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-@cache
-def slower() -> float:
-    """How many times as long Python takes here to start; 1 where it takes no longer. Bounds are multiplied by it: a
-    machine that others slow down says nothing of the code."""
-    return max(1.0, min(timed(sys.executable, "-c", START, check=True)[1] for _ in range(5)) / WRITTEN)
+def steady(seconds: Callable[[], float]) -> float:
+    """What a command would take where the bounds were written: the least of five, each beside what Python takes to
+    start at that moment, as a machine that others slow down says nothing of the code."""
+    return min(seconds() * min(1.0, WRITTEN / timed(sys.executable, "-c", START, check=True)[1]) for _ in range(5))
