@@ -35,5 +35,5 @@ def test_bash_completes_a_task() -> None:
 
 @pytest.mark.quiet
 def test_completion_is_quick() -> None:
-    """It takes 0.3 s; a library that only trainings need would take as much again."""
+    """It takes 0.3 s where the bound was written."""
     assert steady(lambda: completed("bench run --task gl")[1]) < 0.4
