@@ -84,7 +84,7 @@ def test_wrong_requests_are_one_sentence(results: Path, arguments: list[str], wo
 
 @pytest.mark.quiet
 def test_it_answers_in_about_a_second() -> None:
-    """Half a second, and a millisecond and a half of each of the repository's records: it takes three quarters of it."""
+    """Half a second, and a millisecond and a half of each of the repository's records: it takes about 3/4 of it."""
     allowed = 0.5 + 0.0015 * len(paths(ROOT / "results"))
     for arguments in ([], ["--task", "sts"], ["--suite", "glue"]):
         assert steady(lambda: seconds_of("board", *arguments)) < allowed, arguments  # noqa: B023
