@@ -48,6 +48,7 @@ class Folder:
     places: dict[str, Path] = field(default_factory=dict)  # of runs, by id
     runs: list[together.Seen] = field(default_factory=list)  # whose files are sound
     taught: dict[str, Taught] = field(default_factory=dict)  # records of teachers, by key
+    scorers: follows.Scorers = field(default_factory=dict)
 
 
 @dataclass
@@ -228,16 +229,16 @@ def of_files(record: Record, path: Path, folder: Folder, sound: bool) -> Iterato
     elif why := plausible.of_untimed(record):
         yield why
     predictions = unflatten(arrays_beside(path, ".npz", record.predictions, room_for(record)))
-    wrong = list(malformed(predictions, record)) or list(rescored(record, predictions))
+    wrong = list(malformed(predictions, record)) or list(rescored(record, predictions, folder.scorers))
     yield from wrong
     if not wrong:
         folder.runs.append(together.Seen.of(path, record, checked_spec(record), predictions, sound))
 
 
-def rescored(record: Record, predictions: Predictions) -> Iterator[str]:
+def rescored(record: Record, predictions: Predictions, scorers: follows.Scorers) -> Iterator[str]:
     """What the predictions give otherwise than the record says; metrics know no arrays but those of their task."""
     try:
-        again = follows.predictions(record, predictions)
+        again = follows.predictions(record, predictions, scorers)
     except BenchError:
         raise
     except Exception as error:

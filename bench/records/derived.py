@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from bench.errors import BenchError
 from bench.records.arrays import Samples
-from bench.scoring.bootstrap import interval, median_interval
+from bench.scoring.bootstrap import Score, interval, median_interval
 from bench.scoring.loyalty import loyalty
-from bench.scoring.scores import REFERENCE, TEACHER, Predictions, Scores, headline, undefined
+from bench.scoring.scores import REFERENCE, TEACHER, Predictions, digest, headline, undefined
 
 SEARCH = "single_search_end_to_end"  # the point of a task whose users search
 SPREAD = 0.05  # coefficient of variation between rounds that is still quiet
@@ -21,27 +21,40 @@ FOREIGN = 0.05  # share of the machine's cores that others may use
 CLOCKS = 0.05  # change of a GPU's clock
 
 
-def metrics(scorer: Callable[[Predictions], Scores], metric: str, predictions: Predictions) -> dict[str, Any]:
+class Scorer:
+    """What a task's scores give: all metrics, None where one is undefined, and the main one with its interval.
+
+    Equal predictions are scored once: a teacher's and a reference's lie beside those of each of their students.
+    """
+
+    def __init__(self, score: Score, metric: str) -> None:
+        self.score, self.metric, self.known = score, metric, dict[str, dict[str, Any]]()
+
+    def __call__(self, predictions: Predictions) -> dict[str, Any]:
+        """`all`, `main` and `undefined`. BenchError: the main metric is undefined."""
+        key = digest(predictions)
+        if key not in self.known:
+            self.known[key] = self.scored(predictions)
+        return self.known[key]
+
+    def scored(self, predictions: Predictions) -> dict[str, Any]:
+        scores, metric = self.score(predictions), self.metric
+        dataset, value = headline(scores, metric)
+        if not math.isfinite(value):
+            raise BenchError(f"{metric} on {dataset} is undefined ({value}): a row of a board needs a number")
+        ci95 = interval(predictions, self.score, metric, scores=scores)
+        odd = undefined(scores)
+        every = {d: {m: None if f"{d}.{m}" in odd else v for m, v in own.items()} for d, own in scores.items()}
+        main = {"name": metric, "dataset": dataset, "value": value, "ci95": ci95}
+        return {"all": every, "main": main, "undefined": odd}
+
+
+def metrics(scorer: Scorer, predictions: Predictions) -> dict[str, Any]:
     """All that follows from stored predictions alone: scores, the main one's interval, retention, loyalty."""
-    own, theirs = score(scorer, metric, predictions), of_teacher(predictions)
-    reference = headline(scorer(theirs), metric)[1] if theirs else 0.0
+    own, theirs = scorer(predictions), of_teacher(predictions)
+    reference = scorer(theirs)["main"]["value"] if theirs else 0.0
     retention = own["main"]["value"] / reference if reference > 0 else None
-    return own | {
-        "retention": retention, "loyalty": loyalty(predictions) if theirs else {},
-        "undefined": undefined(scorer(predictions)),
-    }  # fmt: skip
-
-
-def score(scorer: Callable[[Predictions], Scores], metric: str, predictions: Predictions) -> dict[str, Any]:
-    """All metrics, None where one is undefined, and the main one with its interval. BenchError: that is undefined."""
-    scores = scorer(predictions)
-    dataset, value = headline(scores, metric)
-    if not math.isfinite(value):
-        raise BenchError(f"{metric} on {dataset} is undefined ({value}): a row of a board needs a number")
-    ci95 = interval(predictions, scorer, metric)
-    odd = undefined(scores)
-    every = {d: {m: None if f"{d}.{m}" in odd else v for m, v in own.items()} for d, own in scores.items()}
-    return {"all": every, "main": {"name": metric, "dataset": dataset, "value": value, "ci95": ci95}}
+    return own | {"retention": retention, "loyalty": loyalty(predictions) if theirs else {}}
 
 
 def of_teacher(predictions: Predictions) -> Predictions:
@@ -61,17 +74,17 @@ def own(arrays: Mapping[str, Any]) -> dict[str, Any]:
     return {name: array for name, array in arrays.items() if name != TEACHER and not name.startswith(REFERENCE)}
 
 
-def references(scorer: Callable[[Predictions], Scores], metric: str, predictions: Predictions) -> dict[str, Any]:
+def references(scorer: Scorer, predictions: Predictions) -> dict[str, Any]:
     """What a record says of each reference on test, by name: `metrics` and `main`."""
     names = sorted({n for arrays in predictions.values() for n in arrays if n.startswith(REFERENCE)})
-    scored = ((n, score(scorer, metric, of_other(predictions, n))) for n in names)
+    scored = ((n, scorer(of_other(predictions, n))) for n in names)
     return {n.removeprefix(REFERENCE): {"metrics": s["all"], "main": s["main"]} for n, s in scored}
 
 
-def teacher(scorer: Callable[[Predictions], Scores], metric: str, predictions: Predictions) -> dict[str, Any]:
+def teacher(scorer: Scorer, predictions: Predictions) -> dict[str, Any]:
     """What a record says of the teacher on test: `metrics` and `main`, both None where it has no predictions."""
     theirs = of_teacher(predictions)
-    found = score(scorer, metric, theirs) if theirs else {"all": None, "main": None}
+    found = scorer(theirs) if theirs else {"all": None, "main": None}
     return {"metrics": found["all"], "main": found["main"]}
 
 

@@ -14,6 +14,7 @@ from bench.records.specs import CheckedSpec, checked_spec
 from bench.scoring.scores import Predictions
 
 Place = tuple[str, ...]  # keys, from the outermost on
+Scorers = dict[str, derived.Scorer]  # of records seen so far
 
 
 def itself(record: Record) -> dict[Place, Any]:
@@ -51,13 +52,24 @@ def taught(record: Taught, key: str) -> dict[Place, Any]:
     }
 
 
-def predictions(record: Record, found: Predictions) -> dict[Place, Any]:
+def predictions(record: Record, found: Predictions, scorers: Scorers) -> dict[Place, Any]:
     """Every metric, its interval, the teacher's, retention and loyalty."""
+    own = scorer_of(record, scorers)
+    return {
+        **{("metrics", key): value for key, value in derived.metrics(own, found).items()},
+        ("references",): derived.references(own, found),
+        **{("teacher", key): value for key, value in derived.teacher(own, found).items()},
+    }
+
+
+def scorer_of(record: Record, scorers: Scorers) -> derived.Scorer:
+    """That of the record's task; records of one task share it."""
     spec = checked_spec(record)
-    score, metric = scorer.of(spec, record.metrics.all), metric_of(spec, record)
-    own: dict[Place, Any] = {("metrics", key): value for key, value in derived.metrics(score, metric, found).items()}
-    own |= {("references",): derived.references(score, metric, found)}
-    return own | {("teacher", key): value for key, value in derived.teacher(score, metric, found).items()}
+    metric, said = metric_of(spec, record), {name: sorted(own) for name, own in record.metrics.all.items()}
+    key = repr((spec.task, spec.versions.get("task"), metric, sorted(said.items())))
+    if key not in scorers:
+        scorers[key] = derived.Scorer(scorer.of(spec, said), metric)
+    return scorers[key]
 
 
 def metric_of(spec: CheckedSpec, record: Record) -> str:

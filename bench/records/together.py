@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.base.files import sha256
 from bench.base.groups import grouped
 from bench.plugins import registry
 from bench.records import names, rebuilt
 from bench.records.schemas import Before, Record, Taught
 from bench.records.specs import CheckedSpec
-from bench.scoring.scores import REFERENCE, TEACHER, Array, Predictions, Ragged
+from bench.scoring.scores import REFERENCE, TEACHER, Predictions, Ragged, digest
 from bench.scoring.trivial import one_answer
 
 SAMPLED = 4096  # numbers of a run's predictions that are compared with those of others
@@ -61,15 +60,6 @@ def outputs_of(found: Predictions) -> int:
     arrays = next(iter(found.values()))
     array = arrays["prediction"]
     return 0 if isinstance(array, Ragged) or "units" in arrays else int(np.prod(array.shape[1:]))
-
-
-def digest(found: Mapping[str, Mapping[str, Array]]) -> str:
-    parts = [
-        f"{data}/{name}:{part.dtype.kind}{part.shape}".encode() + part.astype(part.dtype.newbyteorder("<")).tobytes()
-        for data, arrays in sorted(found.items()) for name, array in sorted(arrays.items())
-        for part in (array.arrays if isinstance(array, Ragged) else (array,))
-    ]  # fmt: skip
-    return sha256(b"".join(parts))
 
 
 def sketch(found: Predictions, name: str) -> np.ndarray | str:

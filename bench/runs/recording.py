@@ -61,8 +61,9 @@ def about(spec: Spec, student: Network) -> dict[str, Any]:
 
 def scored(spec: Spec, predictions: Predictions) -> dict[str, dict[str, Any]]:
     """What follows from the predictions on test. BenchError: the main metric is undefined."""
+    scorer = derived.Scorer(spec.task.score, spec.task.main_metric)
     parts = {"metrics": derived.metrics, "teacher": derived.teacher, "references": derived.references}
-    return {name: work(spec.task.score, spec.task.main_metric, predictions) for name, work in parts.items()}
+    return {name: work(scorer, predictions) for name, work in parts.items()}
 
 
 def make_record(

@@ -23,12 +23,18 @@ Score = Callable[[Predictions], Scores]
 
 
 def interval(
-    predictions: Predictions, score: Score, metric: str, draws: int | None = None, seed: int = 0
+    predictions: Predictions,
+    score: Score,
+    metric: str,
+    draws: int | None = None,
+    seed: int = 0,
+    scores: Scores | None = None,
 ) -> tuple[float, float]:
-    """95% percentile interval of the headline metric; data sets are drawn independently of one another."""
+    """95% percentile interval of the headline metric; data sets are drawn independently of one another. `scores`: what
+    `score` gives of these predictions, where the caller has that."""
     predictions = dict(sorted(predictions.items()))  # a store gives them back in another order than a run
     rng = np.random.default_rng(seed)
-    form = METRICS[metric] if known(predictions, score, metric) else None
+    form = METRICS[metric] if known(predictions, scores or score(predictions), metric) else None
     draws = draws or (COUNT_DRAWS if isinstance(form, CountMetric) else DRAWS)
     if form is None:
         values = scored_draws(predictions, score, metric, draws, rng)
@@ -39,16 +45,16 @@ def interval(
     return float(low), float(high)
 
 
-def known(predictions: Predictions, score: Score, metric: str) -> dict[str, tuple[float, np.ndarray]] | None:
-    """{data set: value, influences (N,)} by the engine's form of the metric, where that gives what the task computes.
+def known(predictions: Predictions, scores: Scores, metric: str) -> dict[str, tuple[float, np.ndarray]] | None:
+    """{data set: value, influences (N,)} by the engine's form of the metric, where that gives `scores`, the task's own.
 
     A task may call something else by the same name: F1 of spans, accuracy with a class left out.
     """
     form = METRICS.get(metric)
     if form is None or not all(form.fits(a["prediction"], a["gold"]) for a in predictions.values()):
         return None
-    parts, own = {n: form.parts(a["prediction"], a["gold"]) for n, a in predictions.items()}, score(predictions)
-    return parts if all(abs(value - own[name][metric]) <= SAME for name, (value, _) in parts.items()) else None
+    parts = {n: form.parts(a["prediction"], a["gold"]) for n, a in predictions.items()}
+    return parts if all(abs(value - scores[name][metric]) <= SAME for name, (value, _) in parts.items()) else None
 
 
 def scored_draws(

@@ -43,7 +43,7 @@ def contributions(predictions: Predictions, score: Score, metric: str) -> Contri
 
 def by_influence(predictions: Predictions, score: Score, metric: str) -> Contributions | None:
     """None: the engine has no such metric, or `score` gives other values than it."""
-    parts = known(predictions, score, metric)
+    parts = known(predictions, score(predictions), metric)
     if parts is None:
         return None
     shares = [by_unit(parts[name][1], arrays.get("units")) for name, arrays in predictions.items()]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from bench.base.files import sha256
 from bench.errors import RequestError
 
 
@@ -80,6 +81,16 @@ Array = np.ndarray | Ragged
 Predictions = dict[str, dict[str, Any]]
 TEACHER, REFERENCE = "teacher", "reference."
 Scores = dict[str, dict[str, float]]  # {data set: {metric: value}}
+
+
+def digest(found: Mapping[str, Mapping[str, Array]]) -> str:
+    """Equal for the same arrays under the same names, on any machine."""
+    parts = [
+        f"{data}/{name}:{part.dtype.kind}{part.shape}".encode() + part.astype(part.dtype.newbyteorder("<")).tobytes()
+        for data, arrays in sorted(found.items()) for name, array in sorted(arrays.items())
+        for part in (array.arrays if isinstance(array, Ragged) else (array,))
+    ]  # fmt: skip
+    return sha256(b"".join(parts))
 
 
 def same(one: Array, two: Array) -> bool:

@@ -70,8 +70,9 @@ def fitted(f: Forged, score: Any, metric: str) -> None:
     ):  # fmt: skip
         part |= {"file": f"{run_id}{ending}", "sha256": sha256(pack(arrays))}
     found = unflatten(f.predictions)
-    raw["metrics"] |= derived.metrics(score, metric, found)
-    raw["teacher"] |= derived.teacher(score, metric, found)
+    scorer = derived.Scorer(score, metric)
+    raw["metrics"] |= derived.metrics(scorer, found)
+    raw["teacher"] |= derived.teacher(scorer, found)
     samples = unflatten_samples(f.samples)
     for name, at in (("student", raw["efficiency"]), ("teacher", raw["teacher"]["efficiency"])):
         at |= derived.speeds(samples, name, raw["efficiency"]["inputs"])

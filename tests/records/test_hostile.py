@@ -209,5 +209,5 @@ def test_arrays_that_no_metric_reads_are_told() -> None:
     found = unflatten(load_arrays(path.with_suffix(".npz").read_bytes()))
     gold: Any = found["trec"]["gold"]
     found["trec"]["gold"] = np.stack([gold, gold], 1)
-    (why,) = check.rescored(disk.read(path), found)
+    (why,) = check.rescored(disk.read(path), found, {})
     assert "its arrays cannot be scored (ValueError)" in why

@@ -87,16 +87,16 @@ def test_a_metric_that_only_shares_the_name_is_the_tasks_own():
         """Accuracy over the gold positives alone."""
         return {n: {"accuracy": float(np.mean(a["prediction"][a["gold"] == 1]))} for n, a in found.items()}
 
-    assert known(predictions, scored("accuracy"), "accuracy")
-    assert known(predictions, score, "accuracy") is None
-    assert known(predictions, score, "something else") is None
+    assert known(predictions, scored("accuracy")(predictions), "accuracy")
+    assert known(predictions, score(predictions), "accuracy") is None
+    assert known(predictions, score(predictions), "something else") is None
     low, high = interval(predictions, score, "accuracy", draws=300)
     assert low < score(predictions)["x"]["accuracy"] < high
 
 
 def test_predictions_that_no_fast_form_reads_are_scored_by_the_task():
     spans = {"x": {"prediction": np.eye(6), "gold": np.eye(6)}}
-    assert known(spans, lambda found: {"x": {"f1": 1.0}}, "f1") is None
+    assert known(spans, {"x": {"f1": 1.0}}, "f1") is None
     assert interval(spans, lambda found: {"x": {"f1": 1.0}}, "f1", draws=20) == (1.0, 1.0)
 
 

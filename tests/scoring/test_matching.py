@@ -59,7 +59,7 @@ def test_an_interval_is_over_images_with_their_captions():
     assert value == expected[1] and influences.mean() == pytest.approx(0, abs=1e-8)
     predictions = {"all": {"prediction": prediction, "gold": gold}}
     scored = lambda p: {n: {"rsum": form.value(a["prediction"], a["gold"])} for n, a in p.items()}  # noqa: E731
-    assert known(predictions, scored, "rsum")
+    assert known(predictions, scored(predictions), "rsum")
 
 
 def test_other_arrays_do_not_fit():

@@ -65,7 +65,7 @@ def test_the_interval_is_that_of_plain_resampling(name, monkeypatch):
     prediction, gold = sample(name)
     for extra in ({}, {"units": np.repeat(np.arange(30), 2)[:, None]}):
         predictions = {"x": {"prediction": prediction, "gold": gold} | extra}
-        assert known(predictions, scored(name), name)
+        assert known(predictions, scored(name)(predictions), name)
         fast = interval(predictions, scored(name), name, draws=1000)
         with monkeypatch.context() as patch:
             patch.setattr(bootstrap, "METRICS", {})
