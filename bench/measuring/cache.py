@@ -3,7 +3,7 @@
     <cache>/timings/<key>/session.json
 
 Speed and size do not depend on the method or the seed, so the runs of a sweep share a session. A record says so, and
-`bench run --remeasure` times anew.
+`bench run --remeasure` times anew, every shape once.
 """
 
 from __future__ import annotations
@@ -47,11 +47,12 @@ def code() -> list[str]:
     return [files.sha256(Path(__file__).with_name(f"{name}.py").read_bytes()) for name in names]
 
 
-def once(key: str, measure: Callable[[], dict[str, Any]], anew: bool = False) -> dict[str, Any]:
-    """The stored session of this key, else a new one, which is stored. `anew`: a new one in any case."""
+def once(key: str, measure: Callable[[], dict[str, Any]], again: set[str] | None = None) -> dict[str, Any]:
+    """The stored session of this key, else a new one, which is stored. `again`: the keys that this command has timed,
+    where it times anew; a stored session of any other is not taken."""
     path = folders.make_folder(folders.root() / "timings" / key) / "session.json"
     with folders.locked(f"timings-{key}"):
-        if not anew:
+        if again is None or key in again:
             with suppress(OSError, ValueError):  # not there, or damaged
                 kept: dict[str, Any] = json.loads(path.read_bytes())
                 return kept | {"notes": [*kept["notes"], NOTE]}
@@ -60,4 +61,6 @@ def once(key: str, measure: Callable[[], dict[str, Any]], anew: bool = False) ->
         files.replace(
             path, json.dumps(found, default=lambda number: number.item()).encode(), alone=True
         )  # of numpy and torch
+        if again is not None:
+            again.add(key)
         return found

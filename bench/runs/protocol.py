@@ -131,16 +131,16 @@ def distil(spec: Spec, folder: Path, device: torch.device, console: Console) -> 
     return Distilled(trainer.student, teacher, score, trainer)
 
 
-def measure_again(spec: Spec, results: Path, device: torch.device, console: Console) -> Path:
+def measure_again(spec: Spec, results: Path, device: torch.device, console: Console, again: set[str]) -> Path:
     """Time a finished run's kept student and its teacher again, for a record that was measured on a busy machine.
 
-    Everything else in the record stays. RequestError: the student is no longer in the store.
+    `again`: see `cache.once`. Everything else in the record stays. RequestError: the student is no longer in the store.
     """
     path = disk.path_of(results, spec.values, spec.run_id)
     record = disk.read(path)
     student, teacher = restore(spec, device, console)
     spec.task.unseal()
-    measured = measure(spec, student, teacher, console, anew=True)
+    measured = measure(spec, student, teacher, console, again)
     record.efficiency = made(Efficiency, recording.efficiency(spec, student, measured, weights_of(spec)))
     of_teacher = recording.size(teacher.network, measured, spec.place.disk_bytes, "teacher")
     record.teacher.efficiency = made(Size, of_teacher)
@@ -335,7 +335,9 @@ def predict(spec: Spec, student: Network, teacher: Teacher) -> Predictions:
     }  # fmt: skip
 
 
-def measure(spec: Spec, student: Network, teacher: Teacher, console: Console, anew: bool = False) -> dict[str, Any]:
+def measure(
+    spec: Spec, student: Network, teacher: Teacher, console: Console, again: set[str] | None = None
+) -> dict[str, Any]:
     """Size and speed of teacher and student on test inputs; from the store where their shapes were timed before."""
     console("  measuring")
     networks = {"teacher": teacher.network, "student": student}
@@ -343,7 +345,7 @@ def measure(spec: Spec, student: Network, teacher: Teacher, console: Console, an
     effort = session.EFFORTS.get(spec.values["track"], session.STANDARD)
     want = frozenset({spec.task.goal.output})
     key = cache.key_of(networks, inputs, effort, lengths, searches)
-    return cache.once(key, lambda: session.measure(networks, inputs, want, effort, console, lengths, searches), anew)
+    return cache.once(key, lambda: session.measure(networks, inputs, want, effort, console, lengths, searches), again)
 
 
 def count(spec: Spec, student: Network, teacher: Teacher, console: Console) -> dict[str, Any]:

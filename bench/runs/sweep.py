@@ -34,13 +34,12 @@ def run_all(
     chosen = choose_device(device)
     check_writable(results)
     check_writable(folders.root())
+    again = set[str]() if remeasure else None
     outcomes, status = [], 0
     tell = console if len(specs) > 1 else Console(quiet=True)  # of one run the command's last line says why
     for number, spec in enumerate(specs, 1):
         console(f"[{number}/{len(specs)}] {spec.label}  ({spec.run_id})")
-        found, code = attempt(
-            spec.run_id, partial(run_one, spec, results, chosen, console, remeasure, timed=timed), tell
-        )
+        found, code = attempt(spec.run_id, partial(run_one, spec, results, chosen, console, again, timed=timed), tell)
         outcomes.append(describe(spec, "failed") | found)
         console.ended(outcomes[-1])
         status = max(status, code)
@@ -92,26 +91,27 @@ def run_one(
     results: Path,
     device: Any,
     console: Console,
-    remeasure: bool = False,
+    again: set[str] | None = None,
     cores: int | None = None,
     timed: bool = True,
 ) -> dict[str, Any]:
     """Carry out one run unless its record is there. Another process that is at the same run is waited for.
 
-    `cores`: threads to time with, where the run has a part of the machine.
+    `again`: time it anew if it is finished, and what else this command has timed so (`cache.once`). `cores`: threads to
+    time with, where the run has a part of the machine.
     """
     path = disk.path_of(results, spec.values, spec.run_id)
     status = "skipped"
     processes.from_main(lambda: tidy(spec, path, results))
-    if processes.from_main(lambda: remeasure or not path.exists()):
+    if processes.from_main(lambda: again is not None or not path.exists()):
         for wanted, helper in spec.wanted:
             console(f"  {wanted.name}: {helper.label}  ({helper.run_id})")
             run_one(helper, results, device, console, cores=cores, timed=timed)
         with folders.locked(f"run-{spec.run_id}") if processes.main() else nullcontext():
             if processes.from_main(lambda: not path.exists()):
                 path, status = carry_out(spec, results, device, console, cores, timed), "done"
-            elif remeasure:
-                path = processes.from_main(lambda: measure_again(spec, results, device, console))
+            elif again is not None:
+                path = processes.from_main(lambda: measure_again(spec, results, device, console, again))
                 status = "done"
     return outcome(spec, path, status, console)
 

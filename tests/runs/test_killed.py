@@ -105,7 +105,7 @@ def test_a_run_that_is_measured_again(spec: Any, tmp_path: Path) -> None:
         sweep.run_one(spec, results, torch.device("cpu"), QUIET)
 
     def again() -> None:
-        sweep.run_one(spec, results, torch.device("cpu"), QUIET, remeasure=True)
+        sweep.run_one(spec, results, torch.device("cpu"), QUIET, again=set())
 
     whole, *others = at_every_operation(start, again, lambda: tree(results, cache))
     assert all(other == whole for other in others) and len(others) >= 4

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from bench.base import files
+from bench.measuring.cache import NOTE
 from bench.records import disk
 from bench.records.arrays import unpack
 from tests.factories.commands import bench, runs_of
@@ -119,6 +120,15 @@ def test_a_finished_run_can_be_measured_again_and_nothing_else_changes(teacher, 
     assert after.teacher.metrics == before.teacher.metrics
     done = bench(*request(teacher, tmp_path / "r", "kd"), "--remeasure", cache=tmp_path / "empty", check=2)
     assert "no longer in the store" in done.err
+
+
+def test_runs_of_the_same_shapes_are_measured_again_together(teacher, finished, tmp_path):
+    shutil.copytree(finished.results, tmp_path / "r")
+    arguments = request(teacher, tmp_path / "r", "kd", "disco")
+    done = bench(*arguments, "--remeasure", cache=finished.cache)
+    first, second = (disk.read(Path(outcome["record"])).efficiency for outcome in runs_of(done))
+    assert first.measured == second.measured > disk.read(Path(finished.outcomes[0]["record"])).efficiency.measured
+    assert NOTE not in first.notes and NOTE in second.notes
 
 
 def test_the_kept_student_is_the_one_that_was_scored(finished):

@@ -49,7 +49,7 @@ def test_it_is_restored_and_measured_again(shrunk: Record, tmp_path: Path) -> No
     student, _ = restore(plan(), torch.device("cpu"), QUIET)
     assert student.width == LEFT
     with brief_clock():
-        outcome = sweep.run_one(plan(), tmp_path / "results", torch.device("cpu"), QUIET, remeasure=True)
+        outcome = sweep.run_one(plan(), tmp_path / "results", torch.device("cpu"), QUIET, again=set())
     again = disk.read(Path(outcome["record"]))
     assert outcome["status"] == "done" and again.efficiency.parameters == shrunk.efficiency.parameters
     assert again.efficiency.flops == shrunk.efficiency.flops and check(tmp_path / "results") == (1, [])
