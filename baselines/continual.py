@@ -4,7 +4,7 @@
 
 Rohanian et al. 2023, Bioinformatics 39(3), arXiv:2209.03182; official code
 nlpie-research/Compact-Biomedical-Transformers. Their three models are three starts, `--set bert.init=` a folder or Hub
-id: BioDistilBERT of `distilbert-base-cased` or `-uncased` (`--student bert:6`), BioTinyBERT of
+id: BioDistilBERT of `distilbert/distilbert-base-cased` or `-uncased` (`--student bert:6`), BioTinyBERT of
 `huawei-noah/TinyBERT_General_4L_312D` (`bert:4`), BioMobileBERT of `google/mobilebert-uncased` (`bert:24`), each with
 `--set continual.corpus_teacher=` the same: it knows the same pieces, and its row shows what going on brings. 200,000
 updates of 192 abstracts there. With the start of any other student it is what distilling on the corpus is held against.

@@ -86,8 +86,9 @@ def checked(answer: str, start: int, text: str, place: str) -> tuple[int, int]:
 
 
 def placed(row: Any, text: str, place: str) -> tuple[str, int, int]:
-    """An answer of SQuAD's form, and where it stands."""
+    """An answer of SQuAD's form, and where it stands: no token holds blanks at its ends."""
     answer, start = field(row, "text", str, place), row.get("answer_start")
     if not isinstance(start, int):
         raise DataError(f"{place}: no answer_start")
-    return (answer, *checked(answer, start, text, place))
+    first, behind = checked(answer, start, text, place)
+    return answer, first + len(answer) - len(answer.lstrip()), behind - len(answer) + len(answer.rstrip())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from bench.data.labelled import Labelled
 from bench.data.lines import Chosen, Lines
 from bench.inputs import texts
 from bench.plugins import registry
-from bench.sources import DataError, Source
+from bench.sources import DataError, NoData, Source
 
 SHARE = 50  # every so many documents one of dev, and one of test
 MOST = 200  # documents of dev, and of test
@@ -31,19 +32,20 @@ def of_file(folder: Path) -> Lines:
 
 
 def of_tasks(family: str, names: Sequence[str]) -> Callable[[Path], list[str]]:
-    """The training texts of data sets of a family, each once, those of pairs joined. Dev and test of none are read as
-    text. DataError: none of the data sets is there."""
+    """The training texts of those data sets of a family that are there, each once, of pairs the second. Dev and test of
+    none are read as text. NoData: none of the data sets is there. DataError: one is malformed."""
 
     def read(folder: Path) -> list[str]:
-        found, failed = dict[str, None](), []
+        found = dict[str, None]()
         for name in names:
             task = registry.load(registry.find("task", family))(Source("directory", folder), "lite", name)
-            try:
+            with suppress(NoData):
                 found |= dict.fromkeys(documents(task.splits.train))
-            except DataError as error:
-                failed.append(error)
         if not found:
-            raise failed[0]
+            raise NoData(
+                f"none of the data sets of {family} whose texts it is made of is in {folder}; another one is named as "
+                "--set METHOD.corpus=mlm/biomed, mlm/indonlu or mlm/text"
+            )
         return list(found)
 
     return read

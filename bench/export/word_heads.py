@@ -11,6 +11,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from bench.data.tokens import spaced
 from bench.errors import RequestError
 from bench.export import onnx
 from bench.inputs import Texts, texts
@@ -79,7 +80,8 @@ def reader(folder: Path, names: tuple[str, ...]) -> Callable[[Texts], Tensor]:
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
     def run(pool: Texts) -> Tensor:
-        read = [tokenizer.encode_batch(list(c), is_pretokenized=pool.split) for c in pool.columns]
+        columns = [spaced(c) if pool.split else list(c) for c in pool.columns]
+        read = [tokenizer.encode_batch(column, is_pretokenized=pool.split) for column in columns]
         given = [[getattr(e, part) for e in column] for column in read for part in ("ids", "attention_mask")]
         arrays = {n: np.array(rows, np.int64).reshape(len(pool), -1) for n, rows in zip(names, given, strict=True)}
         return torch.from_numpy(session.run(None, arrays)[0])

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.data.tokens import Lists, TokenArrays, first_pieces, tokens
+from bench.data.tokens import Lists, TokenArrays, first_pieces, spaced, tokens
 from bench.errors import RequestError, reason
 from bench.inputs import Texts, texts
 from bench.kind import Kind
@@ -202,7 +202,7 @@ def tokenise(tokenizer: Any, inputs: Texts, limit: int) -> TokenArrays:
     """Texts or pairs of texts as the model's own tokenizer reads them; the longer text of a pair is cut first."""
 
     def read(chunk: Texts, most: int) -> dict[str, Lists]:
-        given = [list(column) for column in chunk.columns]
+        given = [spaced(column) if chunk.split else list(column) for column in chunk.columns]
         found = tokenizer(*given, truncation=True, max_length=most, padding=False, is_split_into_words=chunk.split)
         lists: dict[str, Lists] = {
             "ids": [ids or [pad] for ids in found["input_ids"]]

@@ -14,7 +14,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 
-from bench.data.tokens import Lists, TokenArrays, first_pieces, tokens
+from bench.data.tokens import Lists, TokenArrays, first_pieces, spaced, tokens
 from bench.data.vectors import WordVectors
 from bench.errors import RequestError, unknown
 from bench.inputs import Texts, texts
@@ -111,7 +111,8 @@ class Tokens:
             (column,) = part.columns
             # the fast way does not note which word a piece is of
             encode = self.tokenizer.encode_batch if part.split else self.tokenizer.encode_batch_fast
-            encodings = encode(list(column), add_special_tokens=False, is_pretokenized=part.split)
+            given = spaced(column) if part.split else list(column)
+            encodings = encode(given, add_special_tokens=False, is_pretokenized=part.split)
             found: dict[str, Lists] = {"ids": [e.ids[:most] or [self.unk] for e in encodings]}
             return found | ({"starts": starts(encodings, column, most)} if part.split else {})
 

@@ -22,7 +22,7 @@ from bench.records.disk import run_id_of
 from bench.records.specs import OF_TEACHER
 from bench.runs.misfits import Misfit, in_groups
 from bench.runs.opened import open_table
-from bench.sources import choose, lacking
+from bench.sources import NoData, choose, lacking
 from bench.store import folders
 from bench.task import Task, Track, said
 from bench.teachers import plans
@@ -233,7 +233,10 @@ def wanted_runs(
     found: dict[str, tuple[Wanted, Spec]] = {}
     for wanted in contract.answer(method.wanted, settings, of=Wanted):
         teacher = run_place(found[wanted.teacher][1]) if wanted.teacher else place
-        other, where = (task, teacher) if not wanted.task else elsewhere(request, wanted, place)
+        try:
+            other, where = (task, teacher) if not wanted.task else elsewhere(request, wanted, place)
+        except NoData as error:
+            raise NoData(f"{wanted.method} has a {wanted.name} first, {wanted.task}: {error}") from None
         single = dataclasses.replace(request, seeds=[seed if wanted.seed is None else wanted.seed])
         plugin = registry.find("method", wanted.method)
         chosen = {} if wanted.student else of_student(student, given)

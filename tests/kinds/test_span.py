@@ -57,6 +57,9 @@ def test_a_long_question_leaves_room_for_the_text(tokenizer):
     assert (found["starts"] < 0).sum() <= 64 + 3
     with pytest.raises(RequestError, match="inputs are none"):
         windows(tokenizer, lambda: "", Texts(["a"]), 48)
+    with pytest.raises(RequestError, match="windows of 16 tokens or more, and the limit is 15"):
+        read(tokenizer, [("why " * 500, TEXT)], 15)
+    assert len(read(tokenizer, [("why " * 500, TEXT)], 16).batch(np.array([0]))["owner"]) > 1
 
 
 def given(logits, real=(6, 5, 4), owner=(0, 0, 1)):

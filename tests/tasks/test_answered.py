@@ -96,6 +96,14 @@ def test_what_a_wrong_question_gets(tmp_path, changed, said):
         opened(Squad, squad(tmp_path, **changed), "1.1").identity()
 
 
+def test_blanks_at_the_ends_of_an_answer_are_no_part_of_its_place(tmp_path):
+    text = paragraph(0)["context"]
+    wide = {"text": " Paris ", "answer_start": text.index(" Paris ")}
+    train = opened(Squad, squad(tmp_path, answers=[wide]), "1.1").splits.train
+    found = {text[first:behind] for (_, text), (first, behind) in zip(train.inputs, train.labels, strict=True)}
+    assert found == set(CITIES) and " Paris " in {answer for row in train.answers.tolist() for answer in row}
+
+
 def test_what_a_wrong_file_gets(tmp_path):
     with pytest.raises(DataError, match=r"looked for train-v1\.1\.json"):
         opened(Squad, tmp_path, "1.1").identity()
@@ -115,8 +123,10 @@ def bioasq(folder: Path, **changed) -> Path:
     ]  # fmt: skip
     other = {"type": "yesno", "id": "y", "body": "Is it?", "exact_answer": "yes", "snippets": []}
     rows[0] |= changed
-    for name in ("training", "test"):
-        (folder / f"{name}.json").write_text(json.dumps({"questions": [other, *rows]}))
+    (folder / "training.json").write_text(json.dumps({"questions": [other, *rows]}))
+    (folder / "test.json").write_text(
+        json.dumps({"questions": [other, *(row | {"id": f"g{row['id']}"} for row in rows)]})
+    )
     return folder
 
 
@@ -127,6 +137,40 @@ def test_snippets_with_the_answer_are_taught_and_all_are_read(tmp_path):
     }  # fmt: skip
     for (_, text), (first, behind) in zip(task.splits.train.inputs, task.splits.train.labels, strict=True):
         assert text[first:behind].startswith("gen")
+
+
+def test_a_name_is_looked_for_as_a_word_before_it_is_looked_for_in_words(tmp_path):
+    text = "Early partial response of the androgen receptor."
+    changed = {"exact_answer": [["AR", "androgen receptor "]], "snippets": [{"text": text}, {"text": "Early on."}]}
+    task = opened(Factoid, bioasq(tmp_path, **changed), "bioasq")
+    places = task.splits.test["bioasq"].labels[:2].tolist()
+    assert [text[a:b] for a, b in places[:1]] == ["androgen receptor"] and places[1] == [1, 3]
+
+
+def test_a_question_without_snippets_counts(tmp_path):
+    task = opened(Factoid, bioasq(tmp_path, snippets=[]), "bioasq")
+    no, gene = [-1, -1, 9.0], [4, 8, 2.0]
+    assert task.inputs("test")[0] == ("Which gene causes disease 0?", "")
+    found = task.predict(Ragged.of([[no], *[[no, gene], [no]] * 11], np.float32), "test")["bioasq"]
+    assert found["prediction"].tolist()[:2] == [[], ["gen1"]]
+    assert task.score({"bioasq": found})["bioasq"]["strict_accuracy"] == pytest.approx(
+        9 / 12
+    )  # gen10 and gen11 are cut
+
+
+def test_questions_of_test_are_not_taught(tmp_path):
+    """Training files of later years hold the golden files of earlier ones."""
+    bioasq(tmp_path)
+    parts = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in ("training", "test")}
+    (tmp_path / "training.json").write_text(
+        json.dumps({"questions": [q for p in parts.values() for q in p["questions"]]})
+    )
+    task = opened(Factoid, tmp_path, "bioasq")
+    assert task.card().sizes["train"] == 11 and task.card().sizes["test"] == 12
+    assert not any(key.startswith("g") for part in (task.splits.train, task.splits.dev) for key in part.keys)
+    (tmp_path / "training.json").write_text(json.dumps(parts["test"]))
+    with pytest.raises(DataError, match=r"every question of training\.json is one of test\.json"):
+        opened(Factoid, tmp_path, "bioasq").identity()
 
 
 def test_snippets_of_a_question_are_merged_by_score(tmp_path):

@@ -15,6 +15,7 @@ from bench.runs.spec import Request, open_tasks
 from bench.scoring.scores import Ragged
 from bench.sources import DataError, Source
 from bench.tasks._conll import sentences
+from bench.tasks.biomed import BLURB, FORMS
 from tests.factories.data import real_data
 from tests.factories.runs import bench, runs_of, save_teacher
 
@@ -127,6 +128,26 @@ def test_no_two_sets_of_sentences_have_one_identity(tmp_path):
 def test_what_a_wrong_file_gets(tmp_path, text, said):
     with pytest.raises(DataError, match=said):
         opened(corpus(tmp_path, test=text)).identity()
+
+
+def test_the_suites_entities_are_blurbs():
+    """Five sets, each of which the Hub has."""
+    entities = Biomed.suites["biomed"]["averages"]["entities"]
+    assert len(entities) == 5 and all(FORMS[name].hub for name in entities)
+    assert FORMS["jnlpba-untyped"].hub.repo == BLURB
+
+
+def test_untyped_tags_in_the_folder_that_biobert_has_them_in(tmp_path):
+    folder = corpus(tmp_path, test="Colon\tB\ncancer\tI\n", train=0, devel="a\tB\n")
+    (folder / "biomed/NERdata" / NAME).rename(folder / "biomed/NERdata/JNLPBA")
+    (folder / "biomed/NERdata/JNLPBA/train.tsv").write_text("a\tB\n")
+    task = Biomed(Source("directory", folder), "lite", "jnlpba-untyped")
+    assert task.classes == ("O", "B-Entity", "I-Entity")
+
+
+@pytest.mark.parametrize(("track", "dataset", "pieces"), [("lite", "pubmedqa", 512), ("lite", "gad", 128)])
+def test_an_abstract_is_read_to_its_end(track, dataset, pieces):
+    assert Biomed(Source("directory", None), track, dataset).track.max_length == pieces
 
 
 def test_what_is_not_there(tmp_path):

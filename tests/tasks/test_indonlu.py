@@ -152,7 +152,8 @@ def test_tags_without_a_type_and_an_answer_after_its_question() -> None:
 
 
 @pytest.mark.parametrize(
-    ("track", "dataset", "pieces"), [("lite", "facqa", 256), ("lite", "emot", 96), ("full", "facqa", 512)]
+    ("track", "dataset", "pieces"),
+    [("lite", "facqa", 256), ("lite", "nergrit", 256), ("lite", "emot", 96), ("full", "facqa", 512)],
 )
 def test_a_passage_is_read_to_its_end(track: str, dataset: str, pieces: int) -> None:
     assert IndoNLU(Source("directory", None), track, dataset).track.max_length == pieces

@@ -20,7 +20,7 @@ from bench.plugins.registry import find, load
 from bench.records import disk
 from bench.runs import protocol, replay
 from bench.runs.spec import Request, resolve
-from bench.sources import DataError, Source
+from bench.sources import DataError, NoData, Source
 from bench.store.folders import make_folder
 from tests.factories import zoo
 from tests.factories.data import real_data
@@ -108,8 +108,23 @@ def test_what_is_not_there(tmp_path):
     with pytest.raises(DataError, match="has too few documents"):
         opened(tmp_path).identity()
     for family in ("biomed", "indonlu"):
-        with pytest.raises(DataError, match=r"no .* data in"):
+        with pytest.raises(NoData, match=rf"none of the data sets of {family} .* --set METHOD\.corpus="):
             opened(tmp_path, family).identity()
+
+
+def test_a_malformed_data_set_of_a_corpus_is_told(tmp_path):
+    """What is not there is left out, and what is wrong is not."""
+    with pytest.raises(DataError, match=r"test\.tsv, line 2: not a word and its tag"):
+        opened(corpus(tmp_path, test="Colon\tB-Disease\ncancer\n"), "biomed").identity()
+
+
+def test_a_corpus_that_a_method_lacks_is_named(tmp_path):
+    names = (("biomed/ncbi",), ("distilbiobert",), ("bert:1",), str(save_teacher(tmp_path / "teacher")), "lite", (0,))
+    data = corpus(tmp_path / "data")
+    with pytest.raises(
+        NoData, match=r"distilbiobert has a corpus first, mlm/indonlu: none of the data sets of indonlu"
+    ):
+        resolve(Request(*names, data, ("distilbiobert.corpus=mlm/indonlu",)))
 
 
 def test_a_masked_language_model_starts_a_tagger(tmp_path):
