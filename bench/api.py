@@ -5,7 +5,7 @@
     bench.run(task="sts", method=["finetune", "kd"], student="bow", seeds=range(3))
     bench.board("sts")          the rows, with intervals and evidence
     bench.records()             a pandas DataFrame, a row a run
-    bench.load("9a228a")        the student
+    bench.load("687b64")        the student
 
 What is wrong is told by BenchError (RequestError: the request was wrong), and nothing ends the process.
 """

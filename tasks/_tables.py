@@ -106,6 +106,8 @@ class TableTask(LabelledTask):
         return found
 
     def lacks(self, table: Table, usual: str, key: str) -> str:
+        if len(table.header) == 1 and ";" in table.header[0]:
+            return f"{table.path}: the first line has semicolons and no comma: write it with commas"
         there = ", ".join(table.header)
         return f"{table.path}: no column {usual}; there are {there}: name it with --set {key}=COLUMN"
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.board import evidence, leaderboard
+from bench.board import choice, evidence, leaderboard
 from bench.board.learned import marks
 from bench.board.named import Reader, Unreadable, find_pair
 from bench.board.speed import Hardware
@@ -18,20 +18,28 @@ from bench.scoring.comparison import Difference
 
 
 def compare(
-    results: Path, task: str, a: str, b: str, track: str = "mini", student: str = "", files: Sequence[Path] = ()
+    results: Path,
+    task: str,
+    a: str,
+    b: str,
+    track: str = "mini",
+    student: str = "",
+    files: Sequence[Path] = (),
+    board: str = "",
 ) -> dict[str, Any]:
     """What `bench compare --json` prints.
 
     a, b: a method, method@student, teacher, or a row's name in words; `student`: of a name that says none; `files`: of
-    tasks whose metrics are their own.
+    tasks whose metrics are their own; `board`: its slug or data, where there are several.
     RequestError: no such rows, no predictions of them, or they share no seed.
     """
     with registry.trusting(files):
-        return _compare(results, task, a, b, track, student)
+        return _compare(results, task, a, b, track, student, board)
 
 
-def _compare(results: Path, task: str, a: str, b: str, track: str, student: str) -> dict[str, Any]:
+def _compare(results: Path, task: str, a: str, b: str, track: str, student: str, named: str) -> dict[str, Any]:
     found, boards = leaderboard.chosen(results, task, track)
+    boards = [choice.board(boards, named)] if named else boards
     board, places = find_pair(boards, a, b, student)
     reader = Reader(board, found, results)
     try:

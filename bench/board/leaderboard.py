@@ -143,12 +143,24 @@ def chosen(results: Path, task: str, track: str) -> tuple[list[Record], list[Boa
         raise RequestError(f"the results folder {results} holds no records: run `bench run --task {task}` first")
     of_task = [board for board in boards if board.task in typed.tasks(task)]
     if not of_task:
-        raise unknown("task", task, {board.task for board in boards})
+        raise nothing_on(task, results, {board.task for board in boards})
     on_track = [board for board in of_task if track in ("", board.track)]
     if not on_track:
         tracks = ", ".join(dict.fromkeys(board.track for board in of_task))
         raise RequestError(f"{results} holds no record of {task} on track {track}; there is: {tracks}")
     return found, on_track
+
+
+def nothing_on(task: str, results: Path, measured: set[str]) -> RequestError:
+    """Of a family its data sets that are measured; of a task that is known, that it is not."""
+    family, _, dataset = task.partition("/")
+    plugin = registry.found("task").get(family)
+    own = sorted(name for name in measured if name.partition("/")[0] == family)
+    if plugin and not dataset and own:
+        return RequestError(f"{family} has several data sets: name one of {', '.join(own)}")
+    if plugin and dataset in (plugin.declares.get("datasets") or ()):
+        return RequestError(f"{results} holds no record of {task}; of {family}: {', '.join(own) or 'none'}")
+    return unknown("task", task, measured)
 
 
 def folder(results: Path) -> Path:

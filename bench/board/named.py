@@ -35,8 +35,7 @@ def find_pair(found: Sequence[Board], a: str, b: str, student: str) -> tuple[Boa
     if not both:
         raise RequestError(f"{a} and {b} have no board in common: {there} cannot be compared")
     if len(both) > 1:
-        where = f"{len(both)} boards ({there})"
-        raise RequestError(f"{a} and {b} are on {where}: give --results a folder with the records of one")
+        raise RequestError(f"{a} and {b} are on {len(both)} boards: choose with --board: {there}")
     places = [only(both[0], name, student) for name in (a, b)]
     if places[0] == places[1]:
         raise RequestError(f"{a} and {b} are the same row ({label(both[0], places[0])}): name two rows")

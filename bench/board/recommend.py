@@ -15,20 +15,19 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from bench.board import here, leaderboard
+from bench.board import choice, here, leaderboard
 from bench.board.leaderboard import Board, Row
 from bench.board.learned import marks
 from bench.board.limits import Limits
 from bench.board.speed import Hardware, Score, Speed
 from bench.board.verdicts import Verdicts, having_intervals, judge
-from bench.errors import RequestError
 from bench.records.schemas import Record
 
-T = TypeVar("T")
 NOT_TIMED = "latency not measured on this hardware"
-Exporting = Callable[[Record], tuple[list[str], str]]  # the command that exports a run, or why it would be refused
+# the command that exports a run (empty: none does), and what speaks against it or it takes besides
+Exporting = Callable[[Record], tuple[list[str], str]]
 
 
 @dataclass(frozen=True)
@@ -73,11 +72,12 @@ def recommend(
     RequestError: no such records, or several boards or devices and none chosen, or nothing can be timed here.
     """
     found, boards = leaderboard.chosen(results, task, track)
-    verdicts = judge(choose_board(boards, board), found, results)
+    verdicts = judge(choice.board(boards, board), found, results)
     chosen, not_timed = having_intervals(verdicts), dict[str, str]()
     if timing:
         chosen, not_timed = here.retimed(chosen, found, timing)
-    hardware = choose_hardware(chosen, device)
+    asked = chosen.hardware or device or limits.max_latency_ms is not None
+    hardware = choice.hardware(chosen, device) if asked else None
     teachers, students = candidates(chosen, verdicts, hardware, found)
     missed = [(c, list(misses(c, limits))) for c in students]
     kept = placed([c for c, own in missed if not own], verdicts)
@@ -86,7 +86,7 @@ def recommend(
     return {
         "task": task, "track": track, "limits": asdict(limits),
         "board": {"slug": chosen.slug, "data": chosen.identity, "metric": chosen.metric, "dataset": chosen.dataset},
-        "hardware": asdict(hardware), "not_timed": not_timed,
+        "hardware": asdict(hardware) if hardware else None, "not_timed": not_timed,
         "recommended": [
             {"place": place} | _told(c, limits) | {"given_up": _given_up(c, best)} for place, c in kept
         ],
@@ -111,36 +111,6 @@ def placed(found: Sequence[Candidate], verdicts: Verdicts) -> list[tuple[int, Ca
     equals = ([o.at for o in found if o.row.shapes == c.row.shapes and verdicts.as_good(c.at, o.at)] for c in found)
     places = [1 + min(below[at] for at in own) for own in equals]
     return sorted(zip(places, found, strict=True), key=order)
-
-
-def choose_board(boards: Sequence[Board], name: str) -> Board:
-    """`name`: a slug, or the beginning of a data identity."""
-    return _one("--board", name, boards, lambda b: name == b.slug or b.identity.startswith(name), lambda b: b.words)
-
-
-def choose_hardware(board: Board, name: str) -> Hardware:
-    """What latencies are read from; `name` is a part of device and threads, or the whole description.
-
-    A part of the scope would not do: `TPU` is in `outputs`.
-    """
-
-    def fits(hardware: Hardware) -> bool:
-        return name.lower() in hardware.machine.lower() or name.lower() == hardware.words.lower()
-
-    if not board.hardware:
-        raise RequestError("no run of this board was timed: bench run with --remeasure does that")
-    return _one("--device", name, board.hardware, fits, lambda hardware: hardware.words)
-
-
-def _one(option: str, name: str, there: Sequence[T], fits: Callable[[T], bool], words: Callable[[T], str]) -> T:
-    """The one that fits. RequestError: none or several do, with the choices."""
-    found = [one for one in there if fits(one)]
-    if len(found) == 1:
-        return found[0]
-    choices = "; ".join(map(words, found or there))
-    if not found:
-        raise RequestError(f"nothing here is of {option} {name}: there are {choices}")
-    raise RequestError(f"these cannot be compared: choose with {option}: {choices}")
 
 
 def candidates(
@@ -281,7 +251,7 @@ def _export(rows: Sequence[Row], found: Iterable[Record], exporting: Exporting) 
     seed, row = of[first.run_id]
     return {
         "run_id": first.run_id, "seed": seed, "dev": first.metrics.dev, "name": row.name,
-        "command": None if refused else shlex.join(command), "refused": refused or None,
+        "command": shlex.join(command) or None, "refused": refused or None,
     }  # fmt: skip
 
 

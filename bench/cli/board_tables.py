@@ -113,6 +113,7 @@ def suite_tables(answer: Mapping[str, Any]) -> Shown:
         measured = [column["name"] for column in found["columns"] if column["board"]]
         yield Text(f"{found['suite']}, {found['track']}: {found['measured']} of {len(found['columns'])} data sets, "
                    "x 100", style="bold")  # fmt: skip
+        yield "; ".join(f"{', '.join(names)}: {metrics}" for metrics, names in scored(found["columns"]).items())
         for start in range(0, len(measured), size := per_table(measured)):
             last = start + size >= len(measured)
             yield suite_table(found, measured[start : start + size], list(found["averages"]) if last else [])
@@ -122,6 +123,15 @@ def suite_tables(answer: Mapping[str, Any]) -> Shown:
         if any(row["provisional"] for row in found["rows"]):
             yield "? fewer than three seeds in one of its cells"
         yield "intervals of cells, and what they show: bench board --task TASK"
+
+
+def scored(columns: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """{its metrics, whose mean a cell is: the measured data sets that are scored so}."""
+    found: dict[str, list[str]] = {}
+    for column in columns:
+        if column["board"]:
+            found.setdefault(" and ".join(column["metrics"]), []).append(column["name"])
+    return found
 
 
 def per_table(names: Sequence[str]) -> int:

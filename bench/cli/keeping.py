@@ -39,7 +39,7 @@ def ls(
 
 @app.command(
     "mv",
-    epilog="Examples:  bench results mv 9a228a --to other    bench results mv --task glue --seed 0 --to old --dry-run",
+    epilog="Examples:  bench results mv 687b64 --to other    bench results mv --task glue --seed 0 --to old --dry-run",
 )
 def mv(
     to: Annotated[Path, typer.Option("--to", help="Folder of results that they move to.")],
@@ -63,7 +63,7 @@ def mv(
 
 
 @app.command(
-    "rm", epilog="Examples:  bench results rm 9a228a    bench results rm --task glue/rte --method kd --dry-run"
+    "rm", epilog="Examples:  bench results rm 687b64    bench results rm --task glue/rte --method kd --dry-run"
 )
 def rm(
     runs: Runs = None, task: Task = "", method: Method = "", student: Student = "", track: Track = "",

@@ -16,6 +16,7 @@ from bench.cli.options import DataDir, Device, Files, Json, Results, Settings, T
 from bench.errors import RequestError
 
 app = typer.Typer()
+BoardName = Annotated[str, typer.Option(help="Slug or beginning of a data identity, where there are several.")]
 
 
 @app.command(
@@ -29,6 +30,7 @@ def compare(
     task: Annotated[str, typer.Option(help="Task, as in the records.", autocompletion=names.tasks)],
     track: Track = "mini",
     student: Annotated[str, typer.Option(help="Student of a name that says none.")] = "",
+    board: BoardName = "",
     results: Results = Path("results"),
     files: Files = None,
     as_json: Json = False,
@@ -36,7 +38,7 @@ def compare(
     """Whether A is better than B: difference, interval and p-value, on the same examples and seeds."""
     from bench.board.compared import compare as compare_rows
 
-    show(compare_rows(results, task, a, b, track, student, files or ()), as_json, "comparison")
+    show(compare_rows(results, task, a, b, track, student, files or (), board), as_json, "comparison")
 
 
 @app.command(
@@ -51,7 +53,7 @@ def recommend(
     max_params: Annotated[str | None, typer.Option(help="Parameters in all, as in 20M or 20_000_000.")] = None,
     min_retention: Annotated[str | None, typer.Option(help="Share of the teacher's score: 0.97 or 97%.")] = None,
     device: Annotated[str, typer.Option(help="Part of the name of the hardware whose timings count.")] = "",
-    board: Annotated[str, typer.Option(help="Slug or beginning of a data identity, where there are several.")] = "",
+    board: BoardName = "",
     here: Annotated[
         bool, typer.Option("--here", help="Time the board's networks on this machine's CPU: seconds each, kept.")
     ] = False,

@@ -16,7 +16,7 @@ app = typer.Typer()
 
 
 @app.command(
-    "show", epilog="Examples:  bench show    bench show 9a228a    bench show 9a228a --results docs/grids/trec --json"
+    "show", epilog="Examples:  bench show    bench show 687b64    bench show 687b64 --results docs/grids/trec --json"
 )
 def show_run(
     run: Annotated[
@@ -71,11 +71,13 @@ def described(results: Path, run: str) -> dict[str, Any]:
 def steps(record: Any, path: Path, results: Path) -> Iterator[dict[str, str]]:
     """Commands about the run; of one that would be refused, why."""
     from bench.export import offers
+    from bench.records import typed
     from bench.records.specs import checked_spec
 
     spec = checked_spec(record)
     where = [] if results == Path("results") else ["--results", str(results)]
-    data = ["--data-dir", "DATA"] if record.data.source == "directory" else []
+    of_folder = record.data.source == "directory" and not typed.reads_files(spec)
+    data = ["--data-dir", "DATA"] if of_folder else []
     words, refused = offers.command(record)
     yield {"what": "export", "command": shlex.join([*words, *where]) if words else "", "refused": refused}
     yield {"what": "verify", "command": shlex.join(["bench", "verify", record.run_id, *data, *where]), "refused": ""}

@@ -33,7 +33,7 @@ def shown(run: Mapping[str, Any]) -> Shown:
     yield f"student: {run['student_file'] or 'no longer in the store'}"
     for step in run["next"]:
         if step["refused"]:
-            yield f"no {step['what']}: {step['refused']}"
+            yield f"{step['what'] if step['command'] else 'no ' + step['what']}: {step['refused']}"
         if step["command"]:
             yield Text(f"    {step['command']}", no_wrap=True, overflow="ignore")
 

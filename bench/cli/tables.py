@@ -16,6 +16,7 @@ from bench.base.groups import grouped
 
 MOST = 6  # rows at the end of a command
 FEW = 2  # data sets of a family that are named; of more their number is told
+MANY = 5  # rows, of which a reader does not ask why each does not fit
 Answer = Mapping[str, Any]
 Shown = Iterator[str | Text | Table]
 COLUMNS = {
@@ -53,6 +54,9 @@ def catalogue(parts: Mapping[str, list[dict[str, Any]]]) -> Shown:
         columns = COLUMNS[part]
         yield table(part, columns, ([_listed(_said(row, c), families) for c in columns] for row in rows))
         misfits = [(row["name"], row.get("misfits", {})) for row in rows]
+        if len(rows) > MANY and any(own for _, own in misfits):
+            yield f"why one of the {part} does not fit a task: bench list {part} NAME"
+            continue
         reasons = ((name, reason, own) for name, own in misfits for reason in dict.fromkeys(own.values()))
         alike = grouped(reasons, lambda r: (r[1], tuple(task for task, reason in r[2].items() if reason == r[1])))
         for (reason, tasks), own in alike.items():
@@ -195,6 +199,8 @@ def comparison(found: Answer) -> Shown:
     a, b, (low, high) = found["a"], found["b"], (100 * x for x in found["ci95"])
     yield f"{a} - {b}: {signed(100 * found['difference'])} (95% interval {signed(low)} to {signed(high)})"
     yield found["sentence"]
+    if found["seeds"] == 1:
+        yield f"One common seed: these numbers hold the noise of {found['noise']}. Run three."
     yield (
         f"{found['evidence']}; p = {found['p_value']:.2g}, {found['p_holm']:.2g} after Holm's correction over "
         f"{found['family']}"
@@ -203,8 +209,6 @@ def comparison(found: Answer) -> Shown:
         f"{found['metric']} x 100 on {found['task']}, track {found['track']}; seeds: {found['seeds'] or 'none'}, "
         f"examples: {found['examples']:,}"
     )
-    if found["seeds"] == 1:
-        yield f"One common seed: these numbers hold the noise of {found['noise']}. Run three."
     if seen := found["board_sees"]:
         half = f"; half of that with {seen['seeds']} seeds a row" if seen["seeds"] else ""
         yield f"In 80% of cases this board sees a difference of {100 * seen['difference']:.2f}{half}."
@@ -246,7 +250,10 @@ def recommendation(answer: Answer) -> Shown:
     board, hardware = answer["board"], answer["hardware"]
     head = f"{answer['task']} on {answer['track']}, {board['metric']} on {board['dataset']}; "
     yield head + (", ".join(limits) or "no limits")
-    yield f"timed on {hardware['device']}, threads: {hardware['threads']}, {hardware['scope']}"
+    if hardware:
+        yield f"timed on {hardware['device']}, threads: {hardware['threads']}, {hardware['scope']}"
+    else:
+        yield "no run of this board was timed: --here times its networks on this machine"
     for title, rows in (("recommended", answer["recommended"]), ("Pareto front", answer["pareto"])):
         if rows:
             yield ""
@@ -265,8 +272,8 @@ def _export(export: Answer) -> Shown:
     """The command, or why there is none."""
     yield f"\nOf the first place, {export['name']} with seed {export['seed']} has the highest dev score:"
     if export["refused"]:
-        yield f"    no export: {export['refused']}"
-    else:
+        yield f"    {'export' if export['command'] else 'no export'}: {export['refused']}"
+    if export["command"]:
         yield Text(f"    {export['command']}", no_wrap=True, overflow="ignore")  # there to be copied
 
 
@@ -303,14 +310,19 @@ def _remarks(row: Answer) -> Iterator[str]:
     """`kd bert:3 against teacher ...: -1.27 points, 98.4% of its score, 2.00 times as fast, 1.31 times smaller`."""
     if row["notes"]:
         yield f"{row['name']}: {'; '.join(row['notes'])}"
-    forms = {
-        "score_points": "{:+.2f} points", "retention": "{:.1%} of its score",
-        "times_faster": "{:.2f} times as fast", "times_smaller": "{:.2f} times smaller",
+    forms: dict[str, Callable[[float], str]] = {
+        "score_points": "{:+.2f} points".format, "retention": "{:.1%} of its score".format,
+        "times_faster": partial(_times, "as fast", "as slow"), "times_smaller": partial(_times, "smaller", "larger"),
     }  # fmt: skip
     for other in row["given_up"].values():
         if other["name"] != row["name"]:
-            said = ", ".join(form.format(other[key]) for key, form in forms.items() if other[key] is not None)
+            said = ", ".join(form(other[key]) for key, form in forms.items() if other[key] is not None)
             yield f"{row['name']} against {other['name']}: {said}"
+
+
+def _times(more: str, less: str, ratio: float) -> str:
+    """`2.00 times as fast`; of half of it `2.00 times as slow`."""
+    return f"{ratio:.2f} times {more}" if ratio >= 1 else f"{1 / ratio:.2f} times {less}"
 
 
 def transfer(found: Answer) -> Shown:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 
+from bench.records import typed
 from bench.records.exportable import formats, unfit
 from bench.records.schemas import Record
 from bench.records.specs import checked_spec
@@ -13,15 +14,24 @@ PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
 def command(record: Record) -> tuple[list[str], str]:
-    """The command that exports a run, and why it would be refused; empty: nothing speaks against it."""
+    """The command that exports a run (empty: none does), and what speaks against it, or that it trains again first;
+    empty: nothing."""
     spec = checked_spec(record)
     if reason := unfit(spec):
         return [], reason
-    kinds, data = formats(spec), ["--data-dir", "DATA"] if record.data.source == "directory" else []
+    of_folder = record.data.source == "directory" and not typed.reads_files(spec)
+    kinds, data = formats(spec), ["--data-dir", "DATA"] if of_folder else []
     if "hf" not in kinds and (reason := onnx_missing()):
         return [], reason
     words = ["bench", "export", record.run_id, "--format", kinds[0], "--out", "DIR", *data]
-    return words, "" if folders.student_of(record.run_id).is_file() else folders.gone(record.run_id)
+    if folders.student_of(record.run_id).is_file():
+        return words, ""
+    return [*words, "--retrain"], f"its student is not in this store: this trains it again, {again(record)}"
+
+
+def again(record: Record) -> str:
+    """What that takes."""
+    return f"{record.cost.student_updates:,} updates, which took {record.cost.train_seconds:,.0f} s where it was run"
 
 
 def onnx_missing() -> str:

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -351,6 +351,15 @@ def parse_value(key: str, text: str, hint: Any) -> Any:
     return value
 
 
+def nothing_takes(key: str, owners: Collection[str], known: Collection[str]) -> RequestError:
+    """Of a setting: it is of something that the command does not run, or of nothing."""
+    owner = key.rpartition(".")[0]
+    kind = next((kind for kind in ("method", "student") if owner in registry.found(kind)), "")
+    if kind and owner not in owners:
+        return RequestError(f"--set {key}: {owner} is a {kind}, and none of this command")
+    return unknown("setting", key, set(known))
+
+
 def check_used(given: dict[str, str], used: set, specs: Sequence[Spec]) -> None:
     """Every key must belong to something, and a bare one to every method of the command."""
     methods = {s.method.name: s.method_settings for s in specs}
@@ -362,7 +371,7 @@ def check_used(given: dict[str, str], used: set, specs: Sequence[Spec]) -> None:
     for key in given:
         takers = {owner for k, owner in used if k == key}
         if not takers:
-            raise unknown("setting", key, set(known))
+            raise nothing_takes(key, owners, known)
         if "." not in key and "track" in takers and len(takers) > 1:
             choices = " or ".join(f"{owner}.{key}" for owner in sorted(takers))
             raise RequestError(f"--set {key} would set several things: write {choices}")

@@ -51,6 +51,21 @@ def test_latencies_are_those_of_here_and_what_was_not_built_has_none(tmp_path: P
     assert list(answer["not_timed"].values()) == ["its file is not here"]
 
 
+def test_of_equal_networks_the_run_that_asks_for_least_is_built(tmp_path: Path) -> None:
+    """A corpus may be missing here, or a run that came first."""
+    every = [student(method, 0.7, 2, 1_000, seed) for method in ("sparse", "finetune", "kd") for seed in range(2)]
+    put(tmp_path, *every)
+    found, (board,) = leaderboard.chosen(tmp_path, "sts", "mini")
+
+    def timing(records: list[Record]) -> Any:
+        (one,) = records
+        assert one.spec["method"] == "finetune"
+        return SimpleNamespace(found={one.run_id: told(one.run_id, 40.0, 5.0)}, why_not={})
+
+    timed, why = here.retimed(board, found, timing)
+    assert why == {} and all(row.speed for row in timed.rows if row.method)
+
+
 def test_nothing_that_can_be_built_is_one_sentence(tmp_path: Path) -> None:
     record = student("kd", 0.7, 2, 1_000)
     put(tmp_path, record)

@@ -140,7 +140,9 @@ def test_boards_that_cannot_be_told_apart(typed, results):
     for method in ("good", "kd"):
         put(results, 0.4, method, data__identity="e" * 16)
     error = refused(typed("good", "kd", "--task", "sts"))
-    assert "on 2 boards" in error and "dddddddddddd" in error and "eeeeeeeeeeee" in error and "--results" in error
+    assert "on 2 boards" in error and "dddddddddddd" in error and "eeeeeeeeeeee" in error and "--board" in error
+    found = [answer(typed, "good", "kd", "--board", data * 12)["difference"] for data in "de"]
+    assert found[0] > 0 and found[1] == 0
 
 
 def test_rows_of_other_data_are_not_compared(typed, results):

@@ -54,6 +54,7 @@ def test_rows_with_intervals_ties_and_evidence(results: Path, monkeypatch: pytes
 
 def test_a_suite_shows_cells_and_no_average_with_gaps(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = "\n".join(lines("--suite", "glue", "--results", results, width=80, monkeypatch=monkeypatch))
+    assert "mrpc: f1 and accuracy; rte: accuracy" in found
     assert "2 of 9 data sets" in found and "70.00" in found and "average: none" in found and "kd bert:3 ?" in found
     answer = json_of("--suite", "glue", "--results", results)
     (table,) = answer["tables"]
@@ -70,6 +71,8 @@ def json_of(*arguments: object) -> dict:
     ("arguments", "words"),
     [
         (["--task", "stx"], ["unknown task 'stx'", "did you mean sts"]),
+        (["--task", "glue/cola"], ["holds no record of glue/cola; of glue: glue/mrpc, glue/rte"]),
+        (["--task", "glue"], ["glue has several data sets: name one of glue/mrpc, glue/rte"]),
         (["--task", "sts", "--track", "full"], ["track full", "mini"]),
         (["--task", "sts", "--suite", "glue"], ["give one of them"]),
         (["--suite", "glu"], ["unknown suite 'glu'", "glue"]),

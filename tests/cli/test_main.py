@@ -71,6 +71,8 @@ def test_list_as_json(typed: Typed) -> None:
 def test_list_of_one_part_shows_that_part(typed: Typed) -> None:
     answer = typed("list", "methods")
     assert answer.status == 0 and "disco" in answer.out and "bow:300" not in answer.out
+    assert "bench list methods NAME" in answer.out and "not for" not in answer.out
+    assert "not for" in typed("list", "methods", "disco").out
 
 
 def test_doctor(typed: Typed, tmp_path: Path) -> None:
@@ -107,7 +109,8 @@ WRONG = {
     "setting": ([*PLAN, "--set", "updtes=3"], ["unknown setting 'updtes'", "did you mean updates?"]),
     "prefixed": ([*PLAN, "--set", "kd.lrr=3"], ["unknown setting 'kd.lrr'", "kd.lr"]),
     "owner": ([*PLAN, "--set", "dk.lr=3"], ["unknown setting 'dk.lr'", "kd.lr"]),
-    "of another": ([*PLAN, "--set", "disco.queue=3"], ["unknown setting 'disco.queue'"]),
+    "of another": ([*PLAN, "--set", "disco.queue=3"], ["disco is a method, and none of this command"]),
+    "of another student": ([*PLAN, "--set", "cnn.dropout=0.2"], ["cnn is a student, and none of this command"]),
     "of the student": ([*PLAN, "--set", "init=last"], ["bert.init"]),
     "no =": ([*PLAN, "--set", "lr"], ["KEY=VALUE"]),
     "text": ([*PLAN, "--set", "lr=abc"], ["lr=abc", "number"]),

@@ -115,6 +115,7 @@ def test_the_content_is_the_identity(tmp_path: Path) -> None:
 WRONG = {
     "no text": ("words,label", [("x", "a")], (), "no column text or sentence1 and sentence2; there are words, label"),
     "no label": ("text,stars", [("x", "a")], (), "no column label or score; there are text, stars"),
+    "semicolons": ("text;label", [("x;a",)], (), "the first line has semicolons and no comma: write it with commas"),
     "named": ("text,label", [("x", "a")], ("text=title",), "no column title; there are text, label"),
     "one class": ("text,label", [("x", "a"), ("y", "a")], (), "holds 1 classes in 2 rows"),
     "names of texts": ("text,label", [(f"{n}", f"n{n}") for n in range(50)], (), "holds 50 classes in 50 rows"),
