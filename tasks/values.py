@@ -30,7 +30,7 @@ class Values(TableTask):
     tracks = {"mini": MINI, "full": FULL}
     strata = False
 
-    def misfit(self) -> str:
+    def misfit_of_labels(self) -> str:
         return "" if self.valued else "its labels are classes"
 
     def labels_of(self, tables: Sequence[Table]) -> list[np.ndarray]:

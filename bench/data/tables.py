@@ -12,7 +12,11 @@ from typing import Any
 
 from bench.sources import DataError, filled
 
-SPLITS = {"train": ("train", "training"), "dev": ("dev", "validation", "valid", "val"), "test": ("test", "eval")}
+SPLITS = {
+    "train": ("train", "training"),
+    "dev": ("dev", "devel", "validation", "valid", "val"),
+    "test": ("test", "eval"),
+}
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,10 @@ READERS: Mapping[str, Callable[[Path], Found]] = {
 }
 
 
+def tables_in(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.suffix.lower() in READERS]
+
+
 def parts(place: Path, said: Mapping[str, str] | None = None) -> dict[str, Table]:
     """{"": one file}, or of a folder the table of each split that has a file: train.csv, dev.csv, test.csv.
 
@@ -153,7 +161,7 @@ def parts(place: Path, said: Mapping[str, str] | None = None) -> dict[str, Table
         return {"": read(place)}
     if not place.is_dir():
         raise DataError(f"there is no data at {place}")
-    files = [path for path in sorted(place.iterdir()) if path.suffix.lower() in READERS]
+    files = tables_in(place)
     return {split: read(files[n]) for split, n in chosen([p.stem for p in files], said or {}, str(place)).items()}
 
 

@@ -151,6 +151,8 @@ def open_tasks(request: Request) -> list[Task]:
             continue
         source = choose(request.track, request.data_dir)
         family, _, dataset = name.partition("/") if not name.endswith(".py") else (name, "", "")
+        if name and not family.strip(".~"):
+            raise RequestError(no_data(name))
         plugin = registry.find("task", family)
         cls = registry.load(plugin)
         if not all(isinstance(track, Track) for track in cls.tracks.values()):
@@ -168,6 +170,15 @@ def open_tasks(request: Request) -> list[Task]:
             task.version = plugin.digest or cls.versions.get(chosen, cls.version)  # of this instance alone
             tasks.append(task)
     return tasks
+
+
+def no_data(name: str) -> str:
+    """Of a path that no task opens: what they open."""
+    opens = {p.name: [e for e in p.declares.get("opens") or () if e[0] == "."] for p in registry.found("task").values()}
+    known = "; ".join(f"{', '.join(endings)} ({family})" for family, endings in opens.items() if endings)
+    return (
+        f"no task reads {name}: there are {known}; other data takes a task of its own, a .py file: docs/add-a-task.md"
+    )
 
 
 def settled(track: Track, request: Request) -> Track:

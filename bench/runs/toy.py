@@ -13,7 +13,7 @@ from bench.sources import package_file
 
 # Dev is read in the middle too: there is a checkpoint to go on from.
 SMALL = ("updates=4", "batch_size=8", "examples=48", "evaluations=2", "max_length=16", "teach=2")
-TABLE = "toy.csv"
+TABLE, TAGGED = "toy.csv", "toy.conll"
 STUDENT = "bert:1x24x2"  # of texts: it has all signals that a method may ask for, as its teacher has
 WORDS = ("river", "stone", "cloud", "lamp", "paper", "tower", "song", "bread")
 
@@ -25,6 +25,10 @@ def request(folder: Path, method: str, student: str, reads: str, kinds: Collecti
         if reading(tables) == reads and kind in kinds:
             classes = registry.installed("kind", kind).declares.get("distributions", True)
             place, teacher = table(folder / TABLE, "label" if classes else "score"), encoder(folder / "teacher")
+            return Request([str(place)], [method], [student or STUDENT], str(teacher), settings=SMALL)
+    for words in registry.openers(TAGGED):
+        if reading(words) == reads and words.declares["kind"] in kinds:
+            place, teacher = tagged(folder / TAGGED), encoder(folder / "teacher")
             return Request([str(place)], [method], [student or STUDENT], str(teacher), settings=SMALL)
     for name, plugin in registry.found("task").items():
         cls = registry.load(plugin)
@@ -77,4 +81,16 @@ def table(path: Path, column: str) -> Path:
         label = "ab"[number % 2] if column == "label" else f"{number % 2 + number / 100:.2f}"
         lines.append(f"{' '.join(words)} {number},{label}")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def tagged(path: Path) -> Path:
+    """Sixty sentences, in each of which one of two words is an entity."""
+    rng = random.Random(0)
+    sentences = []
+    for number in range(60):
+        words = [(word, "O") for word in [*rng.choices(WORDS, k=4), str(number)]]
+        words.insert(number % 5, ("yes", "B-A") if number % 2 else ("no", "B-B"))
+        sentences.append("".join(f"{word}\t{tag}\n" for word, tag in words))
+    path.write_text("\n".join(sentences), encoding="utf-8")
     return path
