@@ -12,6 +12,7 @@ from bench.plugins import registry
 from tests.factories.commands import bench
 from tests.factories.runs import ROOT
 from tests.tasks.test_tables import reviews, table
+from tests.tasks.test_tags import tagged
 
 PAGES = sorted((ROOT / "docs").glob("add-a-*.md"))
 
@@ -21,6 +22,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     """What a reader of a page has: its tables, and the file that it shows."""
     table(tmp_path / "reviews.csv", "title,stars,text,label", [(*own, *own) for own in reviews(60)])
     table(tmp_path / "pairs.csv", "first,second,rating", [(f"a {n}", f"b {n}", n) for n in range(60)])
+    tagged(tmp_path / "genes.conll", 60)
+    tagged(tmp_path / "genes" / "train.conll", 60)
     bench("new", "method", "mine", "--out", tmp_path)
     registry.found.cache_clear()
     yield tmp_path
