@@ -164,9 +164,10 @@ def nothing_on(task: str, results: Path, measured: set[str]) -> RequestError:
 
 
 def folder(results: Path) -> Path:
-    """The folder of results. RequestError: it is not there."""
+    """The folder of results. RequestError: it is not there, or is a part of one."""
     if not results.is_dir():
         raise RequestError(f"there is no results folder {results}: run `bench run` first, or name another --results")
+    disk.check_level(results)
     return results
 
 

@@ -147,7 +147,7 @@ def _change(d: Answer | None) -> str:
     if d is None:
         return "not compared: no predictions are stored, or no seed is common"
     value, low, high = (100 * d[key] for key in ("value", "low", "high"))
-    return f"{signed(value)} ({signed(low)} to {signed(high)}), {d['evidence']}"
+    return f"{signed(value)} ({signed(low)} to {signed(high)}), {d['evidence']}" + ", one seed" * (d["seeds"] == 1)
 
 
 def profile(found: Answer) -> Shown:

@@ -64,7 +64,7 @@ def check(results: Path, files: Sequence[Path] = (), data: Compared | None = Non
     """(records seen, problems). `files`: plug-ins given by path that records may name; no other file is run. `data`:
     what is to be compared with the data themselves, and in the end what was.
 
-    RequestError: there is no such folder."""
+    RequestError: there is no such folder, or it is a part of one."""
     with registry.trusting(files):
         return _check(results, data)
 
@@ -72,6 +72,7 @@ def check(results: Path, files: Sequence[Path] = (), data: Compared | None = Non
 def _check(results: Path, data: Compared | None) -> tuple[int, list[Problem]]:
     if not results.is_dir():
         raise RequestError(f"there is no folder of results at {results}")
+    disk.check_level(results)
     found, folder = sorted(walk(results)), Folder(results)
     problems = list[Problem]()
     for path in found:

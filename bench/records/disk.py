@@ -73,9 +73,27 @@ def read_form(path: Path, form: type[P], what: str) -> P:
 def paths(results: Path) -> list[Path]:
     """All records of runs under a folder; what lies in the folders of profiles, teachers and tunings is none. No link
     is followed, and only plain files are read."""
-    below = (Path(folder, name) for folder, _, names in os.walk(results) for name in names if name.endswith(".json"))
+    return sorted(below(results))
+
+
+def below(results: Path) -> Iterator[Path]:
+    found = (Path(folder, name) for folder, _, names in os.walk(results) for name in names if name.endswith(".json"))
     apart = [results / name for name in APART]
-    return sorted(p for p in below if p.parent not in apart and stat.S_ISREG(p.lstat().st_mode))
+    return (p for p in found if p.parent not in apart and stat.S_ISREG(p.lstat().st_mode))
+
+
+def check_level(results: Path) -> None:
+    """RequestError: it is a part of a folder of results, as its first record tells."""
+    first = next(below(results), None)
+    try:
+        record = read(first) if first else None
+    except RequestError:
+        return  # which is told with the others
+    if first and record:
+        own, whole = first.relative_to(results).parts, path_of(Path(), record.spec, record.run_id).parts
+        if 1 < len(own) < len(whole) and whole[-len(own) :] == own:
+            place = "/".join(whole[: -len(own)])
+            raise RequestError(f"{results} is a part of a folder of results: give the folder that has it as {place}/")
 
 
 def beside(record: Path, name: str) -> Path:

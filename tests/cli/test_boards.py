@@ -91,3 +91,11 @@ def test_it_answers_in_about_a_second() -> None:
     allowed = 0.5 + 0.0015 * len(paths(ROOT / "results"))
     for arguments in ([], ["--task", "sts"], ["--suite", "glue"]):
         assert steady(lambda: seconds_of("board", *arguments)) < allowed, arguments  # noqa: B023
+
+
+def test_a_part_of_the_results_is_told(results: Path) -> None:
+    """And not that each of its records lies at a wrong place."""
+    for part, place in (("mini", "mini/"), ("lite/glue", "lite/glue/"), ("mini/sts/kd", "mini/sts/kd/")):
+        said = f"{part} is a part of a folder of results: give the folder that has it as {place}"
+        refused(bench("board", "--results", results / part, check=None), said)
+        refused(bench("check", results / part, check=None), said)
