@@ -24,7 +24,9 @@ def record(results: Path, run: str) -> Path:
     if not known:
         raise RequestError(f"there are no records in {results}: name another folder with --results")
     ids = [p.stem for p in found or known]
-    near = ids if found else difflib.get_close_matches(run, ids, n=NEAR, cutoff=0.5) or ids
+    near = ids if found else difflib.get_close_matches(run, ids, n=NEAR, cutoff=0.5)
+    if not near:
+        raise RequestError(f"no record of a run '{run}' in {results}: bench results ls names its {len(known)} runs")
     shown = ", ".join(near[:NEAR]) + (f" and {len(ids) - NEAR} more" if len(near) > NEAR else "")
     what = f"'{run}' names {len(found)} records" if found else f"no record of a run '{run}'"
     raise RequestError(f"{what} in {results}: did you mean {shown}?")
