@@ -144,11 +144,22 @@ def chosen(results: Path, task: str, track: str) -> tuple[list[Record], list[Boa
     of_task = [board for board in boards if board.task in typed.tasks(task)]
     if not of_task:
         raise nothing_on(task, results, {board.task for board in boards})
-    on_track = [board for board in of_task if track in ("", board.track)]
+    on_track = [board for board in made_from(task, of_task, found) if track in ("", board.track)]
     if not on_track:
         tracks = ", ".join(dict.fromkeys(board.track for board in of_task))
         raise RequestError(f"{results} holds no record of {task} on track {track}; there is: {tracks}")
     return found, on_track
+
+
+def made_from(task: str, boards: list[Board], records: Iterable[Record]) -> list[Board]:
+    """Of a file or folder of data its boards; where none was made from it, those of its name, which is told."""
+    if not registry.openers(task) or task.startswith(registry.ON_HUB):
+        return boards
+    own = {r.run_id for r in records if typed.reads_files(spec := checked_spec(r)) and typed.made_from(r, spec, task)}
+    found = [board for board in boards if any(run_id in own for row in board.rows for _, run_id in row.runs)]
+    if not found:
+        warn(f"no run here was made from {task}: shown are those of data of the same name")
+    return found or boards
 
 
 def nothing_on(task: str, results: Path, measured: set[str]) -> RequestError:

@@ -72,7 +72,8 @@ def boards(results: Path, task: str, track: str = "") -> list[dict[str, Any]]:
     names = typed.tasks(task)  # a file is a task, too
     folders = [f"{own}/{name}" for own in tracks_in(results) if track in ("", own) for name in names]
     found = [record for folder in folders for record in disk.read_all(results, folder)]
-    chosen = [board for board in leaderboard.rows(found) if board.task in names]
+    there = [board for board in leaderboard.rows(found) if board.task in names]
+    chosen = leaderboard.made_from(task, there, found) if there else there
     if not chosen:
         leaderboard.chosen(results, task, track)  # says what there is
     records = {record.run_id: record for record in found}

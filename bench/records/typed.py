@@ -60,6 +60,12 @@ def data(record: Record, spec: CheckedSpec) -> str:
     return f"{found.partition('@')[0]}@{record.data.revision}" if found.startswith(registry.ON_HUB) else found
 
 
+def made_from(record: Record, spec: CheckedSpec, name: str) -> bool:
+    """Whether the file or folder of data that the run's command named is the one that this names."""
+    told = data(record, spec)
+    return bool(told) and Path(told).expanduser().resolve() == Path(name).expanduser().resolve()
+
+
 def tasks(name: str) -> list[str]:
     """What records call the task that a command names so: by its file, or by the file of its data."""
     if name.endswith(".py"):

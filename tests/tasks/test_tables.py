@@ -25,6 +25,7 @@ SMALL = ("--set", "updates=60", "--set", "batch_size=16", "--set", "evaluations=
 
 
 def table(path: Path, header: str, rows: Iterable[Iterable[Any]]) -> Path:
+    path.parent.mkdir(exist_ok=True)
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([header.split(","), *rows])
     return path
@@ -150,6 +151,9 @@ def test_from_command_to_check_and_back(tmp_path: Path) -> None:
     assert run["task"] == "classes/reviews" and run["metric"] == "accuracy" and run["value"] > 0.7
     assert bench("check", cwd=tmp_path).out == "1 records, 0 problems\n"
     assert "same: accuracy" in bench("verify", run["run_id"], cwd=tmp_path).out
+    table(tmp_path / "other" / "reviews.csv", "text,label", reviews(60, 1))
+    told = [bench("board", "--task", place, cwd=tmp_path) for place in ("./reviews.csv", "./other/reviews.csv")]
+    assert ["same name" in board.err for board in told] == [False, True] and "finetune" in told[0].out
     (tmp_path / "reviews.csv").rename(tmp_path / "moved.csv")
     refused(bench("verify", run["run_id"], cwd=tmp_path, check=None), "./reviews.csv", "name it with --data-dir")
 
