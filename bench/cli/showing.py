@@ -76,8 +76,7 @@ def steps(record: Any, path: Path, results: Path) -> Iterator[dict[str, str]]:
 
     spec = checked_spec(record)
     where = [] if results == Path("results") else ["--results", str(results)]
-    of_folder = record.data.source == "directory" and not typed.reads_files(spec)
-    data = ["--data-dir", "DATA"] if of_folder else []
+    data = typed.data_option(record, spec)
     words, refused = offers.command(record)
     yield {"what": "export", "command": shlex.join([*words, *where]) if words else "", "refused": refused}
     yield {"what": "verify", "command": shlex.join(["bench", "verify", record.run_id, *data, *where]), "refused": ""}

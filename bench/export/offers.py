@@ -19,8 +19,7 @@ def command(record: Record) -> tuple[list[str], str]:
     spec = checked_spec(record)
     if reason := unfit(spec):
         return [], reason
-    of_folder = record.data.source == "directory" and not typed.reads_files(spec)
-    kinds, data = formats(spec), ["--data-dir", "DATA"] if of_folder else []
+    kinds, data = formats(spec), typed.data_option(record, spec)
     if "hf" not in kinds and (reason := onnx_missing()):
         return [], reason
     words = ["bench", "export", record.run_id, "--format", kinds[0], "--out", "DIR", *data]

@@ -85,15 +85,16 @@ def below(results: Path) -> Iterator[Path]:
 def check_level(results: Path) -> None:
     """RequestError: it is a part of a folder of results, as its first record tells."""
     first = next(below(results), None)
+    if first is None:
+        return
     try:
-        record = read(first) if first else None
+        record = read(first)
+        own, whole = first.relative_to(results).parts, path_of(Path(), record.spec, record.run_id).parts
     except RequestError:
         return  # which is told with the others
-    if first and record:
-        own, whole = first.relative_to(results).parts, path_of(Path(), record.spec, record.run_id).parts
-        if 1 < len(own) < len(whole) and whole[-len(own) :] == own:
-            place = "/".join(whole[: -len(own)])
-            raise RequestError(f"{results} is a part of a folder of results: give the folder that has it as {place}/")
+    if 1 < len(own) < len(whole) and whole[-len(own) :] == own:
+        place = "/".join(whole[: -len(own)])
+        raise RequestError(f"{results} is a part of a folder of results: give the folder that has it as {place}/")
 
 
 def beside(record: Path, name: str) -> Path:

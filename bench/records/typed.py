@@ -60,6 +60,11 @@ def data(record: Record, spec: CheckedSpec) -> str:
     return f"{found.partition('@')[0]}@{record.data.revision}" if found.startswith(registry.ON_HUB) else found
 
 
+def data_option(record: Record, spec: CheckedSpec) -> list[str]:
+    """What a command about the run says of its data: the folder, where they are in one and no command names them."""
+    return ["--data-dir", "DATA"] if record.data.source == "directory" and not reads_files(spec) else []
+
+
 def made_from(record: Record, spec: CheckedSpec, name: str) -> bool:
     """Whether the file or folder of data that the run's command named is the one that this names."""
     told = data(record, spec)
