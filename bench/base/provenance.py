@@ -44,12 +44,13 @@ def now() -> str:
 
 
 def commit() -> tuple[str | None, bool | None]:
-    """(commit, whether files differ from it) of the checkout that holds this package; (None, None) in a wheel."""
+    """(commit, whether files differ from it) of the checkout that holds this package; (None, None) in a wheel. Records
+    that are timed again differ, and are no code: `results` does not count."""
     folder = Path(__file__).resolve().parents[2]
     if not (folder / ".git").exists():
         return None, None
     head = _git(folder, "rev-parse", "HEAD")
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)results")
     return head, None if changes is None else bool(changes)
 
 
