@@ -47,7 +47,11 @@ def _request(record: Record, data_dir: Path | None) -> Request:
 
 def spec_of(record: Record, data_dir: Path | None = None) -> Spec:
     """The resolved spec of a record's run. RequestError: it would be another run today; says what differs."""
-    specs = resolve(request_of(record, data_dir))  # several for a task given by path: all its data sets
+    request = request_of(record, data_dir)
+    specs = resolve(request)  # several for a task given by path: all its data sets
+    if came_first(record):  # the teaching that the command says may be of its own task alone
+        own = set(_teaching(record))
+        specs += resolve(dataclasses.replace(request, settings=[s for s in request.settings if s not in own]))
     for spec in specs:
         if spec.run_id == record.run_id and not _differences(record.spec, spec.values):
             return spec
@@ -119,6 +123,13 @@ def _teaching(record: Record) -> Iterator[str]:
     for word, after in itertools.pairwise(typed.words(record)):
         if word == "--set" and after.partition("=")[0].removeprefix("track.") in OF_TEACHER:
             yield after
+
+
+def came_first(record: Record) -> bool:
+    """Whether the command named other tasks, whose runs wanted this one."""
+    task = checked_spec(record).task
+    named = [word for word in typed.options(record, "--task") if re.fullmatch(r"[\w-]+(/[\w-]+)?", word)]
+    return bool(named) and not any(task == word or task.startswith(f"{word}/") for word in named)
 
 
 def _in_folder(record: Record) -> bool:

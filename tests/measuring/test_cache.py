@@ -47,7 +47,8 @@ def test_the_second_run_reads_the_first_ones_session_and_says_so(cache):
 def test_anew_and_after_damage_it_is_timed_again(cache):
     calls = []
     timings.once("key", session(calls))
-    assert timings.once("key", session(calls), anew=True)["threads"] == 2
+    again = set[str]()
+    assert [timings.once("key", session(calls), again)["threads"] for _ in range(2)] == [2, 2]  # once a command
     assert timings.once("key", session(calls))["threads"] == 2  # the new session has replaced the old
     (cache / "timings/key/session.json").write_bytes(b'{"half')
     assert timings.once("key", session(calls))["threads"] == 3

@@ -26,12 +26,18 @@ FOLDERS = {
     "biomed": "biomed",
     "itr": "itr",
     "superglue": "superglue",
-    "mlm": "biomed",
+    "mlm/biomed": "biomed",
+    "mlm/indonlu": "indonlu",
     "as2": "as2",
     "retrieval": "retrieval",
     "scene_text": "oracle",
     "indonlu": "indonlu",
-}  # where a family's data lie
+}  # where the data of a family, or of one of its data sets, lie
+
+
+def data_of(record: Record) -> Path:
+    task = record.spec["task"]
+    return real_data(FOLDERS.get(task) or FOLDERS[task.partition("/")[0]])
 
 
 def chosen() -> Iterator[Path]:
@@ -47,8 +53,7 @@ def chosen() -> Iterator[Path]:
 @pytest.mark.parametrize("path", chosen(), ids=lambda path: path.stem)
 def test_a_committed_run_is_resolved_again(path: Path) -> None:
     record: Record = disk.read(path)
-    folder = real_data(FOLDERS[record.spec["task"].partition("/")[0]])
-    assert replay.spec_of(record, folder).run_id == record.run_id
+    assert replay.spec_of(record, data_of(record)).run_id == record.run_id
 
 
 def boards() -> Iterator[Path]:
@@ -63,7 +68,7 @@ def boards() -> Iterator[Path]:
 @pytest.mark.parametrize("path", boards(), ids=lambda path: path.stem)
 def test_gold_answers_of_a_committed_board_are_those_of_the_data(path: Path) -> None:
     record = disk.read(path)
-    found = gold(record, real_data(FOLDERS[record.spec["task"].partition("/")[0]]))
+    found = gold(record, data_of(record))
     if found is None:  # what was hidden in a text is told in a network's own pieces
         assert record.spec["task"].startswith("mlm/")
         return
